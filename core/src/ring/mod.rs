@@ -1,0 +1,1 @@
+//! Rings: one file each.
