@@ -1,1 +1,3 @@
 //! Rings: one file each.
+pub mod chain;
+pub mod mpmc;

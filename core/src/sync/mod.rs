@@ -1,7 +1,20 @@
 //! Locks and signals: one file each, all state in a few words at an address.
 
+pub mod barrier;
+pub mod condvar;
+pub mod event;
 pub mod event_count;
 pub mod mutex;
+pub mod reentrant;
+pub mod semaphore;
 
+pub use barrier::{Arrived, Barrier, BarrierError, Broken, Turn};
+pub use condvar::{Condvar, Waited};
+pub use event::Event;
 pub use event_count::EventCount;
 pub use mutex::{Acquired, Mutex};
+pub use reentrant::{LockError, NotOwner, ReentrantMutex, TooDeep};
+pub use semaphore::{OverLimit, Semaphore};
+
+#[cfg(all(test, not(loom)))]
+mod testing;

@@ -1,0 +1,639 @@
+//! Allocate and free. Lock-free; nothing is ever waited for.
+//!
+//! Free blocks are listed in bitmaps, a bit a block, with a summary bit for each bitmap word. Both are hints: a listed
+//! block is taken by the CAS on its control word and by nothing else, so a bit too many costs a failed CAS and a bit
+//! too few (its taker was killed) is set again by the death procedure. A handle takes a whole bitmap word of small
+//! blocks in one swap, its *magazine*, and gives back freed ones a word at a time. Large blocks go one by one.
+//!
+//! # Invariants
+//!
+//! * I1. A word index below `fresh` has its bitmap word, controls and (small classes) blocks in committed memory.
+//! * I2. Whoever frees a block makes its control FREE first and lists it second.
+//! * I3. A set bitmap bit has its summary bit set, or somebody is between the two steps, or died there.
+//!
+//! # Ordering
+//!
+//! * E1 "word in use": `extend`'s CAS of `fresh` (Release) → `words_in_use`'s Acquire: the commit came before.
+//! * E2 "listed": `list`'s fetch_or (AcqRel) → `take_word`'s swap (AcqRel). The control word has its own edge.
+//!
+//! # Crash points
+//!
+//! A killed process's magazines are FREE or OWNED(dead) blocks without a bit: [`super::recover`] frees and lists them.
+//! Killed between commit and `fresh`: committed memory that the next `extend` finds committed.
+
+use core::ptr::NonNull;
+
+use super::control::Control;
+use super::descriptor::BlockRef;
+use super::geometry::{ClassGeometry, Geometry};
+use crate::owner::OwnerId;
+use crate::primitive::{AtomicU64, Ordering};
+
+/// How many words a handle collects freed blocks of before it lists them.
+const RETURN_WORDS: usize = 8;
+/// Attempts at listed blocks before new ones are taken into use: only bits that lie can use them up.
+const MAX_MISSES: u32 = 256;
+
+/// Which part of the pool's memory an offset counts from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Region {
+    /// Counters, bitmaps, side controls.
+    Meta,
+    /// Blocks.
+    Data,
+}
+
+/// Where the pool's memory comes from, piece by piece.
+pub trait Backing {
+    /// Why memory is not to be had.
+    type Error;
+
+    /// Makes `len` bytes at `offset` of `region` safe to touch. Cheap when they are.
+    ///
+    /// # Errors
+    ///
+    /// No memory: nothing was changed.
+    fn commit(&self, region: Region, offset: u64, len: u64) -> Result<(), Self::Error>;
+
+    /// Whether the bytes are safe to touch.
+    fn is_committed(&self, region: Region, offset: u64, len: u64) -> bool;
+}
+
+/// Why there is no block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AllocError<E> {
+    /// No class is that large; the largest payload is given.
+    TooLong(u64),
+    /// Every block of the class is in use.
+    Exhausted,
+    /// There is address space, but no memory behind it.
+    Backing(E),
+}
+
+/// The pool, as one process sees it: geometry is private, all else is shared.
+#[derive(Debug)]
+pub struct Pool {
+    meta: NonNull<u8>,
+    data: NonNull<u8>,
+    geometry: Geometry,
+}
+
+// SAFETY: all shared state is atomic or owned by way of a control word.
+unsafe impl Send for Pool {}
+// SAFETY: as above.
+unsafe impl Sync for Pool {}
+
+/// Free small blocks that one handle took to allocate from: a word and its bits for each class. Private memory; a copy
+/// made by fork is harmless, because each block is still taken by CAS.
+#[derive(Clone, Debug, Default)]
+pub struct Magazines {
+    classes: [(u32, u64); Geometry::small_classes()],
+}
+
+/// Freed small blocks that one handle has not listed yet. Private memory.
+#[derive(Clone, Debug, Default)]
+pub struct Returns {
+    words: [(u8, u32, u64); RETURN_WORDS],
+}
+
+impl Pool {
+    /// The pool whose regions begin at `meta` and `data`.
+    ///
+    /// # Safety
+    ///
+    /// Both regions are as large as `geometry` was made for, aligned to 4096, shared by nothing but pools of the same
+    /// geometry, zero when the first of them was made, and valid for as long as the pool is used. The first
+    /// [`super::FRESH_BYTES`] of `meta` are safe to touch.
+    pub unsafe fn new(meta: NonNull<u8>, data: NonNull<u8>, geometry: Geometry) -> Self {
+        Self { meta, data, geometry }
+    }
+
+    /// Size classes.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// A block for `len` bytes of payload, owned by `me`. Its content is whatever was there.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError`]; nothing was allocated.
+    #[inline]
+    pub fn alloc<B: Backing>(
+        &self,
+        magazines: &mut Magazines,
+        len: u64,
+        me: OwnerId,
+        backing: &B,
+    ) -> Result<BlockRef, AllocError<B::Error>> {
+        let Some(class) = self.geometry.class_for(len) else {
+            return Err(AllocError::TooLong(self.geometry.max_len()));
+        };
+        let Some((word, bits)) = magazines.classes.get_mut(usize::from(class)) else {
+            return self.alloc_large(class, len, me, backing);
+        };
+        loop {
+            if *bits == 0 {
+                (*word, *bits) = self.take_word(class, backing)?;
+            }
+            let block = BlockRef { class, index: *word * 64 + bits.trailing_zeros() };
+            *bits &= *bits - 1;
+            if self.control(block).acquire(me) {
+                crash_point!("pool.alloc.owned");
+                return Ok(block);
+            }
+        }
+    }
+
+    /// Frees `me`'s block. Does nothing, and says `false`, where it is not `me`'s.
+    #[inline]
+    pub fn free(&self, returns: &mut Returns, block: BlockRef, me: OwnerId) -> bool {
+        if !Geometry::is_small(block.class) {
+            return self.free_now(block, me);
+        }
+        if !self.control(block).release(me) {
+            return false;
+        }
+        crash_point!("pool.free.before_list");
+        let (word, bit) = (block.index / 64, 1 << (block.index % 64));
+        let slot = &mut returns.words[(word as usize ^ usize::from(block.class)) % RETURN_WORDS];
+        if (slot.0, slot.1) != (block.class, word) {
+            let (class, word, bits) = core::mem::replace(slot, (block.class, word, 0));
+            self.list(class, word, bits);
+        }
+        slot.2 |= bit;
+        if slot.2 == u64::MAX {
+            self.list(slot.0, slot.1, core::mem::take(&mut slot.2));
+        }
+        true
+    }
+
+    /// Frees `me`'s block and lists it at once: for whoever has no [`Returns`] at hand.
+    #[inline]
+    pub fn free_now(&self, block: BlockRef, me: OwnerId) -> bool {
+        if !self.control(block).release(me) {
+            return false;
+        }
+        crash_point!("pool.free_now.before_list");
+        self.list(block.class, block.index / 64, 1 << (block.index % 64));
+        true
+    }
+
+    /// Lists what a handle collected, as it goes away.
+    pub fn flush(&self, magazines: &mut Magazines, returns: &mut Returns) {
+        for (class, (word, bits)) in magazines.classes.iter_mut().enumerate() {
+            self.list(class as u8, *word, core::mem::take(bits));
+        }
+        for (class, word, bits) in &mut returns.words {
+            self.list(*class, *word, core::mem::take(bits));
+        }
+    }
+
+    /// The block that a descriptor from shared memory names, if this pool has it, it is in use and `len` fits.
+    #[inline]
+    pub fn check(&self, block: BlockRef, len: u64) -> Option<BlockRef> {
+        let class = self.geometry.class(block.class)?;
+        let known = block.index < class.count
+            && block.index / 64 < self.words_in_use(class)
+            && len <= class.payload;
+        known.then_some(block)
+    }
+
+    /// The control word of a block of this pool.
+    #[inline]
+    pub fn control(&self, block: BlockRef) -> &Control {
+        let class = self.class(block);
+        let index = u64::from(block.index);
+        let at = if Geometry::is_small(block.class) {
+            // SAFETY: the index is below the class's count, so the block lies in the data region.
+            unsafe { self.data.add((class.data + index * class.stride) as usize) }
+        } else {
+            // SAFETY: as above; the side array has a control for each block of the class.
+            unsafe { self.meta.add((class.controls + index * 64) as usize) }
+        };
+        // SAFETY: aligned to 16, all bit patterns are valid, and it lives as long as the pool (`new`).
+        unsafe { at.cast::<Control>().as_ref() }
+    }
+
+    /// Where the payload of a block begins.
+    #[inline]
+    pub fn payload(&self, block: BlockRef) -> NonNull<u8> {
+        let class = self.class(block);
+        let front = class.stride - class.payload;
+        let offset = class.data + u64::from(block.index) * class.stride + front;
+        // SAFETY: the index is below the class's count, so the block lies in the data region.
+        unsafe { self.data.add(offset as usize) }
+    }
+
+    /// Payload bytes that a block holds.
+    #[inline]
+    pub fn capacity(&self, block: BlockRef) -> u64 {
+        self.class(block).payload
+    }
+
+    /// Whether the first `len` payload bytes are safe to touch.
+    #[inline]
+    pub fn is_committed<B: Backing>(&self, block: BlockRef, len: u64, backing: &B) -> bool {
+        Geometry::is_small(block.class)
+            || backing.is_committed(Region::Data, self.data_offset(block), len)
+    }
+
+    /// Takes free large blocks of at least `min` bytes out of use, one after the other, hands each one's data range to
+    /// `give_back`, and frees it again. Returns how many bytes were handed over.
+    pub fn trim(&self, min: u64, me: OwnerId, mut give_back: impl FnMut(u64, u64)) -> u64 {
+        let mut bytes = 0;
+        for (c, class) in self.geometry.classes().iter().enumerate() {
+            if Geometry::is_small(c as u8) || class.stride < min {
+                continue;
+            }
+            for index in 0..(self.words_in_use(class) * 64).min(class.count) {
+                let block = BlockRef { class: c as u8, index };
+                if self.control(block).acquire(me) {
+                    crash_point!("pool.trim.owned");
+                    give_back(self.data_offset(block), class.stride);
+                    bytes += class.stride;
+                    self.free_now(block, me);
+                }
+            }
+        }
+        bytes
+    }
+
+    #[inline]
+    fn class(&self, block: BlockRef) -> &ClassGeometry {
+        debug_assert!(self.geometry.class(block.class).is_some_and(|c| block.index < c.count));
+        &self.geometry.classes()[usize::from(block.class)]
+    }
+
+    #[inline]
+    fn data_offset(&self, block: BlockRef) -> u64 {
+        let class = self.class(block);
+        class.data + u64::from(block.index) * class.stride
+    }
+
+    #[cold]
+    fn alloc_large<B: Backing>(
+        &self,
+        class: u8,
+        len: u64,
+        me: OwnerId,
+        backing: &B,
+    ) -> Result<BlockRef, AllocError<B::Error>> {
+        loop {
+            let (word, bits) = self.take_bits(class, backing, |all| all & all.wrapping_neg())?;
+            let block = BlockRef { class, index: word * 64 + bits.trailing_zeros() };
+            if !self.control(block).acquire(me) {
+                continue;
+            }
+            crash_point!("pool.alloc_large.owned");
+            let committed = backing.commit(Region::Data, self.data_offset(block), len);
+            crash_point!("pool.alloc_large.committed");
+            return match committed {
+                Ok(()) => Ok(block),
+                Err(e) => {
+                    self.free_now(block, me);
+                    Err(AllocError::Backing(e))
+                }
+            };
+        }
+    }
+
+    #[cold]
+    fn take_word<B: Backing>(
+        &self,
+        class: u8,
+        backing: &B,
+    ) -> Result<(u32, u64), AllocError<B::Error>> {
+        self.take_bits(class, backing, |all| all)
+    }
+
+    /// Takes the bits that `pick` chooses of some word with free blocks, listed ones first.
+    fn take_bits<B: Backing>(
+        &self,
+        class: u8,
+        backing: &B,
+        pick: impl Fn(u64) -> u64,
+    ) -> Result<(u32, u64), AllocError<B::Error>> {
+        let geometry = self.geometry.classes()[usize::from(class)];
+        for _ in 0..MAX_MISSES {
+            let Some(word) = self.find_listed(&geometry) else { break };
+            let wanted = pick(self.word(&geometry, word).load(Ordering::Relaxed));
+            // ORDERING: AcqRel, E2.
+            let taken = self.word(&geometry, word).fetch_and(!wanted, Ordering::AcqRel) & wanted;
+            crash_point!("pool.take_bits.taken");
+            self.unlist_if_empty(&geometry, word);
+            if taken != 0 {
+                return Ok((word, taken));
+            }
+        }
+        let (word, all) = self.extend(class, backing)?;
+        let wanted = pick(all);
+        self.list(class, word, all & !wanted);
+        Ok((word, wanted))
+    }
+
+    /// A word in use whose summary bit is set.
+    fn find_listed(&self, class: &ClassGeometry) -> Option<u32> {
+        let words = self.words_in_use(class);
+        for s in 0..words.div_ceil(64) {
+            // ORDERING: Relaxed; a hint.
+            let summary = self.summary(class, s).load(Ordering::Relaxed);
+            if summary != 0 {
+                let word = s * 64 + summary.trailing_zeros();
+                return (word < words).then_some(word);
+            }
+        }
+        None
+    }
+
+    /// Clears the summary bit of a word that has run empty; sets it again if somebody listed meanwhile.
+    fn unlist_if_empty(&self, class: &ClassGeometry, word: u32) {
+        // ORDERING: Relaxed; a hint.
+        if self.word(class, word).load(Ordering::Relaxed) != 0 {
+            return;
+        }
+        let (summary, bit) = (self.summary(class, word / 64), 1 << (word % 64));
+        // ORDERING: AcqRel, a full fence here: whoever lists after it sees the bit clear, or we see its block.
+        summary.fetch_and(!bit, Ordering::AcqRel);
+        crash_point!("pool.unlist.cleared");
+        if self.word(class, word).load(Ordering::Acquire) != 0 {
+            // ORDERING: AcqRel, as above.
+            summary.fetch_or(bit, Ordering::AcqRel);
+        }
+    }
+
+    /// Takes 64 more blocks of a class into use; returns their word and bits, not listed.
+    fn extend<B: Backing>(
+        &self,
+        class: u8,
+        backing: &B,
+    ) -> Result<(u32, u64), AllocError<B::Error>> {
+        let g = self.geometry.classes()[usize::from(class)];
+        loop {
+            let word = self.words_in_use(&g);
+            if word >= g.words {
+                return Err(AllocError::Exhausted);
+            }
+            let in_word = (g.count - word * 64).min(64);
+            self.commit_word(class, &g, word, in_word, backing).map_err(AllocError::Backing)?;
+            crash_point!("pool.extend.committed");
+            // ORDERING: Release, E1.
+            let fresh = self.fresh(&g);
+            let (now, next) = (u64::from(word), u64::from(word) + 1);
+            if fresh.compare_exchange(now, next, Ordering::Release, Ordering::Relaxed).is_ok() {
+                crash_point!("pool.extend.in_use");
+                return Ok((word, u64::MAX >> (64 - in_word)));
+            }
+        }
+    }
+
+    fn commit_word<B: Backing>(
+        &self,
+        class: u8,
+        g: &ClassGeometry,
+        word: u32,
+        in_word: u32,
+        backing: &B,
+    ) -> Result<(), B::Error> {
+        let first = u64::from(word) * 64;
+        backing.commit(Region::Meta, g.summary + u64::from(word / 64) * 8, 8)?;
+        backing.commit(Region::Meta, g.bitmap + u64::from(word) * 8, 8)?;
+        if Geometry::is_small(class) {
+            let len = u64::from(in_word) * g.stride;
+            backing.commit(Region::Data, g.data + first * g.stride, len)
+        } else {
+            backing.commit(Region::Meta, g.controls + first * 64, u64::from(in_word) * 64)
+        }
+    }
+
+    /// Lists free blocks: I2's second step.
+    pub(super) fn list(&self, class: u8, word: u32, bits: u64) {
+        if bits == 0 {
+            return;
+        }
+        let g = &self.geometry.classes()[usize::from(class)];
+        // ORDERING: AcqRel, E2.
+        self.word(g, word).fetch_or(bits, Ordering::AcqRel);
+        crash_point!("pool.list.before_summary");
+        let (summary, bit) = (self.summary(g, word / 64), 1 << (word % 64));
+        // ORDERING: Relaxed; behind the full fence of the RMW above, see `unlist_if_empty`.
+        if summary.load(Ordering::Relaxed) & bit == 0 {
+            // ORDERING: AcqRel, as in `unlist_if_empty`.
+            summary.fetch_or(bit, Ordering::AcqRel);
+        }
+    }
+
+    /// How many bitmap words of a class are in use. At most the class's words, whatever the counter says.
+    #[inline]
+    pub(super) fn words_in_use(&self, class: &ClassGeometry) -> u32 {
+        // ORDERING: Acquire, E1.
+        self.fresh(class).load(Ordering::Acquire).min(u64::from(class.words)) as u32
+    }
+
+    #[inline]
+    fn fresh(&self, class: &ClassGeometry) -> &AtomicU64 {
+        self.meta_word(class.fresh)
+    }
+
+    fn word(&self, class: &ClassGeometry, word: u32) -> &AtomicU64 {
+        debug_assert!(word < class.words);
+        self.meta_word(class.bitmap + u64::from(word) * 8)
+    }
+
+    fn summary(&self, class: &ClassGeometry, index: u32) -> &AtomicU64 {
+        debug_assert!(index < class.words.div_ceil(64));
+        self.meta_word(class.summary + u64::from(index) * 8)
+    }
+
+    #[inline]
+    fn meta_word(&self, offset: u64) -> &AtomicU64 {
+        // SAFETY: the geometry's offsets lie inside the meta region and are aligned to 8.
+        // SAFETY: all bit patterns are valid, and the region lives as long as the pool (`new`).
+        unsafe { self.meta.add(offset as usize).cast::<AtomicU64>().as_ref() }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+pub(super) mod tests {
+    use super::*;
+    use std::alloc::{Layout, alloc_zeroed, dealloc};
+    use std::cell::Cell;
+    use std::collections::HashSet;
+    use std::vec::Vec;
+
+    /// Zeroed private memory for a small pool; commits are counted against a limit.
+    pub struct Memory {
+        pub pool: Pool,
+        pub limit: Cell<u64>,
+        meta: NonNull<u8>,
+        data: NonNull<u8>,
+    }
+
+    const META: usize = 4 << 20;
+    const DATA: usize = 48 << 20;
+
+    fn layout(len: usize) -> Layout {
+        Layout::from_size_align(len, 4096).unwrap()
+    }
+
+    pub fn memory() -> Memory {
+        // SAFETY: sizes are not zero.
+        let zeroed = |len| NonNull::new(unsafe { alloc_zeroed(layout(len)) }).unwrap();
+        let (meta, data) = (zeroed(META), zeroed(DATA));
+        let geometry = Geometry::new(META as u64, DATA as u64).unwrap();
+        // SAFETY: fresh zeroed memory of these sizes, freed with the pool.
+        let pool = unsafe { Pool::new(meta, data, geometry) };
+        Memory { pool, limit: Cell::new(u64::MAX), meta, data }
+    }
+
+    impl Drop for Memory {
+        fn drop(&mut self) {
+            // SAFETY: allocated with the same layouts in `memory`.
+            unsafe {
+                dealloc(self.meta.as_ptr(), layout(META));
+                dealloc(self.data.as_ptr(), layout(DATA));
+            }
+        }
+    }
+
+    impl Backing for Memory {
+        type Error = ();
+
+        fn commit(&self, _: Region, _: u64, len: u64) -> Result<(), ()> {
+            if len <= self.limit.get() { Ok(()) } else { Err(()) }
+        }
+
+        fn is_committed(&self, _: Region, _: u64, _: u64) -> bool {
+            true
+        }
+    }
+
+    pub fn me() -> OwnerId {
+        OwnerId::new(1, 0)
+    }
+
+    #[test]
+    fn blocks_are_distinct_large_enough_and_come_back() {
+        let m = memory();
+        let (mut mags, mut returns) = (Magazines::default(), Returns::default());
+        for len in [0, 1, 48, 49, 1000, 4080, 4081, 8192, 100_000, 1 << 20] {
+            let mut seen = HashSet::new();
+            let blocks: Vec<_> = (0..3)
+                .map(|_| m.pool.alloc(&mut mags, len, me(), &m).unwrap())
+                .inspect(|b| assert!(seen.insert(*b) && m.pool.capacity(*b) >= len))
+                .collect();
+            for block in blocks {
+                assert!(m.pool.control(block).is_owned_by(me()));
+                assert!(m.pool.free(&mut returns, block, me()));
+                assert!(!m.pool.free(&mut returns, block, me()), "twice");
+            }
+        }
+    }
+
+    #[test]
+    fn freed_blocks_are_used_again_before_new_ones() {
+        let m = memory();
+        let (mut mags, mut returns) = (Magazines::default(), Returns::default());
+        for _ in 0..10_000 {
+            let small = m.pool.alloc(&mut mags, 64, me(), &m).unwrap();
+            let large = m.pool.alloc(&mut mags, 9000, me(), &m).unwrap();
+            assert!(m.pool.free(&mut returns, small, me()));
+            assert!(m.pool.free(&mut returns, large, me()));
+            assert!(small.index < 64 * 10 && large.index < 2);
+        }
+    }
+
+    #[test]
+    fn a_class_without_a_free_block_says_so_and_goes_on_after_a_free() {
+        let m = memory();
+        let mut mags = Magazines::default();
+        let mut held = Vec::new();
+        let err = loop {
+            match m.pool.alloc(&mut mags, 1 << 20, me(), &m) {
+                Ok(block) => held.push(block),
+                Err(e) => break e,
+            }
+        };
+        assert_eq!(err, AllocError::Exhausted);
+        assert!(m.pool.free_now(held[0], me()));
+        assert_eq!(m.pool.alloc(&mut mags, 1 << 20, me(), &m), Ok(held[0]));
+        let max = m.pool.geometry().max_len();
+        let too_long = m.pool.alloc(&mut mags, max + 1, me(), &m);
+        assert_eq!(too_long, Err(AllocError::TooLong(max)));
+    }
+
+    #[test]
+    fn no_memory_is_an_error_that_leaks_no_block() {
+        let m = memory();
+        let mut mags = Magazines::default();
+        m.limit.set(64 * 64);
+        let wanted = 1 << 20;
+        for _ in 0..200 {
+            assert_eq!(m.pool.alloc(&mut mags, wanted, me(), &m), Err(AllocError::Backing(())));
+        }
+        m.limit.set(u64::MAX);
+        assert!(m.pool.alloc(&mut mags, wanted, me(), &m).is_ok());
+    }
+
+    #[test]
+    fn a_block_that_the_pool_does_not_have_is_refused() {
+        let m = memory();
+        let mut mags = Magazines::default();
+        let block = m.pool.alloc(&mut mags, 64, me(), &m).unwrap();
+        assert_eq!(m.pool.check(block, 112), Some(block));
+        assert_eq!(m.pool.check(block, 113), None, "longer than the block");
+        assert_eq!(m.pool.check(BlockRef { index: 64, ..block }, 1), None, "not in use yet");
+        assert_eq!(m.pool.check(BlockRef { index: u32::MAX, ..block }, 1), None);
+        assert_eq!(m.pool.check(BlockRef { class: 31, index: 0 }, 1), None);
+    }
+
+    #[test]
+    fn trimming_hands_over_free_large_blocks_only() {
+        let m = memory();
+        let mut mags = Magazines::default();
+        let held = m.pool.alloc(&mut mags, 100_000, me(), &m).unwrap();
+        let free = m.pool.alloc(&mut mags, 100_000, me(), &m).unwrap();
+        m.pool.free_now(free, me());
+        let mut ranges = Vec::new();
+        m.pool.trim(64 << 10, me(), |offset, len| ranges.push((offset, len)));
+        assert!(ranges.contains(&(m.pool.data_offset(free), 128 << 10)));
+        assert!(!ranges.iter().any(|r| r.0 == m.pool.data_offset(held)));
+        assert!(m.pool.alloc(&mut mags, 100_000, me(), &m).is_ok());
+    }
+
+    #[test]
+    fn threads_never_hold_the_same_block() {
+        let m = memory();
+        let pool = &m.pool;
+        struct Free;
+        impl Backing for Free {
+            type Error = ();
+            fn commit(&self, _: Region, _: u64, _: u64) -> Result<(), ()> {
+                Ok(())
+            }
+            fn is_committed(&self, _: Region, _: u64, _: u64) -> bool {
+                true
+            }
+        }
+        std::thread::scope(|s| {
+            for t in 0..4 {
+                s.spawn(move || {
+                    let id = OwnerId::new(t + 1, 0);
+                    let (mut mags, mut returns) = (Magazines::default(), Returns::default());
+                    for n in 0..5_000_u64 {
+                        let len = 8 + n % 200;
+                        let block = pool.alloc(&mut mags, len, id, &Free).unwrap();
+                        let at = pool.payload(block).cast::<u64>();
+                        // SAFETY: the block is ours and at least 8 bytes long.
+                        unsafe { at.write(u64::from(t) << 32 | n) };
+                        std::hint::black_box(at);
+                        // SAFETY: as above.
+                        assert_eq!(unsafe { at.read() }, u64::from(t) << 32 | n);
+                        assert!(pool.free(&mut returns, block, id));
+                    }
+                    pool.flush(&mut mags, &mut returns);
+                });
+            }
+        });
+    }
+}

@@ -1,0 +1,680 @@
+//! A bounded many-to-many queue of 64-bit descriptors, FIFO by publication.
+//!
+//! `push` and `pop` are lock-free, and each takes effect in ONE compare-and-swap: no half-done state exists in the
+//! ring, so a process that is killed or stopped at any instruction leaves it whole and in nobody's way. Capacity is
+//! exact for any number from 1 to 2^26. Nothing here sleeps: [`super::chain`] and the crate `slipring` add that.
+//!
+//! # Memory
+//!
+//! ```text
+//! header   line 0  | capacity |                     written once
+//!          line 2  | tail     | hint of producers
+//!          line 4  | head     | hint of consumers
+//! slots    16 bytes each, four to a line:
+//!          | control (u64)            | descriptor (u64)          |
+//!          control:  63 ............ 2 | 1      | 0
+//!                    lap               | CLOSED | FULL
+//! ```
+//!
+//! A *position* is `lap << shift | index` with `index < capacity <= 1 << shift`: it grows for ever and splits without
+//! a division. `next` of the last index is index 0 of the next lap.
+//!
+//! | control of slot i | meaning | left by |
+//! |---|---|---|
+//! | FREE(l) | position (l, i) is to be published next in this slot | a producer: 16-byte CAS to FULL(l) |
+//! | FULL(l) | position (l, i) is published, its descriptor is here | a consumer: CAS to FREE(l + 1) |
+//! | FULL(l) + CLOSED | as FULL, and it is the ring's oldest for ever | a consumer: CAS to CLOSED(l + 1) |
+//! | CLOSED(l) | nothing will be published at (l, i) or later, all before is consumed | nobody |
+//!
+//! # Invariants
+//!
+//! * I1. A control word never recurs: each transition raises (lap, FULL, CLOSED) in lexical order.
+//! * I2. The descriptor of a slot changes only in the CAS that makes it FULL.
+//! * I3. `tail` is at most the first unpublished position, `head` at most the first unconsumed one. Hints lag, and
+//!   never lead: each is stored only with a position that was seen to be done.
+//! * I4. Published positions are a prefix, and so are consumed ones: by I3 a producer reaches position p + 1 only
+//!   after it saw p published, a consumer only after it saw p consumed.
+//! * I5. CLOSED is set only in the control of a full ring's oldest slot, so all of the ring was published before.
+//!
+//! # Ordering
+//!
+//! * E1 "publication": `push`'s CAS (full fence) → `pop`'s Acquire load of the control. Publishes the block behind
+//!   the descriptor.
+//! * E2 "consumption": `pop`'s CAS (AcqRel) → `push`'s Acquire load of FREE. What the consumer did before, its note
+//!   included, is visible to whoever sees the slot free.
+//!
+//! # Crash points
+//!
+//! Before a CAS: nothing happened. After it: it happened, and a hint lags, which costs the next one a step. The block
+//! behind the descriptor has its own owner word ([`crate::block`]).
+//!
+//! Source: Vyukov's bounded MPMC queue, with the sequence word and the datum replaced together.
+
+use core::ptr::NonNull;
+
+use crate::primitive::{AtomicU64, CachePadded, Ordering, Pair, spin_hint};
+
+/// The slot holds a published descriptor.
+const FULL: u64 = 1;
+/// Nothing more will be published.
+const CLOSED: u64 = 2;
+/// Bits below the lap.
+const LAP_SHIFT: u32 = 2;
+/// The largest capacity of one ring.
+pub const MAX_CAPACITY: u64 = 1 << 26;
+/// After so many steps without an end the memory is held for corrupt: no honest history comes near.
+const MAX_STEPS: u32 = 1 << 24;
+
+/// The shared words of a ring; the slots follow.
+#[repr(C)]
+pub struct Header {
+    /// Number of slots. Written by `init`, read once by `attach`.
+    capacity: CachePadded<AtomicU64>,
+    /// Producers' hint (I3). A stale read costs steps.
+    tail: CachePadded<AtomicU64>,
+    /// Consumers' hint (I3). A stale read costs steps.
+    head: CachePadded<AtomicU64>,
+}
+
+/// A ring in memory that outlives this view. Cheap to copy; geometry is private to the view.
+#[derive(Clone, Copy)]
+pub struct Ring {
+    header: NonNull<Header>,
+    slots: NonNull<Pair>,
+    capacity: u64,
+    shift: u32,
+}
+
+// SAFETY: all shared state is atomic, and the view itself is never changed.
+unsafe impl Send for Ring {}
+// SAFETY: as above.
+unsafe impl Sync for Ring {}
+
+/// Why a push did not happen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PushError {
+    /// All slots hold unconsumed descriptors.
+    Full,
+    /// The ring was closed for good; a successor takes over.
+    Closed,
+    /// The shared words contradict each other: some process wrote where it must not.
+    Corrupt,
+}
+
+/// Why a pop brought nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PopError {
+    /// Nothing is published.
+    Empty,
+    /// Closed, and all of it is consumed.
+    Drained,
+    /// The shared words contradict each other: some process wrote where it must not.
+    Corrupt,
+}
+
+/// The memory given does not hold a ring.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AttachError {
+    /// The capacity is 0 or above [`MAX_CAPACITY`].
+    Capacity(u64),
+    /// The memory is smaller than the ring says.
+    Truncated,
+}
+
+/// What a producer that looks at a slot from position `pos` does next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum TailStep {
+    Publish,
+    Full,
+    Closed,
+    Jump(u64),
+    Corrupt,
+}
+
+/// What a consumer that looks at a slot from position `pos` does next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum HeadStep {
+    Take,
+    Empty,
+    Drained,
+    Jump(u64),
+    Corrupt,
+}
+
+impl Ring {
+    /// Bytes that a ring of this capacity occupies, aligned to 64.
+    ///
+    /// # Errors
+    ///
+    /// [`AttachError::Capacity`] for 0 or more than [`MAX_CAPACITY`].
+    pub fn bytes(capacity: u64) -> Result<usize, AttachError> {
+        if capacity == 0 || capacity > MAX_CAPACITY {
+            return Err(AttachError::Capacity(capacity));
+        }
+        let slots = capacity as usize * size_of::<Pair>();
+        Ok(size_of::<Header>() + slots.next_multiple_of(64))
+    }
+
+    /// Writes an empty ring and returns its view.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::bytes`].
+    ///
+    /// # Safety
+    ///
+    /// `at` is aligned to 64 and valid for [`Ring::bytes`] bytes for as long as any view is used, and nobody else
+    /// uses the memory yet.
+    pub unsafe fn init(at: NonNull<u8>, capacity: u64) -> Result<Self, AttachError> {
+        let ring = Self::view(at, capacity)?;
+        // SAFETY: room for the header, by the caller's promise.
+        unsafe {
+            ring.header.write(Header {
+                capacity: CachePadded::new(AtomicU64::new(capacity)),
+                tail: CachePadded::new(AtomicU64::new(0)),
+                head: CachePadded::new(AtomicU64::new(0)),
+            });
+        }
+        for index in 0..capacity {
+            // SAFETY: slot `index` lies within the ring's bytes.
+            unsafe { ring.slots.add(index as usize).write(Pair::new(0, 0)) };
+        }
+        Ok(ring)
+    }
+
+    /// Views a ring that another process made in `len` bytes at `at`.
+    ///
+    /// # Errors
+    ///
+    /// [`AttachError`] where the memory cannot hold what the ring says of itself.
+    ///
+    /// # Safety
+    ///
+    /// `at` is aligned to 64 and valid for `len` bytes for as long as any view is used.
+    pub unsafe fn attach(at: NonNull<u8>, len: usize) -> Result<Self, AttachError> {
+        if len < size_of::<Header>() {
+            return Err(AttachError::Truncated);
+        }
+        // SAFETY: room for a header, just checked; all bit patterns are valid for atomics.
+        let header = unsafe { at.cast::<Header>().as_ref() };
+        // ORDERING: Relaxed; written before the address was published to us. Read once, then checked.
+        let capacity = header.capacity.load(Ordering::Relaxed);
+        let ring = Self::view(at, capacity)?;
+        if Self::bytes(capacity)? > len { Err(AttachError::Truncated) } else { Ok(ring) }
+    }
+
+    fn view(at: NonNull<u8>, capacity: u64) -> Result<Self, AttachError> {
+        Self::bytes(capacity)?;
+        // SAFETY: within the ring's bytes, which begin with the header.
+        let slots = unsafe { at.add(size_of::<Header>()).cast() };
+        let shift = (capacity * 2 - 1).ilog2();
+        Ok(Self { header: at.cast(), slots, capacity, shift })
+    }
+
+    /// The exact number of descriptors it holds when full.
+    #[inline]
+    pub fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Publishes `descriptor`. `claim` is called with the position before each attempt to publish there, so that a
+    /// block's owner word can name it first. Returns the position of publication.
+    ///
+    /// The publication is a full fence.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError`]; the descriptor was not published.
+    #[inline]
+    pub fn push(&self, descriptor: u64, mut claim: impl FnMut(u64)) -> Result<u64, PushError> {
+        let mut pos = self.tail_hint();
+        let mut lost = 0;
+        for _ in 0..MAX_STEPS {
+            let slot = self.slot(pos);
+            // ORDERING: Acquire, E2, pairs with the CAS in `pop`.
+            let control = slot.lo(Ordering::Acquire);
+            match self.tail_step(control, pos) {
+                TailStep::Publish => {
+                    // ORDERING: Relaxed; by I2 stable while the control is FREE(l), which the CAS confirms.
+                    let old = slot.hi(Ordering::Relaxed);
+                    claim(pos);
+                    crash_point!("mpmc.push.before_publish");
+                    // ORDERING: a full fence, E1, pairs with the Acquire load in `pop`.
+                    if slot.replace((control, old), (control | FULL, descriptor)) {
+                        crash_point!("mpmc.push.after_publish");
+                        // ORDERING: Relaxed; a hint (I3).
+                        self.header().tail.store(self.next(pos), Ordering::Relaxed);
+                        crash_point!("mpmc.push.after_hint");
+                        return Ok(pos);
+                    }
+                    back_off(&mut lost);
+                    pos = self.tail_hint();
+                }
+                TailStep::Jump(to) => pos = to,
+                TailStep::Full => return Err(PushError::Full),
+                TailStep::Closed => return Err(PushError::Closed),
+                TailStep::Corrupt => return Err(PushError::Corrupt),
+            }
+        }
+        Err(PushError::Corrupt)
+    }
+
+    /// Takes the oldest descriptor. `note` is called with position and descriptor before each attempt to take it, so
+    /// that a taker's death between the CAS and the block's owner word can be told. Returns both.
+    ///
+    /// The descriptor is a word that a peer wrote: check it before use.
+    ///
+    /// # Errors
+    ///
+    /// [`PopError`]; nothing was taken.
+    #[inline]
+    pub fn pop(&self, mut note: impl FnMut(u64, u64)) -> Result<(u64, u64), PopError> {
+        let mut pos = self.head_hint();
+        let mut lost = 0;
+        for _ in 0..MAX_STEPS {
+            let slot = self.slot(pos);
+            // ORDERING: Acquire, E1, pairs with the CAS in `push`.
+            let control = slot.lo(Ordering::Acquire);
+            match self.head_step(control, pos) {
+                HeadStep::Take => {
+                    // ORDERING: Relaxed; by I2 it belongs to this control, which the CAS confirms (I1).
+                    let descriptor = slot.hi(Ordering::Relaxed);
+                    note(pos, descriptor);
+                    crash_point!("mpmc.pop.before_take");
+                    // ORDERING: AcqRel, E2, pairs with the Acquire load in `push`.
+                    if slot.replace_lo(control, taken(control), Ordering::AcqRel) {
+                        crash_point!("mpmc.pop.after_take");
+                        // ORDERING: Relaxed; a hint (I3).
+                        self.header().head.store(self.next(pos), Ordering::Relaxed);
+                        crash_point!("mpmc.pop.after_hint");
+                        return Ok((pos, descriptor));
+                    }
+                    back_off(&mut lost);
+                    pos = self.head_hint();
+                }
+                HeadStep::Jump(to) => pos = to,
+                HeadStep::Empty => return Err(PopError::Empty),
+                HeadStep::Drained => return Err(PopError::Drained),
+                HeadStep::Corrupt => return Err(PopError::Corrupt),
+            }
+        }
+        Err(PopError::Corrupt)
+    }
+
+    /// Closes the ring for good if it is full now. Afterwards every push says `Closed`, and pops bring what is left
+    /// and then `Drained`. Returns `false`, and does nothing, if the ring was not full.
+    #[cold]
+    pub fn close_if_full(&self) -> bool {
+        let mut pos = self.tail_hint();
+        for _ in 0..MAX_STEPS {
+            let slot = self.slot(pos);
+            // ORDERING: Relaxed; confirmed by the CAS, nothing is read through it.
+            let control = slot.lo(Ordering::Relaxed);
+            match self.tail_step(control, pos) {
+                TailStep::Closed => return true,
+                TailStep::Full => {
+                    crash_point!("mpmc.close.before_mark");
+                    // ORDERING: AcqRel; the successor ring was made known before (chain, E1).
+                    if slot.replace_lo(control, control | CLOSED, Ordering::AcqRel) {
+                        crash_point!("mpmc.close.after_mark");
+                        return true;
+                    }
+                }
+                TailStep::Jump(to) => pos = to,
+                TailStep::Publish | TailStep::Corrupt => return false,
+            }
+        }
+        false
+    }
+
+    /// Whether position `pos` is published, unconsumed, and holds a descriptor that is `wanted`.
+    pub fn holds(&self, pos: u64, wanted: impl FnOnce(u64) -> bool) -> bool {
+        if self.index(pos) >= self.capacity {
+            return false;
+        }
+        let slot = self.slot(pos);
+        let full = |control: u64| control & FULL != 0 && control >> LAP_SHIFT == self.lap(pos);
+        // ORDERING: Acquire, E1 and E2: both sides' words are visible to what the caller looks at next.
+        let before = slot.lo(Ordering::Acquire);
+        // ORDERING: Acquire, so that the second look at the control comes after it.
+        let found = slot.hi(Ordering::Acquire);
+        // ORDERING: Acquire, as above. By I1 an unchanged control means that the descriptor was its own.
+        full(before) && wanted(found) && slot.lo(Ordering::Acquire) == before
+    }
+
+    /// How many descriptors are published and not consumed. Exact if nobody is at work meanwhile; between 0 and the
+    /// capacity in any case.
+    pub fn len(&self) -> u64 {
+        let head = self.first_unconsumed();
+        let tail = self.first_unpublished();
+        self.ordinal(tail).saturating_sub(self.ordinal(head)).min(self.capacity)
+    }
+
+    /// Whether nothing was published at the moment of the look.
+    pub fn is_empty(&self) -> bool {
+        let pos = self.first_unconsumed();
+        // ORDERING: Relaxed; the answer may be old when it returns.
+        let control = self.slot(pos).lo(Ordering::Relaxed);
+        matches!(self.head_step(control, pos), HeadStep::Empty | HeadStep::Drained)
+    }
+
+    /// Whether the ring was closed.
+    pub fn is_closed(&self) -> bool {
+        let pos = self.first_unpublished();
+        // ORDERING: Relaxed; CLOSED never goes away.
+        let control = self.slot(pos).lo(Ordering::Relaxed);
+        self.tail_step(control, pos) == TailStep::Closed
+    }
+
+    fn first_unpublished(&self) -> u64 {
+        let mut pos = self.tail_hint();
+        for _ in 0..MAX_STEPS {
+            // ORDERING: Acquire, so that what is published is seen in order (I4).
+            match self.tail_step(self.slot(pos).lo(Ordering::Acquire), pos) {
+                TailStep::Jump(to) => pos = to,
+                _ => break,
+            }
+        }
+        pos
+    }
+
+    fn first_unconsumed(&self) -> u64 {
+        let mut pos = self.head_hint();
+        for _ in 0..MAX_STEPS {
+            // ORDERING: Acquire, as above.
+            match self.head_step(self.slot(pos).lo(Ordering::Acquire), pos) {
+                HeadStep::Jump(to) => pos = to,
+                _ => break,
+            }
+        }
+        pos
+    }
+
+    #[inline]
+    fn tail_hint(&self) -> u64 {
+        // ORDERING: Relaxed; a hint (I3).
+        self.sane(self.header().tail.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    fn head_hint(&self) -> u64 {
+        // ORDERING: Relaxed; a hint (I3).
+        self.sane(self.header().head.load(Ordering::Relaxed))
+    }
+
+    /// A hint with an index beyond the capacity comes from a peer gone mad; begin at the front of its lap.
+    #[inline]
+    fn sane(&self, pos: u64) -> u64 {
+        if self.index(pos) < self.capacity { pos } else { self.lap(pos) << self.shift }
+    }
+
+    #[inline]
+    fn header(&self) -> &Header {
+        // SAFETY: valid for as long as the view is used, by the promise made to `init` or `attach`.
+        unsafe { self.header.as_ref() }
+    }
+
+    #[inline]
+    fn slot(&self, pos: u64) -> &Pair {
+        debug_assert!(self.index(pos) < self.capacity);
+        // SAFETY: positions in use have an index below the capacity: `sane` and `next` see to it.
+        // SAFETY: the slots are valid for as long as the view is used.
+        unsafe { self.slots.add(self.index(pos) as usize).as_ref() }
+    }
+
+    #[inline]
+    fn index(&self, pos: u64) -> u64 {
+        pos & ((1 << self.shift) - 1)
+    }
+
+    #[inline]
+    fn lap(&self, pos: u64) -> u64 {
+        pos >> self.shift
+    }
+
+    /// The position after `pos`.
+    #[inline]
+    fn next(&self, pos: u64) -> u64 {
+        if self.index(pos) + 1 < self.capacity { pos + 1 } else { (self.lap(pos) + 1) << self.shift }
+    }
+
+    /// How many positions come before `pos`.
+    fn ordinal(&self, pos: u64) -> u64 {
+        self.lap(pos).wrapping_mul(self.capacity).wrapping_add(self.index(pos))
+    }
+
+    #[inline]
+    fn tail_step(&self, control: u64, pos: u64) -> TailStep {
+        let (lap, found) = (self.lap(pos), control >> LAP_SHIFT);
+        let full = control & FULL != 0;
+        if found == lap && !full {
+            return if control & CLOSED != 0 { TailStep::Closed } else { TailStep::Publish };
+        }
+        if full && found.wrapping_add(1) == lap {
+            return if control & CLOSED != 0 { TailStep::Closed } else { TailStep::Full };
+        }
+        if found < lap {
+            return TailStep::Corrupt; // a hint led, which I3 excludes
+        }
+        // The hint lags: (found, i) is published, or (found - 1, i) is consumed.
+        let done = if full { found } else { found - 1 };
+        TailStep::Jump(self.next(done << self.shift | self.index(pos)))
+    }
+
+    #[inline]
+    fn head_step(&self, control: u64, pos: u64) -> HeadStep {
+        let (lap, found) = (self.lap(pos), control >> LAP_SHIFT);
+        if found == lap {
+            return match control & (FULL | CLOSED) {
+                0 => HeadStep::Empty,
+                CLOSED => HeadStep::Drained,
+                _ => HeadStep::Take,
+            };
+        }
+        if found < lap {
+            return HeadStep::Corrupt; // a hint led, which I3 excludes
+        }
+        // The hint lags: (found - 1, i) is consumed. Nothing more is known: never jump by the tail's rule.
+        HeadStep::Jump(self.next((found - 1) << self.shift | self.index(pos)))
+    }
+}
+
+/// The control that a consumer leaves behind.
+#[inline]
+fn taken(control: u64) -> u64 {
+    (control & !FULL).wrapping_add(1 << LAP_SHIFT)
+}
+
+/// After a lost CAS: let the winners move on before reading their lines again.
+#[cold]
+fn back_off(lost: &mut u32) {
+    for _ in 0..1 << (*lost).min(5) {
+        spin_hint();
+    }
+    *lost += 1;
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+    use std::vec;
+    use std::vec::Vec;
+
+    /// Memory for a ring, aligned to a line.
+    struct Memory {
+        _words: Vec<CachePadded<[u64; 16]>>,
+        ring: Ring,
+    }
+
+    fn ring(capacity: u64) -> Memory {
+        let lines = Ring::bytes(capacity).unwrap().div_ceil(128) + 1;
+        let mut words = vec![CachePadded::new([0; 16]); lines];
+        let at = NonNull::from(words.as_mut_slice()).cast();
+        // SAFETY: aligned to 128, large enough, and kept beside the view.
+        let ring = unsafe { Ring::init(at, capacity) }.unwrap();
+        Memory { _words: words, ring }
+    }
+
+    #[test]
+    fn capacity_is_exact_and_order_is_kept_over_many_laps() {
+        for capacity in [1, 2, 3, 4, 5, 7, 8, 100] {
+            let m = ring(capacity);
+            let mut model = VecDeque::new();
+            let mut n = 0;
+            for round in 0..40 {
+                for _ in 0..=round % (capacity + 2) {
+                    let full = model.len() as u64 == capacity;
+                    match m.ring.push(n, |_| {}) {
+                        Ok(_) => model.push_back(n),
+                        Err(e) => assert!(full && e == PushError::Full),
+                    }
+                    n += 1;
+                    assert_eq!(m.ring.len(), model.len() as u64);
+                }
+                for _ in 0..=round % (capacity + 1) {
+                    let got = m.ring.pop(|_, _| {}).map(|(_, d)| d);
+                    assert_eq!(got.ok(), model.pop_front());
+                    assert_eq!(m.ring.is_empty(), model.is_empty());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn hints_that_lag_by_anything_cost_steps_and_nothing_else() {
+        for capacity in [1_u64, 2, 3] {
+            for published in 0..4 * capacity {
+                for consumed in published.saturating_sub(capacity)..=published {
+                    for (tail, head) in
+                        (0..=published).flat_map(|t| (0..=consumed).map(move |h| (t, h)))
+                    {
+                        let m = ring(capacity);
+                        let mut at = 0;
+                        for n in 0..published {
+                            if n - at == capacity || at < consumed && n > at {
+                                m.ring.pop(|_, _| {}).unwrap();
+                                at += 1;
+                            }
+                            m.ring.push(n, |_| {}).unwrap();
+                        }
+                        while at < consumed {
+                            m.ring.pop(|_, _| {}).unwrap();
+                            at += 1;
+                        }
+                        let pos = |n: u64| n / capacity << m.ring.shift | n % capacity;
+                        m.ring.header().tail.store(pos(tail), Ordering::Relaxed);
+                        m.ring.header().head.store(pos(head), Ordering::Relaxed);
+                        assert_eq!(m.ring.len(), published - at);
+                        let pushed = m.ring.push(99, |_| {});
+                        assert_eq!(pushed.is_err(), published - at == capacity);
+                        if published > at {
+                            assert_eq!(m.ring.pop(|_, _| {}).unwrap().1, at);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_closed_ring_gives_what_it_holds_and_then_says_so() {
+        let m = ring(3);
+        assert!(!m.ring.close_if_full(), "not full");
+        for n in 0..3 {
+            m.ring.push(n, |_| {}).unwrap();
+        }
+        assert!(m.ring.close_if_full());
+        assert!(m.ring.close_if_full(), "again is fine");
+        assert_eq!(m.ring.push(9, |_| {}), Err(PushError::Closed));
+        for n in 0..3 {
+            assert_eq!(m.ring.pop(|_, _| {}).unwrap().1, n);
+            assert_eq!(m.ring.push(9, |_| {}), Err(PushError::Closed));
+            assert!(m.ring.is_closed());
+        }
+        assert_eq!(m.ring.pop(|_, _| {}), Err(PopError::Drained));
+    }
+
+    #[test]
+    fn scribbled_words_give_an_error_or_a_wrong_answer_but_end() {
+        let m = ring(3);
+        m.ring.push(1, |_| {}).unwrap();
+        for garbage in [u64::MAX, 1 << 40, 0xdead_beef, 3] {
+            m.ring.header().tail.store(garbage, Ordering::Relaxed);
+            m.ring.header().head.store(garbage, Ordering::Relaxed);
+            m.ring.slot(0).store_lo(garbage, Ordering::Relaxed);
+            let _ = m.ring.push(2, |_| {});
+            let _ = m.ring.pop(|_, _| {});
+            let _ = (m.ring.len(), m.ring.is_empty(), m.ring.is_closed(), m.ring.close_if_full());
+        }
+    }
+
+    #[test]
+    fn a_position_holds_its_descriptor_from_publication_to_consumption_only() {
+        let m = ring(2);
+        let pos = m.ring.push(7, |_| {}).unwrap();
+        assert!(m.ring.holds(pos, |d| d == 7) && !m.ring.holds(pos, |d| d == 8));
+        m.ring.pop(|_, _| {}).unwrap();
+        assert!(!m.ring.holds(pos, |d| d == 7));
+        assert!(!m.ring.holds(u64::MAX, |_| true), "an index out of range is nobody's");
+    }
+
+    #[test]
+    fn memory_that_holds_no_ring_is_refused() {
+        let m = ring(8);
+        let at = m.ring.header.cast();
+        let len = Ring::bytes(8).unwrap();
+        // SAFETY: the memory is live and at least `len` long.
+        let attach = |len| unsafe { Ring::attach(at, len) }.map(|r| r.capacity());
+        assert_eq!(attach(len), Ok(8));
+        assert_eq!(attach(len - 1), Err(AttachError::Truncated));
+        assert_eq!(attach(8), Err(AttachError::Truncated));
+        for absurd in [0, MAX_CAPACITY + 1, u64::MAX] {
+            m.ring.header().capacity.store(absurd, Ordering::Relaxed);
+            assert_eq!(attach(len), Err(AttachError::Capacity(absurd)));
+        }
+    }
+
+    #[test]
+    fn threads_lose_and_double_nothing_and_keep_each_producers_order() {
+        const EACH: u64 = 20_000;
+        for (producers, consumers, capacity) in [(1, 1, 1), (2, 2, 3), (4, 4, 64)] {
+            let m = ring(capacity);
+            let shared = &m.ring;
+            let taken: Vec<Vec<u64>> = std::thread::scope(|s| {
+                for p in 0..producers {
+                    s.spawn(move || {
+                        for n in 0..EACH {
+                            while shared.push(p << 32 | n, |_| {}).is_err() {
+                                std::thread::yield_now();
+                            }
+                        }
+                    });
+                }
+                let share = producers * EACH / consumers;
+                let consumer = move || {
+                    let mut got = Vec::new();
+                    while (got.len() as u64) < share {
+                        match shared.pop(|_, _| {}) {
+                            Ok((_, d)) => got.push(d),
+                            Err(_) => std::thread::yield_now(),
+                        }
+                    }
+                    got
+                };
+                let handles: Vec<_> = (0..consumers).map(|_| s.spawn(consumer)).collect();
+                handles.into_iter().map(|h| h.join().unwrap()).collect()
+            });
+            for got in &taken {
+                for p in 0..producers {
+                    let of_p: Vec<_> = got.iter().filter(|d| *d >> 32 == p).collect();
+                    assert!(of_p.is_sorted_by(|a, b| a < b));
+                }
+            }
+            let mut all: Vec<_> = taken.into_iter().flatten().collect();
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all.len() as u64, producers * EACH);
+        }
+    }
+}

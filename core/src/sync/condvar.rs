@@ -1,0 +1,603 @@
+//! A condition to wait for while a lock is open.
+//!
+//! `notify` is one load while nobody waits, and makes no handshake with the waiters. `notify(n)` releases n of those who
+//! waited before it, or all; none is lost. Usually exactly n: more only where waiters died without the death procedure
+//! having run, where a second notification overtakes waiters that did not run yet and newcomers stand between, or with
+//! [`MANY`] waiters. So a caller looks at its condition again after each return. A dead waiter costs at most such a
+//! needless return; the next notification that reaches everybody forgets it.
+//!
+//! Change the condition with the lock held. Notify with the lock held or afterwards.
+//!
+//! # Memory
+//!
+//! ```text
+//!  63         44 43              25  24  23       12 11        0
+//! +-------------+------------------+---+-----------+-----------+
+//! | generation  |      batch       | J |  waiters  |  permits  |   state
+//! +-------------+------------------+---+-----------+-----------+
+//! | reserved, 0                    | sleepers (EventCount)     |
+//! +--------------------------------+---------------------------+
+//! ```
+//!
+//! | field | meaning | who changes it |
+//! |---|---|---|
+//! | generation | grows when everybody is released | notifier, death procedure |
+//! | batch | grows when `permits` leaves 0 | notifier |
+//! | J | somebody came to wait while `permits` was not 0 | that one; cleared with `permits` |
+//! | waiters | who waits, the dead included; [`MANY`] = did not fit | waiter, coming and going |
+//! | permits | waiters released by number and still on their way | notifier up, waiter down |
+//!
+//! Bytes that are all zero are a condition without waiters.
+//!
+//! # Invariants
+//!
+//! * I1. A waiter is counted before it opens the lock. So whoever takes the lock afterwards sees it.
+//! * I2. A waiter is released if the generation is another than it came in; or by taking a permit of another batch than
+//!   it came in. So nobody takes a permit that was there before it came.
+//! * I3. No permit is added to a batch after somebody came to it (J): everybody is released instead. So nobody who was
+//!   notified waits on because a newcomer took what was meant for it.
+//! * I4. `waiters` is never less than those who wait in this generation.
+//!
+//! # Ordering
+//!
+//! * E1 "notified": the notifier's RMW of `state` → fence → its look for sleepers; the event count's E1, with `state` as
+//!   the condition. What the condition protects is published by the lock.
+//!
+//! # Crash points
+//!
+//! A waiter that dies stays counted (I4 allows it). A notifier that dies before its wake leaves sleepers asleep until
+//! their slice is over or the death procedure calls [`Condvar::recover`], which releases everybody and forgets the dead.
+
+use core::convert::Infallible;
+use core::num::NonZeroU32;
+
+use crate::futex::{ALL, Scope};
+use crate::owner::OwnerId;
+use crate::primitive::{AtomicU32, AtomicU64, FenceMode, Ordering};
+use crate::sync::event_count::EventCount;
+use crate::sync::mutex::{Acquired, Mutex};
+use crate::sync::reentrant::{NotOwner, ReentrantMutex};
+use crate::wait::Waiter;
+
+/// Bits of the counts of waiters and permits.
+const COUNT_BITS: u32 = 12;
+/// Bits of the batch.
+const BATCH_BITS: u32 = 19;
+/// Bits of the generation.
+const GENERATION_BITS: u32 = 20;
+
+/// From so many waiters on they are no longer counted, and each notification releases all.
+pub const MANY: u32 = (1 << COUNT_BITS) - 1;
+
+/// A condition variable: sixteen bytes of shared memory.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Condvar {
+    /// Who waits and who is released ([`State`]). Written by waiters and notifiers; any value is harmless.
+    state: AtomicU64,
+    /// Where waiters sleep.
+    sleepers: EventCount,
+    /// Zero.
+    reserved: AtomicU32,
+}
+
+/// How a wait ended. The lock is held again in any case.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub struct Waited<S> {
+    /// How the lock was come by.
+    pub acquired: Acquired,
+    /// Whether a notification released this waiter. Look at the condition in any case.
+    pub notified: bool,
+    /// Why the waiter gave up, if it did. It may have been notified just the same.
+    pub stop: Option<S>,
+}
+
+/// When a waiter came.
+#[derive(Clone, Copy, Debug)]
+struct Ticket {
+    generation: u32,
+    batch: u32,
+}
+
+/// The fields of `state`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct State {
+    generation: u32,
+    batch: u32,
+    joined: bool,
+    waiters: u32,
+    permits: u32,
+}
+
+/// What `state` says to a waiter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Verdict {
+    /// Everybody of its generation was released.
+    Released,
+    /// It is released if it can make `state` this.
+    Take(State),
+    /// Somebody else is released and did not run yet.
+    OthersTurn,
+    /// Nobody is.
+    Wait,
+}
+
+impl State {
+    fn unpack(word: u64) -> Self {
+        let field = |shift: u32, bits: u32| (word >> shift) as u32 & ((1 << bits) - 1);
+        Self {
+            permits: field(0, COUNT_BITS),
+            waiters: field(COUNT_BITS, COUNT_BITS),
+            joined: field(2 * COUNT_BITS, 1) == 1,
+            batch: field(2 * COUNT_BITS + 1, BATCH_BITS),
+            generation: field(2 * COUNT_BITS + 1 + BATCH_BITS, GENERATION_BITS),
+        }
+    }
+
+    fn pack(self) -> u64 {
+        u64::from(self.permits)
+            | u64::from(self.waiters) << COUNT_BITS
+            | u64::from(self.joined) << (2 * COUNT_BITS)
+            | u64::from(self.batch) << (2 * COUNT_BITS + 1)
+            | u64::from(self.generation) << (2 * COUNT_BITS + 1 + BATCH_BITS)
+    }
+
+    fn ticket(self) -> Ticket {
+        Ticket { generation: self.generation, batch: self.batch }
+    }
+
+    /// One more waits.
+    fn join(mut self) -> Self {
+        self.waiters = (self.waiters + 1).min(MANY);
+        self.joined |= self.permits > 0;
+        self
+    }
+
+    /// Everybody is released.
+    fn notify_all(self) -> Self {
+        let generation = (self.generation + 1) % (1 << GENERATION_BITS);
+        Self { generation, batch: self.batch, joined: false, waiters: 0, permits: 0 }
+    }
+
+    /// `count` more are released.
+    fn notify(mut self, count: u32) -> Self {
+        let waiting = self.waiters.saturating_sub(self.permits);
+        if count >= waiting || self.waiters == MANY || self.joined {
+            return self.notify_all();
+        }
+        if self.permits == 0 {
+            self.batch = (self.batch + 1) % (1 << BATCH_BITS);
+        }
+        self.permits += count;
+        self
+    }
+
+    /// I2.
+    fn verdict(self, ticket: Ticket) -> Verdict {
+        if self.generation != ticket.generation {
+            Verdict::Released
+        } else if self.permits == 0 {
+            Verdict::Wait
+        } else if self.batch == ticket.batch {
+            Verdict::OthersTurn
+        } else {
+            Verdict::Take(Self { permits: self.permits - 1, ..self }.one_less())
+        }
+    }
+
+    /// One waiter has gone.
+    fn one_less(mut self) -> Self {
+        if self.waiters != MANY {
+            self.waiters = self.waiters.saturating_sub(1);
+        }
+        self.permits = self.permits.min(self.waiters);
+        self.joined &= self.permits > 0;
+        self
+    }
+}
+
+impl Condvar {
+    /// Nobody waits.
+    pub fn new() -> Self {
+        Self { state: AtomicU64::new(0), sleepers: EventCount::new(), reserved: AtomicU32::new(0) }
+    }
+
+    /// Opens the lock, waits for a notification, takes the lock again.
+    ///
+    /// `waiter` carries the deadline of the wait; `relock` takes the lock again and cannot give up: a holder that lives
+    /// is waited for, deadline or not.
+    ///
+    /// # Errors
+    ///
+    /// [`NotOwner`] if `me` does not hold the lock; nothing was done then.
+    pub fn wait<W: Waiter, R: Waiter<Stop = Infallible>>(
+        &self,
+        mutex: &Mutex,
+        me: OwnerId,
+        waiter: &mut W,
+        relock: &mut R,
+    ) -> Result<Waited<W::Stop>, NotOwner> {
+        if mutex.owner() != Some(me) {
+            return Err(NotOwner);
+        }
+        let ticket = self.join();
+        mutex.unlock(me, waiter.scope());
+        crash_point!("condvar.wait.unlocked");
+        let (notified, stop) = self.block(ticket, waiter);
+        let Ok(acquired) = mutex.lock(me, relock);
+        Ok(Waited { acquired, notified, stop })
+    }
+
+    /// [`Condvar::wait`] with a reentrant lock: opened fully, however deep, and taken again to the same depth.
+    ///
+    /// # Errors
+    ///
+    /// [`NotOwner`] if this thread does not hold the lock; nothing was done then.
+    pub fn wait_reentrant<W: Waiter, R: Waiter<Stop = Infallible>>(
+        &self,
+        mutex: &ReentrantMutex,
+        me: OwnerId,
+        thread: NonZeroU32,
+        waiter: &mut W,
+        relock: &mut R,
+    ) -> Result<Waited<W::Stop>, NotOwner> {
+        if !mutex.is_mine(me, thread) {
+            return Err(NotOwner);
+        }
+        let ticket = self.join();
+        let depth = match mutex.unlock_all(me, thread, waiter.scope()) {
+            Ok(depth) => depth,
+            Err(NotOwner) => {
+                self.leave(ticket, waiter.scope());
+                return Err(NotOwner);
+            }
+        };
+        crash_point!("condvar.wait.unlocked_all");
+        let (notified, stop) = self.block(ticket, waiter);
+        let Ok(acquired) = mutex.relock(me, thread, depth, relock);
+        Ok(Waited { acquired, notified, stop })
+    }
+
+    /// Releases one waiter, if there is one.
+    #[inline]
+    pub fn notify_one(&self, scope: Scope) {
+        self.notify(1, scope);
+    }
+
+    /// Releases all who wait.
+    #[inline]
+    pub fn notify_all(&self, scope: Scope) {
+        self.notify(u32::MAX, scope);
+    }
+
+    /// Releases `count` waiters, or all if there are fewer.
+    #[inline]
+    pub fn notify(&self, count: u32, scope: Scope) {
+        // ORDERING: Relaxed; by I1 the lock makes the waiters that count visible.
+        let seen = self.state.load(Ordering::Relaxed);
+        if State::unpack(seen).waiters != 0 && count != 0 {
+            self.notify_slow(seen, count, scope);
+        }
+    }
+
+    #[cold]
+    fn notify_slow(&self, mut seen: u64, count: u32, scope: Scope) {
+        loop {
+            let state = State::unpack(seen);
+            if state.waiters == 0 {
+                return; // they have gone meanwhile, or somebody else released them
+            }
+            let next = state.notify(count);
+            match self.replace(seen, next) {
+                Ok(()) => {
+                    crash_point!("condvar.notify.before_wake");
+                    let wake = if next.generation == state.generation { count } else { ALL };
+                    self.sleepers.notify_after_rmw(wake, scope);
+                    return;
+                }
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Death procedure: releases everybody and forgets the dead who were counted. Idempotent; the living look at their
+    /// condition and wait again.
+    pub fn recover(&self, scope: Scope) {
+        // ORDERING: Relaxed; confirmed by the CAS.
+        let mut seen = self.state.load(Ordering::Relaxed);
+        while let Err(now) = self.replace(seen, State::unpack(seen).notify_all()) {
+            seen = now;
+        }
+        crash_point!("condvar.recover.before_wake");
+        self.sleepers.wake_all(scope);
+    }
+
+    /// How many wait, the dead included until they are forgotten. A glance, for people who look.
+    pub fn waiters(&self) -> u32 {
+        // ORDERING: Relaxed; a glance.
+        State::unpack(self.state.load(Ordering::Relaxed)).waiters
+    }
+
+    /// Counts this waiter (I1).
+    fn join(&self) -> Ticket {
+        // ORDERING: Relaxed; confirmed by the CAS.
+        let mut seen = self.state.load(Ordering::Relaxed);
+        loop {
+            let state = State::unpack(seen);
+            match self.replace(seen, state.join()) {
+                Ok(()) => {
+                    crash_point!("condvar.wait.joined");
+                    return state.ticket();
+                }
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Sleeps until released or told to stop.
+    fn block<W: Waiter>(&self, ticket: Ticket, waiter: &mut W) -> (bool, Option<W::Stop>) {
+        let mut passed_on = false;
+        let ended = self.sleepers.wait_until(waiter, FenceMode::Symmetric, |waiter| {
+            self.try_take(ticket, &mut passed_on, waiter.scope()).then_some(())
+        });
+        match ended {
+            Ok(()) => (true, None),
+            Err(stop) => (self.leave(ticket, waiter.scope()), Some(stop)),
+        }
+    }
+
+    /// Whether this waiter is released now.
+    fn try_take(&self, ticket: Ticket, passed_on: &mut bool, scope: Scope) -> bool {
+        // ORDERING: Acquire, E1; the fence of the event count stands before it when it matters.
+        let mut seen = self.state.load(Ordering::Acquire);
+        loop {
+            match State::unpack(seen).verdict(ticket) {
+                Verdict::Released => return true,
+                Verdict::Wait => return false,
+                Verdict::Take(next) => match self.replace(seen, next) {
+                    Ok(()) => {
+                        crash_point!("condvar.wait.taken");
+                        return true;
+                    }
+                    Err(now) => seen = now,
+                },
+                Verdict::OthersTurn => {
+                    // The wake-up may have been meant for them. Once per wait: they may also be dead.
+                    if !core::mem::replace(passed_on, true) {
+                        self.sleepers.wake_all(scope);
+                    }
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Goes without being released, and wakes another if the wake-up was spent here. Returns whether it was released
+    /// with everybody just the same.
+    #[cold]
+    fn leave(&self, ticket: Ticket, scope: Scope) -> bool {
+        // ORDERING: Relaxed; confirmed by the CAS.
+        let mut seen = self.state.load(Ordering::Relaxed);
+        loop {
+            let state = State::unpack(seen);
+            if state.generation != ticket.generation {
+                return true;
+            }
+            let next = state.one_less();
+            match self.replace(seen, next) {
+                Ok(()) => {
+                    crash_point!("condvar.leave.before_wake");
+                    if next.permits > 0 {
+                        self.sleepers.wake_all(scope);
+                    }
+                    return false;
+                }
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Changes `state` from exactly `seen`; otherwise returns what it holds now.
+    fn replace(&self, seen: u64, next: State) -> Result<(), u64> {
+        // ORDERING: AcqRel on success, E1: the event count's fence or RMW follows it on the notifier's side.
+        self.state
+            .compare_exchange(seen, next.pack(), Ordering::AcqRel, Ordering::Relaxed)
+            .map(|_| ())
+    }
+}
+
+impl Default for Condvar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sync::testing::{Hasty, Late, Patient};
+
+    fn id(index: u32) -> OwnerId {
+        OwnerId::new(index, 3)
+    }
+
+    /// `n` came to wait, one after the other.
+    fn waiting(n: u32) -> (State, Ticket) {
+        let state = State { generation: 5, batch: 9, ..State::default() };
+        ((0..n).fold(state, |state, _| state.join()), state.ticket())
+    }
+
+    fn take(state: State, ticket: Ticket) -> State {
+        match state.verdict(ticket) {
+            Verdict::Take(next) => next,
+            other => panic!("{other:?} from {state:?}"),
+        }
+    }
+
+    #[test]
+    fn fields_survive_packing() {
+        let full = State {
+            generation: (1 << GENERATION_BITS) - 1,
+            batch: (1 << BATCH_BITS) - 1,
+            joined: true,
+            waiters: MANY,
+            permits: MANY,
+        };
+        assert_eq!(full.pack(), u64::MAX);
+        for state in
+            [full, State::default(), waiting(3).0.notify(1), State { joined: true, ..waiting(2).0 }]
+        {
+            assert_eq!(State::unpack(state.pack()), state);
+        }
+    }
+
+    #[test]
+    fn so_many_are_released_as_were_notified() {
+        for (waiters, notified) in [(3, 1), (3, 2), (5, 1), (5, 4)] {
+            let (state, ticket) = waiting(waiters);
+            assert_eq!(state.verdict(ticket), Verdict::Wait);
+            let mut state = state.notify(notified);
+            for _ in 0..notified {
+                state = take(state, ticket);
+            }
+            assert_eq!(state.verdict(ticket), Verdict::Wait);
+            assert_eq!(state.waiters, waiters - notified);
+            assert_eq!(state.notify(waiters - notified).verdict(ticket), Verdict::Released);
+        }
+    }
+
+    #[test]
+    fn a_newcomer_takes_nothing_that_was_meant_for_others() {
+        let (state, ticket) = waiting(2);
+        let state = state.notify(1);
+        let newcomer = state.ticket();
+        let state = state.join();
+        assert_eq!(state.verdict(newcomer), Verdict::OthersTurn);
+        // Notified again before the first one ran: all go, so nobody is forgotten.
+        let all = state.notify(1);
+        assert_eq!(all.verdict(newcomer), Verdict::Released);
+        assert_eq!(all.verdict(ticket), Verdict::Released);
+        // The first one ran: the newcomer is a waiter like the other.
+        let state = take(state, ticket);
+        assert_eq!(state.verdict(newcomer), Verdict::Wait);
+        assert!(matches!(state.notify(1).verdict(newcomer), Verdict::Take(_)));
+    }
+
+    #[test]
+    fn dead_waiters_are_forgotten_when_all_are_released() {
+        let (state, _) = waiting(2); // both die
+        let ticket = state.ticket();
+        let state = state.join().notify(1);
+        let state = take(state, ticket);
+        assert_eq!(state.waiters, 2);
+        assert_eq!(state.notify(2).waiters, 0);
+        assert_eq!(state.notify_all().waiters, 0);
+    }
+
+    #[test]
+    fn with_too_many_to_count_everybody_is_released() {
+        let (state, ticket) = waiting(MANY + 5);
+        assert_eq!(state.waiters, MANY);
+        assert_eq!(state.one_less().waiters, MANY);
+        assert_eq!(state.notify(1).verdict(ticket), Verdict::Released);
+    }
+
+    #[test]
+    fn whatever_a_peer_wrote_is_taken_without_overflow() {
+        let mut word = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..10_000 {
+            word = word
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let state = State::unpack(word);
+            for next in [state.join(), state.notify(1), state.notify(u32::MAX), state.one_less()] {
+                assert_eq!(State::unpack(next.pack()), next);
+            }
+            let _ = state.verdict(Ticket { generation: state.generation, batch: 0 });
+        }
+    }
+
+    #[test]
+    fn giving_up_takes_the_lock_again_and_leaves_no_trace() {
+        let (condvar, lock) = (Condvar::new(), Mutex::new());
+        assert_eq!(condvar.wait(&lock, id(1), &mut Hasty, &mut Patient), Err(NotOwner));
+        assert!(lock.try_lock_fast(id(1)));
+        let waited = condvar.wait(&lock, id(1), &mut Hasty, &mut Patient).unwrap();
+        let expected = Waited { acquired: Acquired::Clean, notified: false, stop: Some(Late) };
+        assert_eq!(waited, expected);
+        assert_eq!((lock.owner(), condvar.waiters()), (Some(id(1)), 0));
+    }
+
+    #[test]
+    fn a_deep_lock_is_opened_fully_and_taken_again_as_deep() {
+        let thread = NonZeroU32::MIN;
+        let (condvar, lock) = (Condvar::new(), ReentrantMutex::new());
+        for _ in 0..3 {
+            assert!(lock.lock(id(1), thread, &mut Hasty).is_ok());
+        }
+        let waited = condvar.wait_reentrant(&lock, id(1), thread, &mut Hasty, &mut Patient);
+        assert_eq!(waited.unwrap().stop, Some(Late));
+        assert_eq!((lock.count(), lock.owner()), (3, Some(id(1))));
+        let stranger = condvar.wait_reentrant(&lock, id(2), thread, &mut Hasty, &mut Patient);
+        assert_eq!(stranger, Err(NotOwner));
+    }
+
+    #[test]
+    fn notifications_reach_exactly_as_many_sleepers() {
+        let (condvar, lock, woken) = (Condvar::new(), Mutex::new(), AtomicU32::new(0));
+        let with_lock = |me, f: &dyn Fn()| {
+            let _ = lock.lock(id(me), &mut Patient);
+            f();
+            lock.unlock(id(me), Scope::Private);
+        };
+        std::thread::scope(|s| {
+            for me in 1..=6 {
+                let (condvar, lock, woken) = (&condvar, &lock, &woken);
+                s.spawn(move || {
+                    let _ = lock.lock(id(me), &mut Patient);
+                    let waited = condvar.wait(lock, id(me), &mut Patient, &mut Patient).unwrap();
+                    assert!(waited.notified);
+                    woken.fetch_add(1, Ordering::Relaxed);
+                    lock.unlock(id(me), Scope::Private);
+                });
+            }
+            let reaches = |n| {
+                while woken.load(Ordering::Relaxed) != n {
+                    std::thread::yield_now();
+                }
+                std::thread::sleep(std::time::Duration::from_millis(5));
+                assert_eq!(woken.load(Ordering::Relaxed), n);
+            };
+            while condvar.waiters() != 6 {
+                std::thread::yield_now();
+            }
+            with_lock(7, &|| condvar.notify_one(Scope::Private));
+            reaches(1);
+            with_lock(7, &|| condvar.notify(2, Scope::Private));
+            reaches(3);
+            condvar.notify_all(Scope::Private);
+            reaches(6);
+        });
+        assert_eq!(condvar.waiters(), 0);
+    }
+
+    #[test]
+    fn the_death_procedure_releases_the_living_and_forgets_the_dead() {
+        let (condvar, lock) = (Condvar::new(), Mutex::new());
+        condvar.join(); // and dies
+        std::thread::scope(|s| {
+            let living = s.spawn(|| {
+                let _ = lock.lock(id(1), &mut Patient);
+                condvar.wait(&lock, id(1), &mut Patient, &mut Patient).unwrap().notified
+            });
+            while condvar.waiters() != 2 {
+                std::thread::yield_now();
+            }
+            condvar.recover(Scope::Private);
+            condvar.recover(Scope::Private);
+            assert!(living.join().unwrap());
+        });
+        assert_eq!(condvar.waiters(), 0);
+    }
+}
