@@ -29,6 +29,7 @@ pub mod owner;
 pub mod wait;
 
 pub mod block;
+pub mod directory;
 pub mod member;
 pub mod ring;
 pub mod sync;

@@ -152,8 +152,7 @@ mod tests {
         for capacity in CAPACITIES {
             for a in 0..3 * capacity {
                 for b in a..=a + capacity {
-                    let same =
-                        Cursor::at(a, capacity).index() == Cursor::at(b, capacity).index();
+                    let same = Cursor::at(a, capacity).index() == Cursor::at(b, capacity).index();
                     assert_eq!(same, b == a || b == a + capacity, "I2: {a} {b} of {capacity}");
                 }
             }

@@ -304,7 +304,7 @@ impl<T: Pod> Slots<T> {
             needed: needed as u64,
             available: available as u64,
         };
-        if at.addr() % Layout::<T>::alignment() != 0 {
+        if !at.addr().is_multiple_of(Layout::<T>::alignment()) {
             return Err(AttachError::Misaligned);
         }
         if available < Layout::<T>::slots_offset() {
@@ -331,8 +331,7 @@ impl<T: Pod> Slots<T> {
         if slot_size != ours {
             return Err(AttachError::SlotSize { ours, theirs: slot_size });
         }
-        let layout =
-            Layout::<T>::new(capacity).map_err(|_| AttachError::Capacity(capacity))?;
+        let layout = Layout::<T>::new(capacity).map_err(|_| AttachError::Capacity(capacity))?;
         if available < layout.bytes {
             return Err(truncated(layout.bytes));
         }
@@ -481,11 +480,7 @@ impl<T: Pod> Producer<T> {
     ///
     /// The waiter's reason to give up, or a corrupt ring; nothing was published then.
     #[inline]
-    pub fn push<W: Waiter>(
-        &mut self,
-        value: &T,
-        waiter: &mut W,
-    ) -> Result<(), WaitError<W::Stop>> {
+    pub fn push<W: Waiter>(&mut self, value: &T, waiter: &mut W) -> Result<(), WaitError<W::Stop>> {
         match self.try_push(value) {
             Ok(()) => Ok(()),
             Err(PushError::Full) => self.push_slow(value, waiter),

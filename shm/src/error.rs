@@ -1,0 +1,280 @@
+//! The one error type. Each sentence says what is wrong and, where something can be done, what to do.
+
+use std::fmt;
+use std::io;
+
+use slipring_core::primitive::UnsupportedCpu;
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The descriptor is of something else than a segment.
+    NotASegment {
+        /// What it is instead.
+        why: String,
+    },
+    /// The file is shorter than its header says, or too short for a header.
+    Truncated {
+        /// Bytes that should be there.
+        expected: u64,
+        /// Bytes that are.
+        found: u64,
+    },
+    /// The file that was to be formatted has content already.
+    NotEmpty {
+        /// Its size in bytes.
+        found: u64,
+    },
+    /// The segment was made by a version with another binary interface.
+    AbiVersion {
+        /// This library's.
+        ours: u32,
+        /// The segment's.
+        theirs: u32,
+    },
+    /// The segment's structures have other sizes than this library's.
+    Layout {
+        /// This library's fingerprint.
+        ours: u64,
+        /// The segment's.
+        theirs: u64,
+    },
+    /// Whoever began to make the segment has not finished.
+    HalfMade {
+        /// Its process id, in its own pid namespace.
+        creator: u32,
+    },
+    /// Whoever made the segment gave up and said so.
+    Failed,
+    /// This CPU lacks an instruction that the rings need.
+    UnsupportedCpu,
+    /// `/proc` is not mounted.
+    NoProc,
+    /// A size or count is out of range.
+    Capacity {
+        /// Of what.
+        what: &'static str,
+        /// The value asked for.
+        wanted: u64,
+        /// The least possible.
+        min: u64,
+        /// The most possible.
+        max: u64,
+    },
+    /// A message is longer than the stated limit.
+    TooLong {
+        /// Its length in bytes.
+        len: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// The file system or the machine has no memory left.
+    NoSpace {
+        /// Bytes asked for.
+        wanted: u64,
+    },
+    /// The segment may not use more memory.
+    Budget {
+        /// Bytes asked for.
+        wanted: u64,
+        /// Bytes the segment may use in all.
+        limit: u64,
+    },
+    /// Too many processes are attached to the segment.
+    TooManyParticipants {
+        /// How many there can be.
+        max: u32,
+    },
+    /// The segment's directory is full.
+    TooManyObjects,
+    /// Too many handles of one object.
+    TooManyHandles,
+    /// This handle was closed.
+    Closed,
+    /// Nobody has the other side any more.
+    Disconnected,
+    /// The deadline has passed.
+    TimedOut,
+    /// The object holds another type.
+    TypeMismatch {
+        /// Of what: the size, the alignment.
+        what: &'static str,
+        /// This process's.
+        ours: u64,
+        /// The object's.
+        theirs: u64,
+    },
+    /// A received payload is no value of the type.
+    Decode(String),
+    /// A value cannot be turned into bytes.
+    Encode(String),
+    /// Shared memory holds what no correct process writes there.
+    Corrupt {
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The segment has no such object.
+    NoSuchObject,
+    /// The object is of another kind.
+    WrongKind {
+        /// The kind asked for.
+        wanted: &'static str,
+        /// The kind found.
+        found: &'static str,
+    },
+    /// A handle that should have been inherited is not there.
+    NotInherited(String),
+    /// This process was forked without taking part in the segment.
+    Forked,
+    /// A signal handler ran.
+    Interrupted,
+    /// The kernel refused something.
+    Io {
+        /// What was tried.
+        op: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// Puts `op` around what the kernel said: `.map_err(Error::io("map the segment"))`.
+    pub(crate) fn io<E: Into<io::Error>>(op: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::Io { op, source: source.into() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotASegment { why } => write!(f, "this is no slipring segment: {why}"),
+            Self::Truncated { expected, found } => write!(
+                f,
+                "the segment is truncated: it should have {expected} bytes and has {found}; \
+                 make a new one"
+            ),
+            Self::NotEmpty { found } => write!(
+                f,
+                "the file to make a segment in has {found} bytes already; give an empty one"
+            ),
+            Self::AbiVersion { ours, theirs } => write!(
+                f,
+                "the segment has ABI version {theirs} and this library speaks {ours}; \
+                 use the same version of slipring on both sides"
+            ),
+            Self::Layout { ours, theirs } => write!(
+                f,
+                "the segment's layout is {theirs:#018x} and this library's is {ours:#018x}; \
+                 use the same build of slipring on both sides"
+            ),
+            Self::HalfMade { creator } => write!(
+                f,
+                "process {creator} has begun to make the segment and not finished; \
+                 try again, or make a new one if that process is gone"
+            ),
+            Self::Failed => {
+                f.write_str("whoever made the segment failed to finish it; make a new one")
+            }
+            Self::UnsupportedCpu => UnsupportedCpu.fmt(f),
+            Self::NoProc => f.write_str("/proc is not mounted, and slipring needs it; mount it"),
+            Self::Capacity { what, wanted, min, max } => {
+                write!(f, "{what} of {wanted} is out of range; it can be {min} to {max}")
+            }
+            Self::TooLong { len, max } => {
+                write!(f, "a message of {len} bytes is over the limit of {max}")
+            }
+            Self::NoSpace { wanted } => write!(
+                f,
+                "no memory left for {wanted} more bytes of the segment; \
+                 free some, or enlarge the file system that it is on"
+            ),
+            Self::Budget { wanted, limit } => write!(
+                f,
+                "{wanted} more bytes would take the segment over its budget of {limit}; \
+                 raise the budget or the memory limit of the cgroup"
+            ),
+            Self::TooManyParticipants { max } => {
+                write!(f, "{max} processes are attached to the segment already, and no more can be")
+            }
+            Self::TooManyObjects => {
+                f.write_str("the segment's directory is full; drop some objects")
+            }
+            Self::TooManyHandles => {
+                f.write_str("the object has as many handles as it can; close some")
+            }
+            Self::Closed => f.write_str("the handle is closed"),
+            Self::Disconnected => f.write_str("nobody has the other side any more"),
+            Self::TimedOut => f.write_str("the time is over"),
+            Self::TypeMismatch { what, ours, theirs } => write!(
+                f,
+                "the object's {what} is {theirs} and the type asked for has {ours}; \
+                 open it with the type that it was made with"
+            ),
+            Self::Decode(why) => write!(f, "the message is no value of this type: {why}"),
+            Self::Encode(why) => write!(f, "the value cannot be sent: {why}"),
+            Self::Corrupt { what } => {
+                write!(f, "the segment is damaged: {what}; stop its processes and make a new one")
+            }
+            Self::NoSuchObject => f.write_str("the segment has no such object"),
+            Self::WrongKind { wanted, found } => {
+                write!(f, "the object is a {found}, not a {wanted}")
+            }
+            Self::NotInherited(what) => write!(
+                f,
+                "{what} was not inherited; pass its descriptor on when the process is started"
+            ),
+            Self::Forked => f.write_str(
+                "this process was forked without taking part in the segment; attach to it here",
+            ),
+            Self::Interrupted => f.write_str("a signal interrupted the call"),
+            Self::Io { op, source } => write!(f, "could not {op}: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl From<UnsupportedCpu> for Error {
+    fn from(_: UnsupportedCpu) -> Self {
+        Self::UnsupportedCpu
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn a_mismatch_names_both_versions() {
+        let text = Error::AbiVersion { ours: 71, theirs: 93 }.to_string();
+        assert!(text.contains("71") && text.contains("93"), "{text}");
+        let text = Error::Layout { ours: 0x71, theirs: 0x93 }.to_string();
+        assert!(text.contains("71") && text.contains("93"), "{text}");
+    }
+
+    #[test]
+    fn the_kernels_word_is_kept_as_the_source() {
+        let error = Error::io::<io::Error>("open it")(io::ErrorKind::PermissionDenied.into());
+        assert!(error.to_string().starts_with("could not open it: "), "{error}");
+        assert!(error.source().is_some());
+        assert!(Error::Closed.source().is_none());
+    }
+
+    #[test]
+    fn errors_travel_between_threads() {
+        fn travels<T: Send + Sync + 'static>() {}
+        travels::<Error>();
+    }
+}

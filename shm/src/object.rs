@@ -1,0 +1,313 @@
+//! Objects in a segment's arena: how they are made, opened, counted and ended.
+//!
+//! An object lives as long as any participant has a handle of either side. Which participants do stands in the
+//! object's header; how many handles each of them has is its own private affair.
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use slipring_core::directory::{ObjectId, Place, ReserveError};
+use slipring_core::member::Holders;
+use slipring_core::owner::OwnerId;
+
+use crate::attachment::Attachment;
+use crate::{Error, Result};
+
+/// What an object is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub(crate) enum Kind {
+    Queue = 1,
+    Ring = 2,
+    Pipe = 3,
+    Slots = 4,
+    Mutex = 5,
+    ReentrantMutex = 6,
+    Semaphore = 7,
+    Event = 8,
+    Condvar = 9,
+    Barrier = 10,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Queue,
+        Self::Ring,
+        Self::Pipe,
+        Self::Slots,
+        Self::Mutex,
+        Self::ReentrantMutex,
+        Self::Semaphore,
+        Self::Event,
+        Self::Condvar,
+        Self::Barrier,
+    ];
+
+    pub(crate) fn from_word(word: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|k| *k as u32 == word)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Ring => "ring of a queue",
+            Self::Pipe => "pipe",
+            Self::Slots => "slot ring",
+            Self::Mutex => "mutex",
+            Self::ReentrantMutex => "reentrant mutex",
+            Self::Semaphore => "semaphore",
+            Self::Event => "event",
+            Self::Condvar => "condition variable",
+            Self::Barrier => "barrier",
+        }
+    }
+}
+
+/// Which side of an object a handle is of. Objects without sides use the first.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Role {
+    /// Senders, producers, the first end of a pipe; all handles of locks.
+    First = 0,
+    /// Receivers, consumers, the second end of a pipe.
+    Second = 1,
+}
+
+impl Role {
+    pub(crate) const ALL: [Self; 2] = [Self::First, Self::Second];
+
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+}
+
+/// What each object begins with.
+#[repr(C)]
+pub(crate) struct ObjectHeader {
+    roles: [Holders; 2],
+}
+
+/// Bytes before an object's body.
+pub(crate) const HEADER_BYTES: u64 = size_of::<ObjectHeader>() as u64;
+
+impl ObjectHeader {
+    pub(crate) fn holders(&self, role: Role) -> &Holders {
+        &self.roles[role as usize]
+    }
+
+    /// Whether nobody has a handle any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.roles.iter().all(Holders::is_empty)
+    }
+}
+
+/// The header of an object that the directory gave out.
+pub(crate) fn header(attachment: &Attachment, place: Place) -> Result<&ObjectHeader> {
+    if !attachment.arena_is_committed(place.offset, HEADER_BYTES) || place.len < HEADER_BYTES {
+        return Err(Error::Corrupt { what: "an object lies in memory that nobody paid for" });
+    }
+    let at = attachment.arena(place.offset, HEADER_BYTES)?;
+    // SAFETY: in bounds of the arena, aligned to 64, committed, all bit patterns are valid.
+    Ok(unsafe { at.cast::<ObjectHeader>().as_ref() })
+}
+
+/// A handle of one side of an object: this process holds that side while any such handle lives.
+pub(crate) struct Handle {
+    attachment: Arc<Attachment>,
+    place: Place,
+    role: Role,
+    body: NonNull<u8>,
+}
+
+// SAFETY: the body is shared memory that is reached through atomics or under the object's own rules.
+unsafe impl Send for Handle {}
+// SAFETY: as above.
+unsafe impl Sync for Handle {}
+
+impl Handle {
+    /// Makes an object with `body_len` bytes of body, which `init` fills, and returns a handle of each of `roles`.
+    pub(crate) fn create<const N: usize>(
+        attachment: &Arc<Attachment>,
+        kind: Kind,
+        body_len: u64,
+        roles: [Role; N],
+        init: impl FnOnce(NonNull<u8>, Place) -> Result<()>,
+    ) -> Result<[Self; N]> {
+        let me = attachment.me()?;
+        let mut private = attachment.private.lock();
+        let place = attachment.with_recovery_held(|| -> Result<Place> {
+            let place = reserve(attachment, kind, HEADER_BYTES + body_len, me)?;
+            let made = commit_and_init(attachment, place, |body| init(body, place))
+                .and_then(|()| header(attachment, place));
+            match made {
+                Ok(header) => {
+                    roles.iter().for_each(|role| header.holders(*role).add(me));
+                    crash_point!("object.create.before_publish");
+                    attachment.directory.publish(place.id);
+                    Ok(place)
+                }
+                Err(e) => {
+                    attachment.directory.free(place.id);
+                    Err(e)
+                }
+            }
+        })??;
+        let body = attachment.arena(place.offset + HEADER_BYTES, body_len)?;
+        Ok(roles.map(|role| {
+            *private.handles.entry((place.id, role)).or_default() += 1;
+            Self { attachment: attachment.clone(), place, role, body }
+        }))
+    }
+
+    /// A handle of an object that somebody made.
+    pub(crate) fn open(
+        attachment: &Arc<Attachment>,
+        id: ObjectId,
+        kind: Kind,
+        role: Role,
+    ) -> Result<Self> {
+        let me = attachment.me()?;
+        let mut private = attachment.private.lock();
+        let place = attachment.with_recovery_held(|| -> Result<Place> {
+            let place = find(attachment, id, kind)?;
+            header(attachment, place)?.holders(role).add(me);
+            crash_point!("object.open.held");
+            Ok(place)
+        })??;
+        *private.handles.entry((place.id, role)).or_default() += 1;
+        let body_len = place.len - HEADER_BYTES;
+        let body = attachment.arena(place.offset + HEADER_BYTES, body_len)?;
+        Ok(Self { attachment: attachment.clone(), place, role, body })
+    }
+
+    /// A handle of a side that a parent or spawner already holds for us.
+    pub(crate) fn adopt(
+        attachment: &Arc<Attachment>,
+        id: ObjectId,
+        kind: Kind,
+        role: Role,
+    ) -> Result<Self> {
+        let place = find(attachment, id, kind)?;
+        if !header(attachment, place)?.holders(role).contains(attachment.me()?) {
+            return Err(Error::NotInherited(format!("the handle of a {}", kind.name())));
+        }
+        *attachment.private.lock().handles.entry((place.id, role)).or_default() += 1;
+        let body = attachment.arena(place.offset + HEADER_BYTES, place.len - HEADER_BYTES)?;
+        Ok(Self { attachment: attachment.clone(), place, role, body })
+    }
+
+    pub(crate) fn attachment(&self) -> &Arc<Attachment> {
+        &self.attachment
+    }
+
+    pub(crate) fn id(&self) -> ObjectId {
+        self.place.id
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The body, and how long it is.
+    pub(crate) fn body(&self) -> (NonNull<u8>, u64) {
+        (self.body, self.place.len - HEADER_BYTES)
+    }
+
+    /// The arena offset of the body.
+    pub(crate) fn body_offset(&self) -> u64 {
+        self.place.offset + HEADER_BYTES
+    }
+
+    /// Who holds a side.
+    pub(crate) fn holders(&self, role: Role) -> &Holders {
+        // SAFETY: the header lies just before the body, was checked when the handle was made, and outlives it: the
+        // mapping lives as long as the attachment.
+        let header = unsafe { self.body.sub(HEADER_BYTES as usize).cast::<ObjectHeader>().as_ref() };
+        header.holders(role)
+    }
+
+    /// How many handles of this side this process has.
+    pub(crate) fn count_here(&self) -> usize {
+        let private = self.attachment.private.lock();
+        private.handles.get(&(self.place.id, self.role)).copied().unwrap_or(0)
+    }
+}
+
+impl Clone for Handle {
+    fn clone(&self) -> Self {
+        let mut private = self.attachment.private.lock();
+        *private.handles.entry((self.place.id, self.role)).or_default() += 1;
+        Self { attachment: self.attachment.clone(), ..*self }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let mut private = self.attachment.private.lock();
+        let key = (self.place.id, self.role);
+        let last = match private.handles.get_mut(&key) {
+            Some(count) if *count > 1 => {
+                *count -= 1;
+                false
+            }
+            _ => private.handles.remove(&key).is_some(),
+        };
+        let Ok(me) = self.attachment.me() else { return };
+        if !last {
+            return;
+        }
+        self.holders(self.role).remove(me);
+        crash_point!("object.drop.removed");
+        if self.holders(self.role).is_empty() {
+            crate::recovery::wake_object(&self.attachment, self.place);
+            crash_point!("object.drop.woken");
+        }
+        let (place, attachment) = (self.place, &self.attachment);
+        if header(attachment, place).is_ok_and(ObjectHeader::is_abandoned) {
+            // If the lock is not to be had, the next death procedure ends the object.
+            let _ = attachment.with_recovery_held(|| crate::recovery::end_if_abandoned(attachment, place));
+        }
+    }
+}
+
+/// Reserves an extent for an object. Under the recovery lock.
+pub(crate) fn reserve(
+    attachment: &Attachment,
+    kind: Kind,
+    len: u64,
+    me: OwnerId,
+) -> Result<Place> {
+    attachment.commit_directory()?;
+    attachment.directory.reserve(len, kind as u32, me).map_err(|e| match e {
+        ReserveError::Entries => Error::TooManyObjects,
+        ReserveError::Arena => Error::NoSpace { wanted: len },
+    })
+}
+
+/// Pays for an extent, clears its header and has `init` fill its body.
+pub(crate) fn commit_and_init(
+    attachment: &Attachment,
+    place: Place,
+    init: impl FnOnce(NonNull<u8>) -> Result<()>,
+) -> Result<()> {
+    attachment.commit_arena(place.offset, place.len)?;
+    let at = attachment.arena(place.offset, place.len)?;
+    // SAFETY: committed memory of an extent that is reserved for us; nobody else touches it before it is published.
+    unsafe { at.write_bytes(0, HEADER_BYTES as usize) };
+    crash_point!("object.init.cleared");
+    // SAFETY: the extent is at least as long as the header.
+    init(unsafe { at.add(HEADER_BYTES as usize) })
+}
+
+fn find(attachment: &Attachment, id: ObjectId, kind: Kind) -> Result<Place> {
+    let place = attachment.directory.find(id).ok_or(Error::NoSuchObject)?;
+    match Kind::from_word(place.kind) {
+        Some(found) if found == kind && place.len > HEADER_BYTES => Ok(place),
+        Some(found) if found != kind => {
+            Err(Error::WrongKind { wanted: kind.name(), found: found.name() })
+        }
+        _ => Err(Error::Corrupt { what: "an object of no known kind" }),
+    }
+}

@@ -1,0 +1,27 @@
+//! A segment: one sparse file that several processes map, with a header that is checked before anything else is read.
+//!
+//! The file is a memfd (no name, sealed against shrinking) or a file that the caller made. Its whole reserve is mapped
+//! once and for ever; memory is paid for chunk by chunk, before it is touched, so that a full machine is an error and
+//! never a SIGBUS. `docs/layout.md` draws the file.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `options.rs` | how large, how much of it may be used |
+//! | `geometry.rs` | where each region is: arithmetic without memory |
+//! | `header.rs` | the first page, its check, the layout fingerprint |
+//! | `commit_map.rs` | one bit per chunk: which are paid for |
+//! | `mapping.rs` | the mapped file: create, attach, commit, give back |
+
+pub(crate) mod commit_map;
+mod geometry;
+pub(crate) mod header;
+mod mapping;
+mod options;
+
+pub use geometry::{
+    CHUNK, DIRECTORY_ENTRIES, DIRECTORY_ENTRY_SIZE, Geometry, MAX_RESERVE, MIN_RESERVE, NOTE_LINES,
+    NOTE_SIZE, PARTICIPANT_SIZE, PARTICIPANTS, REGIONS, Region, block_meta_size,
+};
+pub use header::{ABI_VERSION, LAYOUT, fold};
+pub use mapping::Mapping;
+pub use options::{DEFAULT_RESERVE, SegmentOptions};

@@ -1,0 +1,69 @@
+//! `CLOCK_MONOTONIC` in nanoseconds, and deadlines on it.
+
+use std::time::Duration;
+
+pub(crate) use slipring_core::futex::Deadline;
+
+/// Nanoseconds since the clock's start. The same clock in every process of the machine.
+pub(crate) fn now() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// The instant `wait` from now; the far end of the clock where that is beyond it.
+pub(crate) fn deadline_in(wait: Duration) -> Deadline {
+    deadline_at(now(), wait)
+}
+
+/// The instant `wait` after `now`, saturating.
+pub(crate) fn deadline_at(now: u64, wait: Duration) -> Deadline {
+    let wait = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
+    Deadline { nanos: now.saturating_add(wait) }
+}
+
+/// What is left until `deadline`; zero when it has passed.
+pub(crate) fn remaining(deadline: Deadline) -> Duration {
+    Duration::from_nanos(deadline.nanos.saturating_sub(now()))
+}
+
+/// Whether `deadline` has passed.
+pub(crate) fn has_passed(deadline: Deadline) -> bool {
+    deadline.nanos <= now()
+}
+
+/// The nearer of `deadline` and `slice` from now: how long one sleep of a longer wait may last.
+pub(crate) fn slice_of(deadline: Option<Deadline>, slice: Duration) -> Deadline {
+    let end = deadline_in(slice);
+    deadline.map_or(end, |deadline| deadline.min(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_does_not_run_backwards() {
+        let first = now();
+        assert!(first > 0 && now() >= first);
+    }
+
+    #[test]
+    fn a_deadline_saturates_and_counts_down_to_zero() {
+        assert_eq!(deadline_at(5, Duration::MAX).nanos, u64::MAX);
+        assert_eq!(deadline_at(u64::MAX, Duration::from_nanos(1)).nanos, u64::MAX);
+        assert_eq!(deadline_at(5, Duration::from_nanos(6)).nanos, 11);
+        assert_eq!(remaining(Deadline { nanos: 1 }), Duration::ZERO);
+        assert!(has_passed(Deadline { nanos: 1 }));
+        assert!(!has_passed(deadline_in(Duration::from_secs(60))));
+        assert!(remaining(deadline_in(Duration::from_secs(60))) > Duration::from_secs(50));
+    }
+
+    #[test]
+    fn a_slice_never_outlasts_the_deadline() {
+        let near = Deadline { nanos: 1 };
+        assert_eq!(slice_of(Some(near), Duration::from_secs(1)), near);
+        let far = deadline_in(Duration::from_secs(60));
+        assert!(slice_of(Some(far), Duration::from_millis(50)) < far);
+        assert!(slice_of(None, Duration::from_millis(50)) < far);
+    }
+}

@@ -1,0 +1,177 @@
+//! How a blocked call of this crate waits: spin a little, sleep in slices, look who is dead, keep the deadline.
+
+use std::time::Duration;
+
+use slipring_core::futex::{self, Deadline, Scope, Wake};
+use slipring_core::owner::OwnerId;
+use slipring_core::primitive::{AtomicU32, spin_hint};
+use slipring_core::wait::Waiter;
+
+use crate::Error;
+use crate::attachment::Attachment;
+use crate::sys::{clock, membarrier};
+
+/// How long one sleep lasts at most before the sleeper looks who is dead.
+pub(crate) const SLICE: Duration = Duration::from_millis(50);
+/// A sleep shorter than this would have been saved by spinning: about twice the price of a wake-up.
+const WORTH_SPINNING: u64 = 60_000;
+/// The longest adaptive spin in rounds of [`PAUSES`], about the price of one wake-up (25–50 µs).
+const MAX_ROUNDS: u32 = 250;
+const MIN_ROUNDS: u32 = 2;
+/// `PAUSE` instructions between two looks (25 ns each here).
+const PAUSES: u32 = 4;
+
+/// How long a blocked call may spin before it sleeps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SpinPolicy {
+    /// As long as it pays, learnt per handle, at most about the price of one wake-up; never on a single CPU.
+    #[default]
+    Adaptive,
+    /// Sleep at once.
+    Never,
+    /// Spin for this long.
+    For(Duration),
+    /// Never sleep.
+    Forever,
+}
+
+/// What one handle has learnt about spinning. Private memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Spin {
+    policy: SpinPolicy,
+    rounds: u32,
+}
+
+impl Spin {
+    pub(crate) fn new(policy: SpinPolicy, cpus: u32) -> Self {
+        let policy = if cpus < 2 && policy == SpinPolicy::Adaptive { SpinPolicy::Never } else { policy };
+        Self { policy, rounds: MAX_ROUNDS }
+    }
+
+    fn learn_from_sleep(&mut self, nanos: u64) {
+        let next = if nanos < WORTH_SPINNING { MAX_ROUNDS } else { self.rounds / 2 };
+        self.rounds = next.max(MIN_ROUNDS);
+    }
+}
+
+/// Why a wait ended without what it waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stop {
+    TimedOut,
+    Interrupted,
+}
+
+impl From<Stop> for Error {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::TimedOut => Self::TimedOut,
+            Stop::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
+/// The waiter of one blocking call.
+pub(crate) struct Wait<'a> {
+    attachment: &'a Attachment,
+    spin: Option<&'a mut Spin>,
+    deadline: Option<Deadline>,
+    spun: u32,
+    spin_end: u64,
+}
+
+impl<'a> Wait<'a> {
+    /// Until `deadline` (none: for ever), spinning as `spin` has learnt (none: never).
+    pub(crate) fn new(
+        attachment: &'a Attachment,
+        spin: Option<&'a mut Spin>,
+        deadline: Option<Deadline>,
+    ) -> Self {
+        Self { attachment, spin, deadline, spun: 0, spin_end: 0 }
+    }
+
+    /// The end of the next slice of sleep.
+    pub(crate) fn slice_end(&self) -> Deadline {
+        clock::slice_of(self.deadline, SLICE)
+    }
+
+    /// What a sleep that ended means for the call: `Err` if it has to give up.
+    pub(crate) fn after_sleep(&mut self, wake: Wake) -> Result<(), Stop> {
+        match wake {
+            Wake::Woken | Wake::Changed => Ok(()),
+            Wake::Interrupted if self.attachment.interruptible() => Err(Stop::Interrupted),
+            Wake::Interrupted => Ok(()),
+            Wake::TimedOut => {
+                if self.deadline.is_some_and(clock::has_passed) {
+                    return Err(Stop::TimedOut);
+                }
+                self.attachment.reap();
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Waiter for Wait<'_> {
+    type Stop = Stop;
+
+    fn scope(&self) -> Scope {
+        Scope::Shared
+    }
+
+    fn spin(&mut self) -> bool {
+        let Some(spin) = self.spin.as_deref_mut() else { return false };
+        let go_on = match spin.policy {
+            SpinPolicy::Never => false,
+            SpinPolicy::Adaptive => self.spun < spin.rounds,
+            SpinPolicy::Forever => {
+                // A look at the clock and the dead now and then; the deadline is kept by the sleep of the last round.
+                self.spun % 4096 != 4095 || {
+                    self.attachment.reap();
+                    self.deadline.is_none_or(|d| !clock::has_passed(d))
+                }
+            }
+            SpinPolicy::For(duration) => {
+                let now = clock::now();
+                if self.spun == 0 {
+                    self.spin_end = clock::deadline_at(now, duration).nanos;
+                }
+                now < self.spin_end && self.deadline.is_none_or(|d| now < d.nanos)
+            }
+        };
+        if go_on {
+            self.spun = self.spun.wrapping_add(1);
+            (0..PAUSES).for_each(|_| spin_hint());
+        }
+        go_on
+    }
+
+    fn sleep(&mut self, word: &AtomicU32, expected: u32) -> Result<(), Stop> {
+        let before = clock::now();
+        if self.deadline.is_some_and(|d| d.nanos <= before) {
+            return Err(Stop::TimedOut);
+        }
+        let end = clock::deadline_at(before, SLICE);
+        let end = self.deadline.map_or(end, |d| d.min(end));
+        let wake = futex::wait(word, expected, Scope::Shared, Some(end));
+        if let Some(spin) = self.spin.as_deref_mut()
+            && wake == Wake::Woken
+        {
+            spin.learn_from_sleep(clock::now() - before);
+        } else if wake == Wake::TimedOut
+            && let Some(spin) = self.spin.as_deref_mut()
+        {
+            spin.learn_from_sleep(u64::MAX);
+        }
+        self.spun = 0;
+        self.after_sleep(wake)
+    }
+
+    fn fence_peers(&mut self) {
+        // Where the call fails the segment would not have said that it is asymmetric; the slice bounds the harm.
+        let _ = membarrier::fence_registered();
+    }
+
+    fn is_dead(&mut self, owner: OwnerId) -> bool {
+        self.attachment.is_dead(owner)
+    }
+}
