@@ -37,7 +37,7 @@ use crate::owner::OwnerId;
 use crate::primitive::{AtomicU32, AtomicU64, CachePadded, Ordering};
 
 /// Extents are multiples of this many bytes.
-pub const EXTENT_UNIT: u64 = 64;
+pub const EXTENT_UNIT: u64 = 128;
 
 const FREE: u32 = 0;
 const RESERVED: u32 = 1;
@@ -179,13 +179,13 @@ impl Directory {
     }
 
     /// Reservations of `owner`.
-    pub fn reserved_by(&self, owner: OwnerId) -> impl Iterator<Item = ObjectId> + '_ {
+    pub fn reserved_by(&self, owner: OwnerId) -> impl Iterator<Item = Place> + '_ {
         (0..self.used()).filter_map(move |index| {
             let entry = self.entry(index);
             // ORDERING: Acquire, pairs with `reserve`.
             let reserved = entry.state.load(Ordering::Acquire) == RESERVED
                 && entry.owner.load(Ordering::Relaxed) == owner.bits();
-            reserved.then(|| self.place(index).id)
+            reserved.then(|| self.place(index))
         })
     }
 
@@ -290,7 +290,7 @@ mod tests {
         with_directory(|d| {
             let place = d.reserve(100, 7, me()).unwrap();
             assert_eq!((place.offset, place.len, d.find(place.id)), (0, 128, None));
-            assert_eq!(d.reserved_by(me()).collect::<Vec<_>>(), [place.id]);
+            assert_eq!(d.reserved_by(me()).collect::<Vec<_>>(), [place]);
             d.publish(place.id);
             assert_eq!(d.find(place.id), Some(place));
             assert_eq!(d.objects().count(), 1);

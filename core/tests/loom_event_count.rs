@@ -18,9 +18,8 @@ fn published_by_store(sleepers: usize, mode: FenceMode, count: u32) {
             .map(|_| {
                 let shared = shared.clone();
                 thread::spawn(move || {
-                    let ready = |_: &mut Patient| {
-                        (shared.0.load(Ordering::Acquire) == 1).then_some(())
-                    };
+                    let ready =
+                        |_: &mut Patient| (shared.0.load(Ordering::Acquire) == 1).then_some(());
                     shared.1.wait_until(&mut Patient::new(), mode, ready).unwrap();
                 })
             })

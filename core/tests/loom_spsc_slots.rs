@@ -16,7 +16,7 @@ use support::Patient;
 const MODE: (Scope, FenceMode) = (Scope::Private, FenceMode::Asymmetric);
 
 fn ring(capacity: u64) -> (Arc<Memory>, Slots<u64>) {
-    let layout = Layout::new(capacity).unwrap();
+    let layout = Layout::<u64>::new(capacity).unwrap();
     let memory = Arc::new(Memory::new(layout.bytes(), layout.align()));
     // SAFETY: allocated with the layout's size and alignment; each thread keeps it while it uses the ring.
     let ring = unsafe {

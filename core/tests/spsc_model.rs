@@ -176,18 +176,11 @@ proptest! {
                     consumer.release();
                 }
                 RecordsStep::ReceiveBatch { shown } => {
-                    let mut record = consumer.peek().unwrap();
-                    for _ in 0..shown {
-                        let kind_and_len = record.map(|r| (r.kind(), r.len()));
-                        let expected = model.pop_front();
-                        prop_assert_eq!(kind_and_len, expected.map(|(k, b)| (k, b.len())));
-                        if record.is_none() {
-                            break;
-                        }
-                        record = None;
-                        if shown > 1 {
-                            record = consumer.peek_next().unwrap();
-                        }
+                    for n in 0..shown {
+                        let record = if n == 0 { consumer.peek() } else { consumer.peek_next() };
+                        let found = record.unwrap().map(|r| (r.kind(), r.len()));
+                        let expected = model.pop_front().map(|(kind, bytes)| (kind, bytes.len()));
+                        prop_assert_eq!(found, expected);
                     }
                     consumer.release_all();
                 }

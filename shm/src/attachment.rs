@@ -9,7 +9,7 @@
 //! Rings, locks and blocks take none of them. Creating, opening and closing objects, joining and burying do.
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::time::Duration;
 
@@ -23,7 +23,8 @@ use crate::object::Role;
 use crate::private_lock::PrivateLock;
 use crate::segment::{DIRECTORY_ENTRIES, Mapping, NOTE_LINES, NOTE_SIZE, PARTICIPANT_SIZE, Region};
 use crate::sys::{clock, file, lock, process};
-use crate::{Error, Result};
+use crate::wait::{Spin, SpinPolicy};
+use crate::{Error, Result, recovery};
 
 /// Lock bytes lie far beyond any size that a segment can have.
 const LOCK_BASE: u64 = 1 << 62;
@@ -33,6 +34,7 @@ const RECOVERY_PATIENCE: Duration = Duration::from_secs(10);
 const REAP_INTERVAL: u64 = 20_000_000;
 
 /// One process's attachment.
+#[derive(Debug)]
 pub(crate) struct Attachment {
     pub(crate) mapping: Mapping,
     pub(crate) pool: Pool,
@@ -49,10 +51,12 @@ pub(crate) struct Attachment {
 }
 
 /// What an attachment keeps behind its private lock.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Private {
     /// How many handles this process has of each side of each object.
     pub(crate) handles: HashMap<(ObjectId, Role), usize>,
+    /// How handles made from now on spin.
+    spin: SpinPolicy,
     /// During a fork: the child's participant and the open file description that proves it.
     pub(crate) embryo: Option<(OwnerId, OwnedFd)>,
 }
@@ -61,9 +65,8 @@ impl Attachment {
     /// Takes part in a mapped segment.
     pub(crate) fn join(mapping: Mapping) -> Result<Self> {
         let attachment = Self::view(mapping)?;
-        let me = attachment.with_recovery(|| {
-            attachment.begin_life(attachment.mapping.fd(), true)
-        })??;
+        let me =
+            attachment.with_recovery(|| attachment.begin_life(attachment.mapping.fd(), true))??;
         attachment.set_me(Some(me));
         Ok(attachment)
     }
@@ -71,8 +74,10 @@ impl Attachment {
     /// Takes part under the id that somebody prepared: an embryo whose lock is `mapping`'s own file description.
     pub(crate) fn adopt(mapping: Mapping, embryo: OwnerId) -> Result<Self> {
         let attachment = Self::view(mapping)?;
-        if !attachment.record(embryo.index()).is_some_and(|r| r.is(embryo)) {
-            return Err(Error::NotInherited("the place kept for this process in the segment".into()));
+        let known = attachment.record(embryo.index()).is_some_and(|r| r.is(embryo));
+        if !known {
+            let what = "the place kept for this process in the segment";
+            return Err(Error::NotInherited(what.into()));
         }
         attachment.hatch(embryo)?;
         Ok(attachment)
@@ -135,6 +140,15 @@ impl Attachment {
         self.interruptible.store(u32::from(on), Ordering::Relaxed);
     }
 
+    /// What a new handle knows of spinning.
+    pub(crate) fn new_spin(&self) -> Spin {
+        Spin::new(self.private.lock().spin, self.cpus)
+    }
+
+    pub(crate) fn set_spin(&self, policy: SpinPolicy) {
+        self.private.lock().spin = policy;
+    }
+
     /// The record of participant `index`, 1 to the last.
     pub(crate) fn record(&self, index: u32) -> Option<&Record> {
         if index == 0 || index >= MAX_PARTICIPANTS {
@@ -166,12 +180,14 @@ impl Attachment {
     /// Begins a participant's life in a free record, proven by a lock of `proof`. Under the recovery lock.
     pub(crate) fn begin_life(&self, proof: BorrowedFd<'_>, live: bool) -> Result<OwnerId> {
         for index in 1..MAX_PARTICIPANTS {
-            let Some(record) = self.record(index).filter(|r| r.id(index).is_none()) else { continue };
+            let Some(record) = self.record(index).filter(|r| r.id(index).is_none()) else {
+                continue;
+            };
             if !lock::try_lock_byte(proof, LOCK_BASE + u64::from(index)).map_err(lock_error)? {
                 continue;
             }
             crash_point!("attachment.begin_life.locked");
-            let id = record.begin(index, identity()?, live);
+            let id = record.begin(index, identity(), live);
             crash_point!("attachment.begin_life.begun");
             return Ok(id);
         }
@@ -181,7 +197,7 @@ impl Attachment {
     /// This process is the one that `embryo` was prepared for.
     pub(crate) fn hatch(&self, embryo: OwnerId) -> Result<()> {
         let record = self.record(embryo.index()).ok_or(Error::Forked)?;
-        record.adopt(identity()?);
+        record.adopt(identity());
         crash_point!("attachment.hatch.adopted");
         self.set_me(Some(embryo));
         Ok(())
@@ -211,12 +227,14 @@ impl Attachment {
     pub(crate) fn reap_now(&self) -> usize {
         let dead: Vec<_> =
             self.participants().map(|(id, _)| id).filter(|id| self.is_dead(*id)).collect();
-        if dead.is_empty() || !crate::recovery::is_enabled() {
+        if dead.is_empty() || !recovery::is_enabled() {
             return 0;
         }
         // Somebody else is at it, or is stopped in the middle of it: our own operations go on all the same.
         self.try_with_recovery(|| {
-            dead.into_iter().filter(|id| self.is_dead(*id) && crate::recovery::bury(self, *id)).count()
+            let Ok(me) = self.me() else { return 0 };
+            let still = |id: &OwnerId| self.is_dead(*id);
+            dead.into_iter().filter(|id| still(id) && recovery::bury(self, *id, me)).count()
         })
         .unwrap_or(0)
     }
@@ -329,6 +347,11 @@ impl Attachment {
         self.mapping.geometry().region(Region::Notes).0 + index * NOTE_SIZE
     }
 
+    /// A descriptor of the segment's file with an open file description of its own.
+    pub(crate) fn reopen(&self) -> Result<OwnedFd> {
+        file::reopen(self.mapping.fd()).map_err(Error::io("reopen the segment"))
+    }
+
     /// Gives whole free large blocks back to the kernel.
     pub(crate) fn trim(&self) -> Result<u64> {
         let (data, _) = self.mapping.geometry().region(Region::BlockData);
@@ -369,42 +392,25 @@ impl Attachment {
     }
 }
 
-/// Who this process is.
-fn identity() -> Result<Identity> {
-    Ok(Identity {
+/// Who this process is, for people who look: what `/proc` does not tell is 0.
+fn identity() -> Identity {
+    Identity {
         pid: process::pid(),
-        pid_namespace: process::pid_namespace().map_err(Error::io("read /proc/self/ns/pid"))?,
-        start_time: process::start_time().map_err(Error::io("read /proc/self/stat"))?,
+        pid_namespace: process::pid_namespace().unwrap_or(0),
+        start_time: process::start_time().unwrap_or(0),
         joined: clock::now(),
-    })
+    }
 }
 
 fn lock_error(source: std::io::Error) -> Error {
     Error::Io { op: "lock a byte of the segment", source }
 }
 
-impl Attachment {
-    /// A descriptor of the segment's file with an open file description of its own, to pass on.
-    pub(crate) fn reopen(&self) -> Result<OwnedFd> {
-        file::reopen(self.mapping.fd()).map_err(Error::io("reopen the segment"))
-    }
-}
-
 impl Drop for Attachment {
     fn drop(&mut self) {
-        crate::fork::forget(self);
         // Leaving is dying in good order. If the recovery lock is not to be had, the others do it.
         if let Ok(me) = self.me() {
-            let _ = self.try_with_recovery(|| {
-                self.set_me(None);
-                crate::recovery::bury(self, me)
-            });
+            let _ = self.try_with_recovery(|| recovery::bury(self, me, me));
         }
-    }
-}
-
-impl AsFd for Attachment {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.mapping.fd()
     }
 }

@@ -97,6 +97,8 @@ pub enum Error {
     Closed,
     /// Nobody has the other side any more.
     Disconnected,
+    /// A `try_` call would have had to wait: the queue is full or empty, the lock is held.
+    WouldBlock,
     /// The deadline has passed.
     TimedOut,
     /// The object holds another type.
@@ -208,6 +210,7 @@ impl fmt::Display for Error {
             }
             Self::Closed => f.write_str("the handle is closed"),
             Self::Disconnected => f.write_str("nobody has the other side any more"),
+            Self::WouldBlock => f.write_str("nothing could be done without waiting"),
             Self::TimedOut => f.write_str("the time is over"),
             Self::TypeMismatch { what, ours, theirs } => write!(
                 f,

@@ -4,6 +4,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`segment`] | the shared file: how it is made, checked, mapped and paid for |
+//! | [`queue`] | many to many, bounded or not, messages of any size |
 //! | [`error`] | the one error type |
 //!
 //! # Platform
@@ -13,9 +14,23 @@
 #[macro_use]
 extern crate slipring_core;
 
+mod attachment;
 pub mod error;
+mod fork;
+mod object;
+mod payload;
+mod private_lock;
+pub mod queue;
+mod recovery;
 pub mod segment;
 #[allow(dead_code, reason = "one thin function per system call; not every build uses each")]
 mod sys;
+mod until;
+mod wait;
 
 pub use error::{Error, Result};
+pub use payload::{Loan, View};
+pub use queue::{ByteQueue, ByteReceiver, ByteSender, Queue, QueueOptions, Receiver, Sender};
+pub use segment::{Segment, SegmentOptions};
+pub use until::Until;
+pub use wait::SpinPolicy;

@@ -11,7 +11,7 @@ use slipring_core::member::Holders;
 use slipring_core::owner::OwnerId;
 
 use crate::attachment::Attachment;
-use crate::{Error, Result};
+use crate::{Error, Result, recovery};
 
 /// What an object is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -224,7 +224,8 @@ impl Handle {
     pub(crate) fn holders(&self, role: Role) -> &Holders {
         // SAFETY: the header lies just before the body, was checked when the handle was made, and outlives it: the
         // mapping lives as long as the attachment.
-        let header = unsafe { self.body.sub(HEADER_BYTES as usize).cast::<ObjectHeader>().as_ref() };
+        let header =
+            unsafe { self.body.sub(HEADER_BYTES as usize).cast::<ObjectHeader>().as_ref() };
         header.holders(role)
     }
 
@@ -261,24 +262,20 @@ impl Drop for Handle {
         self.holders(self.role).remove(me);
         crash_point!("object.drop.removed");
         if self.holders(self.role).is_empty() {
-            crate::recovery::wake_object(&self.attachment, self.place);
+            recovery::side_emptied(&self.attachment, self.place, self.role);
             crash_point!("object.drop.woken");
         }
         let (place, attachment) = (self.place, &self.attachment);
         if header(attachment, place).is_ok_and(ObjectHeader::is_abandoned) {
             // If the lock is not to be had, the next death procedure ends the object.
-            let _ = attachment.with_recovery_held(|| crate::recovery::end_if_abandoned(attachment, place));
+            let _ =
+                attachment.with_recovery_held(|| recovery::end_if_abandoned(attachment, place, me));
         }
     }
 }
 
 /// Reserves an extent for an object. Under the recovery lock.
-pub(crate) fn reserve(
-    attachment: &Attachment,
-    kind: Kind,
-    len: u64,
-    me: OwnerId,
-) -> Result<Place> {
+pub(crate) fn reserve(attachment: &Attachment, kind: Kind, len: u64, me: OwnerId) -> Result<Place> {
     attachment.commit_directory()?;
     attachment.directory.reserve(len, kind as u32, me).map_err(|e| match e {
         ReserveError::Entries => Error::TooManyObjects,
@@ -299,6 +296,14 @@ pub(crate) fn commit_and_init(
     crash_point!("object.init.cleared");
     // SAFETY: the extent is at least as long as the header.
     init(unsafe { at.add(HEADER_BYTES as usize) })
+}
+
+/// Has `who` hold a side of an object, on behalf of a process that does not run yet.
+pub(crate) fn hold(attachment: &Attachment, id: ObjectId, role: Role, who: OwnerId) {
+    let place = attachment.directory.find(id);
+    if let Some(header) = place.and_then(|place| header(attachment, place).ok()) {
+        header.holders(role).add(who);
+    }
 }
 
 fn find(attachment: &Attachment, id: ObjectId, kind: Kind) -> Result<Place> {

@@ -55,6 +55,12 @@ impl<T> PrivateLock<T> {
     }
 }
 
+impl<T> std::fmt::Debug for PrivateLock<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PrivateLock")
+    }
+}
+
 impl<T> Deref for PrivateGuard<'_, T> {
     type Target = T;
 

@@ -44,7 +44,8 @@ pub(crate) struct Spin {
 
 impl Spin {
     pub(crate) fn new(policy: SpinPolicy, cpus: u32) -> Self {
-        let policy = if cpus < 2 && policy == SpinPolicy::Adaptive { SpinPolicy::Never } else { policy };
+        let policy =
+            if cpus < 2 && policy == SpinPolicy::Adaptive { SpinPolicy::Never } else { policy };
         Self { policy, rounds: MAX_ROUNDS }
     }
 

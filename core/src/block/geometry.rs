@@ -165,7 +165,8 @@ mod tests {
                 assert!(class.summary >= meta_end && class.data >= data_end);
                 assert!(class.fresh == c as u64 * 128 && class.summary < class.bitmap);
                 assert!(class.bitmap + u64::from(class.words) * 8 <= class.controls);
-                let side = if Geometry::is_small(c as u8) { 0 } else { u64::from(class.count) * 64 };
+                let side =
+                    if Geometry::is_small(c as u8) { 0 } else { u64::from(class.count) * 64 };
                 meta_end = class.controls + side;
                 data_end = class.data + u64::from(class.count) * class.stride;
                 assert!(class.count >= 1);

@@ -8,6 +8,7 @@
 //!
 //! Every return is a reason to look at the word again; none of them proves anything about it.
 
+#[cfg(not(loom))]
 use crate::primitive::AtomicU32;
 
 #[cfg(loom)]

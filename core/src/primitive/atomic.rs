@@ -135,6 +135,7 @@ impl HookCell {
         // ORDERING: Acquire, pairs with the Release in `set`.
         let hook = self.0.load(Ordering::Acquire);
         // SAFETY: a non-null value was made from exactly this function type in `set`.
-        (!hook.is_null()).then(|| unsafe { core::mem::transmute::<*mut (), fn(&'static str)>(hook) })
+        (!hook.is_null())
+            .then(|| unsafe { core::mem::transmute::<*mut (), fn(&'static str)>(hook) })
     }
 }

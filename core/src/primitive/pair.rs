@@ -18,7 +18,9 @@ impl core::fmt::Display for UnsupportedCpu {
 impl core::error::Error for UnsupportedCpu {}
 
 #[cfg(not(target_arch = "x86_64"))]
-compile_error!("slipring runs on x86-64 only so far: core/src/primitive/pair.rs needs a 16-byte compare-and-swap");
+compile_error!(
+    "slipring runs on x86-64 only so far: core/src/primitive/pair.rs needs a 16-byte compare-and-swap"
+);
 
 /// Asks the CPU for the 16-byte compare-and-swap. Call it once before a segment is used.
 ///
@@ -165,7 +167,10 @@ impl Pair {
 
 #[cfg(loom)]
 fn pack(lo: u64, hi: u64) -> u64 {
-    assert!(lo >> 32 == 0 && hi >> 32 == 0, "a loom model's words must fit 32 bits: {lo:#x} {hi:#x}");
+    assert!(
+        lo >> 32 == 0 && hi >> 32 == 0,
+        "a loom model's words must fit 32 bits: {lo:#x} {hi:#x}"
+    );
     lo | hi << 32
 }
 

@@ -42,6 +42,8 @@
 //!   the descriptor.
 //! * E2 "consumption": `pop`'s CAS (AcqRel) → `push`'s Acquire load of FREE. What the consumer did before, its note
 //!   included, is visible to whoever sees the slot free.
+//! * E3 "the hint": `push`'s Release of tail → `tail_hint`'s Acquire, and `pop`'s Release of head → `head_hint`'s. Who
+//!   sees the hint sees the controls of all positions before it as done; else a hint would seem to lead (I3).
 //!
 //! # Crash points
 //!
@@ -242,8 +244,8 @@ impl Ring {
                     // ORDERING: a full fence, E1, pairs with the Acquire load in `pop`.
                     if slot.replace((control, old), (control | FULL, descriptor)) {
                         crash_point!("mpmc.push.after_publish");
-                        // ORDERING: Relaxed; a hint (I3).
-                        self.header().tail.store(self.next(pos), Ordering::Relaxed);
+                        // ORDERING: Release, E3, pairs with the Acquire in `tail_hint`.
+                        self.header().tail.store(self.next(pos), Ordering::Release);
                         crash_point!("mpmc.push.after_hint");
                         return Ok(pos);
                     }
@@ -284,8 +286,8 @@ impl Ring {
                     // ORDERING: AcqRel, E2, pairs with the Acquire load in `push`.
                     if slot.replace_lo(control, taken(control), Ordering::AcqRel) {
                         crash_point!("mpmc.pop.after_take");
-                        // ORDERING: Relaxed; a hint (I3).
-                        self.header().head.store(self.next(pos), Ordering::Relaxed);
+                        // ORDERING: Release, E3, pairs with the Acquire in `head_hint`.
+                        self.header().head.store(self.next(pos), Ordering::Release);
                         crash_point!("mpmc.pop.after_hint");
                         return Ok((pos, descriptor));
                     }
@@ -392,14 +394,14 @@ impl Ring {
 
     #[inline]
     fn tail_hint(&self) -> u64 {
-        // ORDERING: Relaxed; a hint (I3).
-        self.sane(self.header().tail.load(Ordering::Relaxed))
+        // ORDERING: Acquire, E3, pairs with the Release in `push`.
+        self.sane(self.header().tail.load(Ordering::Acquire))
     }
 
     #[inline]
     fn head_hint(&self) -> u64 {
-        // ORDERING: Relaxed; a hint (I3).
-        self.sane(self.header().head.load(Ordering::Relaxed))
+        // ORDERING: Acquire, E3, pairs with the Release in `pop`.
+        self.sane(self.header().head.load(Ordering::Acquire))
     }
 
     /// A hint with an index beyond the capacity comes from a peer gone mad; begin at the front of its lap.
@@ -435,7 +437,11 @@ impl Ring {
     /// The position after `pos`.
     #[inline]
     fn next(&self, pos: u64) -> u64 {
-        if self.index(pos) + 1 < self.capacity { pos + 1 } else { (self.lap(pos) + 1) << self.shift }
+        if self.index(pos) + 1 < self.capacity {
+            pos + 1
+        } else {
+            (self.lap(pos) + 1) << self.shift
+        }
     }
 
     /// How many positions come before `pos`.

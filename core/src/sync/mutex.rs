@@ -217,7 +217,8 @@ impl Mutex {
             }
             let freed = seen & WAITERS | DIED;
             // ORDERING: AcqRel; passes E2 on to the next holder.
-            if self.word.compare_exchange(seen, freed, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            if self.word.compare_exchange(seen, freed, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            {
                 crash_point!("mutex.recover.before_wake");
                 futex::wake(&self.word, futex::ALL, scope);
                 return true;

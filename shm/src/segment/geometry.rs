@@ -212,7 +212,8 @@ mod tests {
 
     #[test]
     fn the_regions_fill_the_reserve_without_gap_or_overlap() {
-        for reserve in [MIN_RESERVE, MIN_RESERVE + 1, 100_000_001, 1 << 30, 128 << 30, MAX_RESERVE] {
+        for reserve in [MIN_RESERVE, MIN_RESERVE + 1, 100_000_001, 1 << 30, 128 << 30, MAX_RESERVE]
+        {
             let geometry = Geometry::for_reserve(reserve).unwrap();
             let mut at = 0;
             for region in Region::ALL {

@@ -38,12 +38,17 @@
 //! without a magic number, which is no segment.
 
 use bytemuck::{Pod, Zeroable};
+use slipring_core::block::NoteLine;
+use slipring_core::member::Record;
 use slipring_core::primitive::{AtomicU32, AtomicU64, FenceMode, Ordering};
+use slipring_core::ring::chain::Chain;
+use slipring_core::ring::mpmc;
 
 use super::geometry::{
     CHUNK, DIRECTORY_ENTRY_SIZE, Geometry, NOTE_SIZE, PARTICIPANT_SIZE, REGIONS, Region,
 };
 use crate::error::{Error, Result};
+use crate::object::ObjectHeader;
 
 /// The binary interface of this library: what the words of a segment mean.
 pub const ABI_VERSION: u32 = 1;
@@ -70,7 +75,12 @@ pub const LAYOUT: u64 = {
     let hash = fold(hash, CHUNK);
     let hash = fold(hash, PARTICIPANT_SIZE);
     let hash = fold(hash, NOTE_SIZE);
-    fold(hash, DIRECTORY_ENTRY_SIZE)
+    let hash = fold(hash, DIRECTORY_ENTRY_SIZE);
+    let hash = fold(hash, size_of::<Record>() as u64);
+    let hash = fold(hash, size_of::<NoteLine>() as u64);
+    let hash = fold(hash, size_of::<Chain>() as u64);
+    let hash = fold(hash, size_of::<mpmc::Header>() as u64);
+    fold(hash, size_of::<ObjectHeader>() as u64)
 };
 
 /// Folds one more number into a fingerprint. The order counts.
@@ -151,7 +161,6 @@ pub(crate) struct Checked {
     pub(crate) geometry: Geometry,
     pub(crate) budget: u64,
     pub(crate) fences: FenceMode,
-    pub(crate) creator: u32,
 }
 
 impl RawHeader {
@@ -161,7 +170,8 @@ impl RawHeader {
         if self.layout != LAYOUT {
             return Err(Error::Layout { ours: LAYOUT, theirs: self.layout });
         }
-        let geometry = Geometry::checked(self.reserve, self.chunk, self.regions.map(|[o, l]| (o, l)))?;
+        let geometry =
+            Geometry::checked(self.reserve, self.chunk, self.regions.map(|[o, l]| (o, l)))?;
         if size < self.reserve {
             return Err(Error::Truncated { expected: self.reserve, found: size });
         }
@@ -170,7 +180,7 @@ impl RawHeader {
             ASYMMETRIC => FenceMode::Asymmetric,
             _ => return Err(Error::Corrupt { what: "the header states an unknown fence mode" }),
         };
-        Ok(Checked { geometry, budget: self.budget, fences, creator: self.creator })
+        Ok(Checked { geometry, budget: self.budget, fences })
     }
 
     /// Whether the file is a segment of this version, and whether it was finished.
@@ -183,8 +193,13 @@ impl RawHeader {
             return Err(if size == 0 {
                 Error::Truncated { expected: least, found: 0 }
             } else {
-                Error::NotASegment { why: format!("its first eight bytes are {:#018x}", self.magic) }
+                Error::NotASegment {
+                    why: format!("its first eight bytes are {:#018x}", self.magic),
+                }
             });
+        }
+        if size < size_of::<Self>() as u64 {
+            return Err(Error::Truncated { expected: size_of::<Self>() as u64, found: size });
         }
         if self.abi != ABI_VERSION {
             return Err(Error::AbiVersion { ours: ABI_VERSION, theirs: self.abi });

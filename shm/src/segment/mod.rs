@@ -11,17 +11,19 @@
 //! | `header.rs` | the first page, its check, the layout fingerprint |
 //! | `commit_map.rs` | one bit per chunk: which are paid for |
 //! | `mapping.rs` | the mapped file: create, attach, commit, give back |
+//! | `handle.rs` | [`Segment`]: what users hold |
 
-pub(crate) mod commit_map;
+mod commit_map;
 mod geometry;
-pub(crate) mod header;
+mod handle;
+mod header;
 mod mapping;
 mod options;
 
-pub use geometry::{
-    CHUNK, DIRECTORY_ENTRIES, DIRECTORY_ENTRY_SIZE, Geometry, MAX_RESERVE, MIN_RESERVE, NOTE_LINES,
-    NOTE_SIZE, PARTICIPANT_SIZE, PARTICIPANTS, REGIONS, Region, block_meta_size,
+pub(crate) use geometry::{
+    CHUNK, DIRECTORY_ENTRIES, NOTE_LINES, NOTE_SIZE, PARTICIPANT_SIZE, Region,
 };
-pub use header::{ABI_VERSION, LAYOUT, fold};
-pub use mapping::Mapping;
+pub use handle::{Memory, Participant, Segment};
+pub use header::ABI_VERSION;
+pub(crate) use mapping::Mapping;
 pub use options::{DEFAULT_RESERVE, SegmentOptions};

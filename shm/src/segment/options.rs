@@ -6,11 +6,12 @@ pub const DEFAULT_RESERVE: u64 = 128 << 30;
 /// How large a segment may grow, and how much memory it may take.
 ///
 /// ```
-/// use slipring::segment::{Mapping, SegmentOptions};
+/// use slipring::{Segment, SegmentOptions};
 ///
 /// let options = SegmentOptions::new().reserve(1 << 30).budget(64 << 20);
-/// let segment = Mapping::create(options)?;
-/// assert!(segment.committed_bytes() < 1 << 20);
+/// let segment = Segment::with(options)?;
+/// assert!(segment.memory().committed < 1 << 20);
+/// assert_eq!(segment.memory().budget, 64 << 20);
 /// # Ok::<(), slipring::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

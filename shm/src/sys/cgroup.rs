@@ -73,10 +73,9 @@ mod tests {
 
     impl Mount {
         fn new(name: &str, files: &[(&str, &str)]) -> Self {
-            let mount = Self(std::env::temp_dir().join(format!(
-                "slipring-cgroup-{name}-{}",
-                std::process::id()
-            )));
+            let mount = Self(
+                std::env::temp_dir().join(format!("slipring-cgroup-{name}-{}", std::process::id())),
+            );
             for (path, text) in files {
                 let path = mount.0.join(path);
                 fs::create_dir_all(path.parent().unwrap()).unwrap();

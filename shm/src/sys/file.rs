@@ -1,7 +1,7 @@
 //! Descriptors: what they are of, open file descriptions of one's own, close-on-exec.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::FdFlags;
@@ -48,6 +48,13 @@ fn link(fd: BorrowedFd<'_>) -> String {
 /// Another descriptor of the same open file description, close-on-exec.
 pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(rustix::io::fcntl_dupfd_cloexec(fd, 0)?)
+}
+
+/// Makes `kept`'s number a descriptor of `with`'s open file description, close-on-exec; what it was before is closed.
+pub(crate) fn replace(kept: BorrowedFd<'_>, with: &OwnedFd) -> io::Result<()> {
+    // SAFETY: the number stays open all the time, and whoever owns it goes on owning it: nothing closes it here.
+    let mut kept = std::mem::ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(kept.as_raw_fd()) });
+    Ok(rustix::io::dup3(with, &mut kept, rustix::io::DupFlags::CLOEXEC)?)
 }
 
 /// Sets or clears close-on-exec.

@@ -20,8 +20,8 @@ pub(crate) fn fence_registered() -> io::Result<()> {
 
 /// Whether this process is registered now: asks, registers and tries.
 pub(crate) fn enable() -> bool {
-    let wanted = libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED
-        | libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED;
+    let wanted =
+        libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED | libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED;
     query().is_ok_and(|can| can & wanted as u32 == wanted as u32)
         && register().is_ok()
         && fence_registered().is_ok()

@@ -1,0 +1,342 @@
+//! Every interleaving of a block on its way through a ring while the death procedure looks for the blocks of the dead:
+//! a block is never freed under a living owner, and never lost.
+#![cfg(loom)]
+
+#[path = "support/memory.rs"]
+mod memory;
+
+use core::convert::Infallible;
+use core::ptr::NonNull;
+
+use loom::sync::Arc;
+use loom::thread;
+use memory::Memory;
+use slipring_core::block::recover::{Lookup, Repaired};
+use slipring_core::block::{
+    AllocError, Backing, BlockRef, Control, Descriptor, Geometry, Magazines, NoteLine, Pool, Region,
+};
+use slipring_core::owner::OwnerId;
+use slipring_core::primitive::{AtomicU64, DataCell};
+use slipring_core::ring::mpmc::Ring;
+
+/// loom packs a pair into one word, which leaves no bits for a ring's number but these.
+const RING: u32 = 0;
+/// Eleven classes of 64 KiB each: of the largest there is one block, so that the procedure looks at one.
+const DATA: usize = 11 << 16;
+const META: usize = 1 << 18;
+/// Only the largest class holds so much.
+const LEN: u64 = 1 << 16;
+
+fn producer() -> OwnerId {
+    OwnerId::new(1, 0)
+}
+
+fn living() -> OwnerId {
+    OwnerId::new(2, 0)
+}
+
+fn dead_taker() -> OwnerId {
+    OwnerId::new(3, 0)
+}
+
+/// Who allocates what was freed.
+fn heir() -> OwnerId {
+    OwnerId::new(4, 0)
+}
+
+/// A pool of one block, a ring, a line for each taker. `payload` stands for the block's memory: loom reports two who
+/// hold it at a time.
+struct World {
+    pool: Pool,
+    ring: Ring,
+    /// The living taker's, then the dead one's.
+    notes: [NoteLine; 2],
+    payload: DataCell<u32>,
+    _memory: [Memory; 3],
+}
+
+/// An atomic word of the model is an object of its own, so each is made where it is first committed.
+struct Fresh(NonNull<u8>);
+
+impl Backing for Fresh {
+    type Error = Infallible;
+
+    fn commit(&self, region: Region, offset: u64, len: u64) -> Result<(), Infallible> {
+        if region == Region::Data {
+            return Ok(());
+        }
+        // SAFETY: within the meta region, of which nobody has been told yet; a side control takes 64 bytes.
+        unsafe {
+            let at = self.0.add(offset as usize);
+            match len {
+                8 => at.cast().write(AtomicU64::new(0)),
+                64 => at.cast().write(Control::new()),
+                other => panic!("{other} bytes at {offset}"),
+            }
+        }
+        Ok(())
+    }
+
+    fn is_committed(&self, _: Region, _: u64, _: u64) -> bool {
+        true
+    }
+}
+
+/// Everything is committed by then.
+struct NoMore;
+
+impl Backing for NoMore {
+    type Error = ();
+
+    fn commit(&self, region: Region, _: u64, _: u64) -> Result<(), ()> {
+        if region == Region::Data { Ok(()) } else { Err(()) }
+    }
+
+    fn is_committed(&self, _: Region, _: u64, _: u64) -> bool {
+        true
+    }
+}
+
+/// A world in which the producer owns the block.
+fn world() -> (Arc<World>, BlockRef) {
+    let memory = [Memory::new(META, 4096), Memory::new(DATA, 4096), Memory::new(1024, 128)];
+    let [meta, data, slots] = [0, 1, 2].map(|n: usize| NonNull::new(memory[n].at()).unwrap());
+    let geometry = Geometry::new(META as u64, DATA as u64).unwrap();
+    for class in geometry.classes() {
+        // SAFETY: each class has its counter in the meta region.
+        unsafe { meta.add(class.fresh as usize).cast().write(AtomicU64::new(0)) };
+    }
+    // SAFETY: regions of these sizes, aligned, kept beside the pool; their atomic words are made before their use.
+    let pool = unsafe { Pool::new(meta, data, geometry) };
+    // SAFETY: aligned, large enough for two slots, and kept beside the view.
+    let ring = unsafe { Ring::init(slots, 2) }.unwrap();
+    let notes = [living(), dead_taker()].map(|taker| {
+        let line = NoteLine::new();
+        assert!(line.claim(taker));
+        line
+    });
+    let block = pool.alloc(&mut Magazines::default(), LEN, producer(), &Fresh(meta)).unwrap();
+    let world = World { pool, ring, notes, payload: DataCell::new(0), _memory: memory };
+    (Arc::new(world), block)
+}
+
+/// How far the dead taker came.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Step {
+    Noted,
+    Popped,
+    Owned,
+    Erased,
+}
+
+impl World {
+    fn publish(&self, block: BlockRef) {
+        self.write();
+        let descriptor = Descriptor::Block { block, len: 1 }.encode();
+        let claim = |position| self.pool.control(block).send_at(producer(), RING, position);
+        self.ring.push(descriptor, claim).unwrap();
+    }
+
+    fn write(&self) {
+        self.payload.with_mut(|n| {
+            // SAFETY: the block is the caller's; that is what the model checks.
+            unsafe { *n += 1 }
+        });
+    }
+
+    /// Takes a block as `me`, up to `step`. `None` where the ring was empty, or `step` comes before the taking.
+    fn take(&self, me: OwnerId, step: Step) -> Option<BlockRef> {
+        let line = &self.notes[usize::from(me == dead_taker())];
+        if step == Step::Noted {
+            let descriptor = Descriptor::Block { block: BlockRef { class: 10, index: 0 }, len: 1 };
+            line.write(RING, 0, descriptor.encode());
+            return None;
+        }
+        let popped = self.ring.pop(|position, descriptor| line.write(RING, position, descriptor));
+        let Ok((position, descriptor)) = popped else {
+            line.erase();
+            return None;
+        };
+        let block = Descriptor::block_of(descriptor).unwrap();
+        if step >= Step::Owned {
+            assert!(self.pool.control(block).taken(me, RING, position), "freed under its taker");
+        }
+        if step >= Step::Erased {
+            line.erase();
+        }
+        Some(block)
+    }
+
+    /// Takes a block and uses it, as the living taker.
+    fn take_and_free(&self) -> bool {
+        let Some(block) = self.take(living(), Step::Erased) else { return false };
+        self.write();
+        assert!(self.pool.control(block).is_owned_by(living()), "freed under its owner");
+        assert!(self.pool.free_now(block, living()));
+        true
+    }
+
+    /// The death procedure, as far as blocks go. The lines of the dead stay while a living note is waited out.
+    fn recover(&self, dead: &[OwnerId]) -> Repaired {
+        let sight = Sight { world: self, dead };
+        let mut repaired = Repaired::default();
+        let is_dead = |line: &&NoteLine| line.owner().is_some_and(|owner| dead.contains(&owner));
+        for note in self.notes.iter().filter(is_dead).filter_map(NoteLine::read) {
+            repaired = repaired.and(self.pool.recover_note(note, &sight));
+        }
+        for &owner in dead {
+            repaired = repaired.and(self.pool.recover(owner, &sight));
+        }
+        if repaired.pending == 0 {
+            for &owner in dead {
+                self.notes.iter().for_each(|line| line.recover(owner));
+            }
+        }
+        repaired
+    }
+
+    /// Takes the block and uses it, if it is free and listed.
+    fn alloc(&self) -> Option<BlockRef> {
+        match self.pool.alloc(&mut Magazines::default(), LEN, heir(), &NoMore) {
+            Ok(block) => {
+                self.write();
+                Some(block)
+            }
+            Err(AllocError::Exhausted) => None,
+            Err(e) => panic!("{e:?}"),
+        }
+    }
+}
+
+/// What a recoverer sees.
+struct Sight<'a> {
+    world: &'a World,
+    dead: &'a [OwnerId],
+}
+
+impl Lookup for Sight<'_> {
+    fn holds(&self, ring: u32, position: u64, block: BlockRef) -> bool {
+        let names = |descriptor| Descriptor::block_of(descriptor) == Some(block);
+        ring == RING && self.world.ring.holds(position, names)
+    }
+
+    fn noted_by_living(&self, ring: u32, position: u64) -> bool {
+        self.world.notes.iter().any(|line| {
+            line.owner().is_some_and(|owner| !self.dead.contains(&owner))
+                && line.read().is_some_and(|note| (note.ring, note.position) == (ring, position))
+        })
+    }
+}
+
+#[test]
+fn what_a_dead_producer_published_goes_to_its_living_taker() {
+    loom::model(|| {
+        let (world, block) = world();
+        world.publish(block);
+        let taker = {
+            let world = world.clone();
+            thread::spawn(move || world.take_and_free())
+        };
+        // Legal: it is in the ring, or on its way to the taker and noted, or the taker's, or free.
+        let during = world.recover(&[producer()]);
+        assert_eq!(during.freed, 0, "it was never nobody's");
+        assert!(taker.join().unwrap());
+        let after = world.recover(&[producer()]);
+        assert_eq!((after.freed, after.pending), (0, 0));
+        assert_eq!(world.alloc(), Some(block), "not lost");
+    });
+}
+
+#[test]
+fn a_block_whose_claimed_position_went_to_another_message_is_freed_once() {
+    loom::model(|| {
+        let (world, block) = world();
+        // Killed before its CAS on position 0.
+        world.pool.control(block).send_at(producer(), RING, 0);
+        let other = {
+            let world = world.clone();
+            thread::spawn(move || {
+                let inline = Descriptor::inline(&[7]).unwrap().encode();
+                assert_eq!(world.ring.push(inline, |_| {}), Ok(0));
+                let note = |position, descriptor| world.notes[0].write(RING, position, descriptor);
+                assert_eq!(world.ring.pop(note), Ok((0, inline)));
+                world.notes[0].erase();
+            })
+        };
+        let during = world.recover(&[producer()]);
+        assert_eq!(during.freed + during.pending, 1, "freed, or a living note is waited out");
+        other.join().unwrap();
+        let after = world.recover(&[producer()]);
+        assert_eq!((during.freed + after.freed, after.pending), (1, 0));
+        assert_eq!(world.alloc(), Some(block), "not lost");
+    });
+}
+
+/// A dead and a living taker went for the same block, and the dead one died after `step`.
+fn taker_dies(step: Step, producer_too: bool) {
+    loom::model(move || {
+        let both = [dead_taker(), producer()];
+        let dead = if producer_too { &both[..] } else { &both[..1] };
+        let (world, block) = world();
+        world.publish(block);
+        let dies = {
+            let world = world.clone();
+            thread::spawn(move || world.take(dead_taker(), step).is_some())
+        };
+        let lives = {
+            let world = world.clone();
+            thread::spawn(move || world.take_and_free())
+        };
+        let was_the_deads = dies.join().unwrap();
+        let during = world.recover(dead);
+        let reused = world.alloc();
+        let was_the_livings = lives.join().unwrap();
+        let after = world.recover(dead);
+        assert_eq!(after.pending, 0, "no living note is left");
+        assert!(was_the_deads != was_the_livings, "one of them took it");
+        assert_eq!(during.freed + after.freed, u64::from(was_the_deads), "freed once, if at all");
+        assert!(world.notes[1].owner().is_none(), "the dead one's line is free");
+        assert_eq!(reused.or_else(|| world.alloc()), Some(block), "not lost");
+        assert!(world.pool.control(block).is_owned_by(heir()), "not freed under its new owner");
+    });
+}
+
+#[test]
+fn a_taker_that_dies_after_noting_costs_no_block() {
+    taker_dies(Step::Noted, false);
+}
+
+#[test]
+fn a_taker_that_dies_after_noting_costs_no_block_of_a_dead_producer() {
+    taker_dies(Step::Noted, true);
+}
+
+#[test]
+fn a_taker_that_dies_after_popping_costs_no_block() {
+    taker_dies(Step::Popped, false);
+}
+
+#[test]
+fn a_taker_that_dies_after_popping_costs_no_block_of_a_dead_producer() {
+    taker_dies(Step::Popped, true);
+}
+
+#[test]
+fn a_taker_that_dies_after_owning_costs_no_block() {
+    taker_dies(Step::Owned, false);
+}
+
+#[test]
+fn a_taker_that_dies_after_owning_costs_no_block_of_a_dead_producer() {
+    taker_dies(Step::Owned, true);
+}
+
+#[test]
+fn a_taker_that_dies_after_erasing_costs_no_block() {
+    taker_dies(Step::Erased, false);
+}
+
+#[test]
+fn a_taker_that_dies_after_erasing_costs_no_block_of_a_dead_producer() {
+    taker_dies(Step::Erased, true);
+}

@@ -1,0 +1,139 @@
+//! What a fork does to the segments that a process takes part in.
+//!
+//! The child is a participant of its own and has every handle that its parent had. It must never be the case that
+//! neither of them is seen to have them: so the parent prepares the child's place *before* the fork and proves its life
+//! with an open file description that both have for a moment. Whoever dies when, the kernel frees the proof exactly
+//! when the child is gone or was never born.
+//!
+//! | step | where | killed there |
+//! |---|---|---|
+//! | take the list's and the attachments' private locks | parent, prepare | nothing happened |
+//! | open the proof, lock a byte with it, begin an embryo | parent, prepare | the proof goes with the parent: a dead embryo |
+//! | give the embryo the handles | parent, prepare | the same |
+//! | close the proof, unlock | parent, after | the child has it |
+//! | make the proof the segment's own descriptor, hatch, unlock | child | the child's death frees the proof |
+//!
+//! Threads that the parent had besides the forking one do not exist in the child; what they held of private memory
+//! is locked by the forking thread, and what they held in the segment stays the parent's.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Once, Weak};
+
+use slipring_core::owner::OwnerId;
+
+use crate::attachment::{Attachment, Private};
+use crate::object;
+use crate::private_lock::PrivateLock;
+use crate::sys::{file, process};
+use crate::{Error, Result};
+
+/// All attachments of this process, and, during a fork, those that take part in it.
+struct List {
+    all: Vec<Weak<Attachment>>,
+    forking: Vec<Arc<Attachment>>,
+}
+
+static LIST: PrivateLock<List> = PrivateLock::new(List { all: Vec::new(), forking: Vec::new() });
+static HANDLERS: Once = Once::new();
+
+/// Has `attachment` take part in the forks of this process.
+pub(crate) fn register(attachment: &Arc<Attachment>) -> Result<()> {
+    let mut result = Ok(());
+    HANDLERS.call_once(|| result = process::at_fork(prepare, parent, child));
+    result.map_err(Error::io("register fork handlers"))?;
+    let mut list = LIST.lock();
+    list.all.retain(|known| known.strong_count() > 0);
+    list.all.push(Arc::downgrade(attachment));
+    Ok(())
+}
+
+unsafe extern "C" fn prepare() {
+    LIST.lock_for_fork();
+    // SAFETY: locked for the fork by this thread, just now.
+    unsafe {
+        LIST.with_held(|list| {
+            list.forking = list.all.iter().filter_map(Weak::upgrade).collect();
+            list.forking.iter().for_each(|attachment| prepare_one(attachment));
+        });
+    }
+}
+
+/// Takes the private lock and prepares the child's place. Where none is to be had the child is told so by
+/// [`Error::Forked`]; the fork itself goes on.
+fn prepare_one(attachment: &Attachment) {
+    attachment.private.lock_for_fork();
+    // SAFETY: locked for the fork by this thread, just now.
+    unsafe {
+        attachment.private.with_held(|private| {
+            private.embryo = conceive(attachment, private).ok();
+        });
+    }
+}
+
+fn conceive(attachment: &Attachment, private: &Private) -> Result<(OwnerId, OwnedFd)> {
+    attachment.me()?;
+    let proof = attachment.reopen()?;
+    let embryo = attachment.with_recovery_held(|| -> Result<OwnerId> {
+        let embryo = attachment.begin_life(std::os::fd::AsFd::as_fd(&proof), false)?;
+        for (id, role) in private.handles.keys() {
+            object::hold(attachment, *id, *role, embryo);
+            crash_point!("fork.prepare.held");
+        }
+        Ok(embryo)
+    })??;
+    crash_point!("fork.prepare.done");
+    Ok((embryo, proof))
+}
+
+unsafe extern "C" fn parent() {
+    // SAFETY: `prepare` locked the list, and fork runs this handler in the same thread.
+    let gone = unsafe {
+        LIST.with_held(|list| {
+            for attachment in &list.forking {
+                // SAFETY: `prepare` locked it in this thread.
+                let proof = attachment.private.with_held(|private| private.embryo.take());
+                crash_point!("fork.parent.before_close");
+                drop(proof);
+                attachment.private.unlock_after_fork();
+            }
+            std::mem::take(&mut list.forking)
+        })
+    };
+    LIST.unlock_after_fork();
+    // Not under the lock: these may be the last references.
+    drop(gone);
+}
+
+unsafe extern "C" fn child() {
+    // SAFETY: `prepare` locked the list, and the child's only thread is a copy of the one that did.
+    let gone = unsafe {
+        LIST.with_held(|list| {
+            for attachment in &list.forking {
+                // SAFETY: as above.
+                let embryo = attachment.private.with_held(|private| private.embryo.take());
+                become_child(attachment, embryo);
+                attachment.private.unlock_after_fork();
+            }
+            std::mem::take(&mut list.forking)
+        })
+    };
+    LIST.unlock_after_fork();
+    drop(gone);
+}
+
+/// Makes the proof of life this process's own descriptor of the segment, and the embryo this process.
+fn become_child(attachment: &Attachment, embryo: Option<(OwnerId, OwnedFd)>) {
+    // Until it is settled who we are, we are nobody: certainly not our parent.
+    attachment.set_me(None);
+    let Some((id, proof)) = embryo else { return };
+    crash_point!("fork.child.born");
+    // The parent's proof must not live on in us: its copy here is replaced.
+    if file::replace(attachment.mapping.fd(), &proof).is_err() {
+        return;
+    }
+    crash_point!("fork.child.replaced");
+    drop(proof);
+    if attachment.hatch(id).is_err() {
+        attachment.set_me(None);
+    }
+}

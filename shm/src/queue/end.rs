@@ -1,0 +1,339 @@
+//! What senders and receivers have in common: the chain of rings, and where in it one handle is.
+
+use std::ptr::NonNull;
+
+use slipring_core::block::{Descriptor, Returns};
+use slipring_core::directory::Place;
+use slipring_core::futex::Scope;
+use slipring_core::owner::OwnerId;
+use slipring_core::primitive::{AtomicU64, Ordering};
+use slipring_core::ring::chain::{Bound, Chain, MAX_LEVELS, Side};
+use slipring_core::ring::mpmc::{self, PopError, Ring};
+
+use super::QueueOptions;
+use crate::attachment::Attachment;
+use crate::object::{self, HEADER_BYTES, Handle, Kind, Role};
+use crate::wait::Spin;
+use crate::{Error, Result, Segment};
+
+/// A ring's number is its offset in the arena in these units.
+pub(crate) const RING_UNIT: u64 = 64;
+
+/// The body of a queue.
+#[repr(C)]
+pub(super) struct Body {
+    chain: Chain,
+    /// The longest message. Written before the queue is known.
+    max_len: AtomicU64,
+}
+
+/// Which ring of the chain a handle is at.
+pub(super) struct Cursor {
+    pub(super) level: usize,
+    pub(super) ring: Ring,
+    pub(super) ring_id: u32,
+}
+
+/// One side's handle.
+pub(super) struct End {
+    pub(super) handle: Handle,
+    pub(super) cursor: Cursor,
+    pub(super) spin: Spin,
+    pub(super) bound: Bound,
+    pub(super) max_len: u64,
+    /// Who we were at the last call: a fork changes it.
+    pub(super) me: OwnerId,
+    body: NonNull<Body>,
+}
+
+// SAFETY: `body` is shared memory of atomics, mapped as long as `handle` lives.
+unsafe impl Send for End {}
+
+/// Makes a queue and a handle of each side.
+pub(super) fn create(segment: &Segment, options: QueueOptions) -> Result<(End, End)> {
+    let attachment = segment.attachment();
+    let (Bound::Bounded(capacity) | Bound::Unbounded(capacity)) = options.bound();
+    let ring_len = Ring::bytes(capacity).map_err(|_| Error::Capacity {
+        what: "a queue's capacity",
+        wanted: capacity,
+        min: 1,
+        max: mpmc::MAX_CAPACITY,
+    })? as u64;
+    let me = attachment.me()?;
+    let body_len = size_of::<Body>() as u64;
+    let roles = [Role::First, Role::Second];
+    let [tx, rx] = Handle::create(attachment, Kind::Queue, body_len, roles, |body, _| {
+        make_ring(attachment, me, ring_len, capacity, |ring_id| {
+            let chain = Chain::new(options.bound(), ring_id);
+            let max_len = AtomicU64::new(options.max_len());
+            // SAFETY: committed memory for a body, reserved for us and aligned to 128.
+            unsafe { body.cast::<Body>().write(Body { chain, max_len }) };
+        })
+    })?;
+    Ok((End::new(tx)?, End::new(rx)?))
+}
+
+/// Makes a ring, and the directory's entry for it live once `hang` has made it somebody's. Under the recovery lock.
+fn make_ring(
+    attachment: &Attachment,
+    me: OwnerId,
+    len: u64,
+    capacity: u64,
+    hang: impl FnOnce(u32),
+) -> Result<()> {
+    let place = object::reserve(attachment, Kind::Ring, len, me)?;
+    crash_point!("queue.make_ring.reserved");
+    let made = attachment.commit_arena(place.offset, place.len).and_then(|()| {
+        let at = attachment.arena(place.offset, len)?;
+        // SAFETY: committed memory of an extent that is reserved for us, aligned to 128, which outlives the view:
+        // the ring ends with its queue, of which every view's owner has a handle.
+        unsafe { Ring::init(at, capacity) }.map_err(|_| Error::NoSpace { wanted: len })?;
+        u32::try_from(place.offset / RING_UNIT).map_err(|_| Error::NoSpace { wanted: len })
+    });
+    match made {
+        Ok(ring_id) => {
+            hang(ring_id);
+            crash_point!("queue.make_ring.hung");
+            attachment.directory.publish(place.id);
+            Ok(())
+        }
+        Err(error) => {
+            attachment.directory.free(place.id);
+            Err(error)
+        }
+    }
+}
+
+/// The ring with this number, checked.
+fn ring_at(attachment: &Attachment, ring_id: u32) -> Result<Ring> {
+    let corrupt = Error::Corrupt { what: "a queue names a ring that is none" };
+    let offset = u64::from(ring_id) * RING_UNIT;
+    let (_, arena_len) = attachment.mapping.geometry().region(crate::segment::Region::Arena);
+    let room = arena_len.saturating_sub(offset);
+    let header = size_of::<mpmc::Header>() as u64;
+    if !attachment.arena_is_committed(offset, header) || !offset.is_multiple_of(128) {
+        return Err(corrupt);
+    }
+    let at = attachment.arena(offset, room)?;
+    // SAFETY: aligned to 128 and inside the mapping, which outlives the view as in `make_ring`; committed as far as the
+    // header goes, and as far as the ring says it goes, which is checked next, before the view is used.
+    let ring = unsafe { Ring::attach(at, room as usize) };
+    let ring =
+        ring.map_err(|_| Error::Corrupt { what: "a queue's ring has an impossible size" })?;
+    let len = Ring::bytes(ring.capacity()).unwrap_or(usize::MAX) as u64;
+    if attachment.arena_is_committed(offset, len) { Ok(ring) } else { Err(corrupt) }
+}
+
+impl Cursor {
+    /// At a level of the chain.
+    fn at(attachment: &Attachment, chain: &Chain, level: usize) -> Result<Self> {
+        let missing = Error::Corrupt { what: "a queue's ring is missing" };
+        let ring_id = chain.level(level).ok_or(missing)?;
+        Ok(Self { level, ring: ring_at(attachment, ring_id)?, ring_id })
+    }
+
+    /// On to the next ring.
+    #[cold]
+    pub(super) fn advance(&mut self, attachment: &Attachment, chain: &Chain) -> Result<()> {
+        *self = Self::at(attachment, chain, self.level + 1)?;
+        Ok(())
+    }
+}
+
+impl End {
+    pub(super) fn new(handle: Handle) -> Result<Self> {
+        let attachment = handle.attachment();
+        let (body, len) = handle.body();
+        if len < size_of::<Body>() as u64 {
+            return Err(Error::Corrupt { what: "a queue is too small" });
+        }
+        let body = body.cast::<Body>();
+        // SAFETY: room for a body, just checked, committed with the object and mapped as long as the handle lives;
+        // atomics, for which all bit patterns are valid.
+        let words = unsafe { body.as_ref() };
+        // ORDERING: Relaxed; written before the queue was known.
+        let (bound, max_len) = (words.chain.bound(), words.max_len.load(Ordering::Relaxed));
+        let level = match handle.role() {
+            Role::First => words.chain.tail_level(),
+            Role::Second => words.chain.head_level(),
+        };
+        let cursor = Cursor::at(attachment, &words.chain, level)?;
+        let (me, spin) = (attachment.me()?, attachment.new_spin());
+        Ok(Self { cursor, spin, bound, max_len, me, body, handle })
+    }
+
+    /// Another handle of the same side.
+    pub(super) fn another(&self) -> Result<Self> {
+        Self::new(self.handle.clone())
+    }
+
+    #[inline]
+    pub(super) fn chain(&self) -> &Chain {
+        // SAFETY: as in `new`.
+        unsafe { &(*self.body.as_ptr()).chain }
+    }
+
+    /// How many messages are in it: exact if nobody is at work meanwhile.
+    pub(super) fn len(&self) -> u64 {
+        let (attachment, chain) = (self.handle.attachment(), self.chain());
+        let levels = chain.head_level()..=chain.tail_level();
+        let rings = levels.filter_map(|level| ring_at(attachment, chain.level(level)?).ok());
+        rings.map(|ring| ring.len()).sum()
+    }
+
+    /// The most messages that it holds.
+    pub(super) fn capacity(&self) -> Option<u64> {
+        match self.bound {
+            Bound::Bounded(capacity) => Some(capacity),
+            Bound::Unbounded(_) => None,
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.chain().close();
+        crash_point!("queue.close.marked");
+        self.chain().wake_all(Scope::Shared);
+    }
+
+    /// What keeps this side from going on: the queue was closed, or the other side is gone.
+    #[cold]
+    pub(super) fn check_open(&self) -> Result<()> {
+        let chain = self.chain();
+        if chain.is_closed() {
+            return Err(Error::Closed);
+        }
+        let role = self.handle.role().other();
+        let side = side(role);
+        if !chain.is_side_gone(side) {
+            return Ok(());
+        }
+        if self.handle.holders(role).is_empty() {
+            return Err(Error::Disconnected);
+        }
+        // Somebody came: the hint goes, and comes back if they left meanwhile.
+        chain.side_came(side);
+        if self.handle.holders(role).is_empty() {
+            chain.side_gone(side);
+            return Err(Error::Disconnected);
+        }
+        Ok(())
+    }
+
+    /// Hangs a larger ring in behind the one that the cursor is at, unless somebody did, and closes that one.
+    #[cold]
+    pub(super) fn grow(&self, first: u64) -> Result<()> {
+        let (attachment, chain, level) =
+            (self.handle.attachment(), self.chain(), self.cursor.level);
+        let next = level + 1;
+        if next >= MAX_LEVELS {
+            return Err(Error::NoSpace { wanted: self.cursor.ring.capacity() });
+        }
+        if chain.level(next).is_none() {
+            let capacity = Chain::capacity_of_level(first, next);
+            let len = Ring::bytes(capacity).unwrap_or(usize::MAX) as u64;
+            attachment.with_recovery(|| {
+                if chain.level(next).is_some() {
+                    return Ok(());
+                }
+                make_ring(attachment, self.me, len, capacity, |ring_id| {
+                    // Under the recovery lock nobody else hangs one in.
+                    let _ = chain.hang(next, ring_id);
+                })
+            })??;
+        }
+        self.cursor.ring.close_if_full();
+        Ok(())
+    }
+}
+
+/// The side of the chain that a role is.
+fn side(role: Role) -> Side {
+    match role {
+        Role::First => Side::Senders,
+        Role::Second => Side::Receivers,
+    }
+}
+
+/// The chain of the queue at `place`.
+fn chain_at(attachment: &Attachment, place: Place) -> Option<&Chain> {
+    let (offset, len) = (place.offset + HEADER_BYTES, size_of::<Body>() as u64);
+    if place.len < HEADER_BYTES + len || !attachment.arena_is_committed(offset, len) {
+        return None;
+    }
+    let at = attachment.arena(offset, len).ok()?;
+    // SAFETY: in bounds, committed, aligned to 128; atomics, for which all bit patterns are valid.
+    Some(unsafe { &at.cast::<Body>().as_ref().chain })
+}
+
+/// All rings of the queue at `place`, by number.
+pub(crate) fn rings_of(attachment: &Attachment, place: Place) -> Vec<(u32, Ring)> {
+    let Some(chain) = chain_at(attachment, place) else { return Vec::new() };
+    let ids = (0..MAX_LEVELS).map_while(|level| chain.level(level));
+    ids.filter_map(|id| Some((id, ring_at(attachment, id).ok()?))).collect()
+}
+
+/// The last holder of a side has gone.
+pub(crate) fn side_emptied(attachment: &Attachment, place: Place, role: Role) {
+    if let Some(chain) = chain_at(attachment, place) {
+        chain.side_gone(side(role));
+        crash_point!("queue.side_emptied.marked");
+    }
+}
+
+/// Wakes whoever sleeps on the queue at `place`.
+pub(crate) fn wake(attachment: &Attachment, place: Place) {
+    if let Some(chain) = chain_at(attachment, place) {
+        chain.wake_all(Scope::Shared);
+    }
+}
+
+/// Frees the messages and the rings of a queue that nobody has a handle of, as `me`, under the recovery lock.
+pub(crate) fn drain(attachment: &Attachment, place: Place, me: OwnerId) {
+    let Some(chain) = chain_at(attachment, place) else { return };
+    // Without a note a death in here would lose a block; without a free line we leave the queue to the next one.
+    let Ok(note) = attachment.claim_note(me) else { return };
+    // SAFETY: `claim_note` gives out lines in bounds, committed, valid as long as the mapping.
+    let note = unsafe { note.as_ref() };
+    for (ring_id, ring) in rings_of(attachment, place) {
+        let mut returns = Returns::default();
+        loop {
+            match ring.pop(|position, word| note.write(ring_id, position, word)) {
+                Ok((position, word)) => {
+                    free_taken(attachment, me, ring_id, position, word, &mut returns);
+                    note.erase();
+                }
+                Err(PopError::Empty | PopError::Drained | PopError::Corrupt) => break,
+            }
+        }
+        attachment.pool.flush(&mut Default::default(), &mut returns);
+    }
+    note.free(me);
+    crash_point!("queue.drain.emptied");
+    for level in (0..MAX_LEVELS).rev() {
+        let Some(ring_id) = chain.level(level) else { continue };
+        chain.unhang(level);
+        crash_point!("queue.drain.unhung");
+        let entry = attachment.directory.at_offset(u64::from(ring_id) * RING_UNIT);
+        if let Some(entry) = entry.filter(|e| Kind::from_word(e.kind) == Some(Kind::Ring)) {
+            attachment.directory.free(entry.id);
+        }
+    }
+}
+
+/// Frees the block behind a descriptor that was just taken, if there is one.
+fn free_taken(
+    attachment: &Attachment,
+    me: OwnerId,
+    ring_id: u32,
+    position: u64,
+    word: u64,
+    returns: &mut Returns,
+) {
+    let named = Descriptor::block_of(word).and_then(|block| attachment.pool.check(block, 0));
+    if let Some(block) = named
+        && attachment.pool.control(block).taken(me, ring_id, position)
+    {
+        crash_point!("queue.drain.taken");
+        attachment.pool.free(returns, block, me);
+    }
+}

@@ -1,0 +1,449 @@
+//! The receiving side of a queue.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use serde::de::DeserializeOwned;
+use slipring_core::block::{BlockRef, Descriptor, INLINE_MAX, Magazines, NoteLine, Returns};
+use slipring_core::futex::Scope;
+use slipring_core::owner::OwnerId;
+use slipring_core::primitive::FenceMode;
+use slipring_core::ring::chain::Bound;
+use slipring_core::ring::mpmc::PopError;
+
+use super::end::End;
+use crate::payload::{self, View};
+use crate::until::Until;
+use crate::wait::Wait;
+use crate::{Error, Result};
+
+/// After so many failed tries in a row a `try_` call looks who is dead.
+const TRIES_PER_REAP: u32 = 64;
+
+/// Receives byte messages from a queue. Clone it for another thread; other processes get theirs by fork or through
+/// [`Handoff`](crate::Handoff).
+pub struct ByteReceiver {
+    end: End,
+    taker: Taker,
+    tries: u32,
+}
+
+/// What one receiving handle needs to take messages safely.
+struct Taker {
+    note: NonNull<NoteLine>,
+    returns: Returns,
+}
+
+// SAFETY: the note line is shared memory of atomics, mapped as long as the handle beside it lives.
+unsafe impl Send for Taker {}
+
+/// What was taken from a ring: in our hands.
+enum Taken {
+    Inline(u8, [u8; INLINE_MAX]),
+    Block(BlockRef, u64),
+}
+
+impl ByteReceiver {
+    pub(super) fn new(end: End) -> Result<Self> {
+        let note = end.handle.attachment().claim_note(end.me)?;
+        Ok(Self { end, taker: Taker { note, returns: Returns::default() }, tries: 0 })
+    }
+
+    /// The oldest message, waiting for one for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`] when the last sender is gone and everything was taken, [`Error::Closed`] likewise.
+    pub fn recv(&mut self) -> Result<Vec<u8>> {
+        self.recv_until(Until::NEVER)
+    }
+
+    /// The oldest message, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] when the queue is empty, and as [`ByteReceiver::recv`].
+    pub fn try_recv(&mut self) -> Result<Vec<u8>> {
+        self.recv_until(Until::NOW)
+    }
+
+    /// The oldest message, waiting for one until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], and as [`ByteReceiver::recv`].
+    pub fn recv_until(&mut self, until: impl Into<Until>) -> Result<Vec<u8>> {
+        let mut message = Vec::new();
+        self.recv_into(&mut message, until)?;
+        Ok(message)
+    }
+
+    /// As [`ByteReceiver::recv_until`], into a buffer that keeps its capacity: what was in it is replaced. Returns the
+    /// length of the message.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteReceiver::recv_until`]; the buffer is empty then.
+    #[inline]
+    pub fn recv_into(&mut self, buffer: &mut Vec<u8>, until: impl Into<Until>) -> Result<usize> {
+        buffer.clear();
+        let me = self.ready()?;
+        let taken = self.take(me, until.into())?;
+        self.free_into(taken, me, buffer);
+        self.announce(1);
+        Ok(buffer.len())
+    }
+
+    /// Takes up to `max` messages, waiting for the first one only, and wakes senders once for all of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteReceiver::recv_until`], where there was not even one.
+    pub fn recv_batch(&mut self, max: usize, until: impl Into<Until>) -> Result<Vec<Vec<u8>>> {
+        let (me, mut until) = (self.ready()?, until.into());
+        let mut messages = Vec::new();
+        while messages.len() < max {
+            match self.take(me, until) {
+                Ok(taken) => {
+                    let mut message = Vec::new();
+                    self.free_into(taken, me, &mut message);
+                    messages.push(message);
+                    until = Until::NOW;
+                }
+                Err(error) if messages.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        self.announce(messages.len());
+        Ok(messages)
+    }
+
+    /// The oldest message where it lies, waiting for one for as long as it takes. Nothing is copied.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteReceiver::recv`].
+    pub fn recv_view(&mut self) -> Result<View> {
+        self.recv_view_until(Until::NEVER)
+    }
+
+    /// The oldest message where it lies, waiting for one until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteReceiver::recv_until`].
+    pub fn recv_view_until(&mut self, until: impl Into<Until>) -> Result<View> {
+        let me = self.ready()?;
+        let taken = self.take(me, until.into())?;
+        self.announce(1);
+        Ok(match taken {
+            Taken::Inline(len, bytes) => View::private(bytes[..usize::from(len)].to_vec()),
+            Taken::Block(block, len) => View::block(self.end.handle.attachment(), block, len, me),
+        })
+    }
+
+    /// How many messages are in the queue: exact if nobody is at work meanwhile.
+    pub fn len(&self) -> u64 {
+        self.end.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a send would wait now.
+    pub fn is_full(&self) -> bool {
+        self.end.capacity().is_some_and(|capacity| self.len() >= capacity)
+    }
+
+    /// The most messages that the queue holds; `None` for an unbounded one.
+    pub fn capacity(&self) -> Option<u64> {
+        self.end.capacity()
+    }
+
+    /// Closes the queue for everybody, as [`ByteSender::close`](super::ByteSender::close).
+    pub fn close(&self) {
+        self.end.close();
+    }
+
+    /// Another handle, for another thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyHandles`], [`Error::Forked`].
+    pub fn try_clone(&self) -> Result<Self> {
+        Self::new(self.end.another()?)
+    }
+
+    pub(crate) fn handle(&self) -> &crate::object::Handle {
+        &self.end.handle
+    }
+
+    /// Who we are; after a fork, nothing that was the parent's is ours.
+    #[inline]
+    fn ready(&mut self) -> Result<OwnerId> {
+        let me = self.end.handle.attachment().me()?;
+        if me != self.end.me {
+            self.taker.note = self.end.handle.attachment().claim_note(me)?;
+            self.taker.returns = Returns::default();
+            self.end.me = me;
+        }
+        Ok(me)
+    }
+
+    fn announce(&self, taken: usize) {
+        if taken > 0 && matches!(self.end.bound, Bound::Bounded(_)) {
+            let taken = u32::try_from(taken).unwrap_or(u32::MAX);
+            self.end.chain().not_full.notify_after_rmw(taken, Scope::Shared);
+        }
+    }
+
+    /// Copies what was taken out of its block, and frees that.
+    #[inline]
+    fn free_into(&mut self, taken: Taken, me: OwnerId, into: &mut Vec<u8>) {
+        match taken {
+            Taken::Inline(len, bytes) => into.extend_from_slice(&bytes[..usize::from(len)]),
+            Taken::Block(block, len) => {
+                let attachment = self.end.handle.attachment();
+                payload::append_block(attachment, block, len, into);
+                attachment.pool.free(&mut self.taker.returns, block, me);
+            }
+        }
+    }
+
+    /// Takes the oldest message.
+    #[inline]
+    fn take(&mut self, me: OwnerId, until: Until) -> Result<Taken> {
+        match self.taker.try_take(&mut self.end, me)? {
+            Some(taken) => Ok(taken),
+            None => self.take_slow(me, until),
+        }
+    }
+
+    #[cold]
+    fn take_slow(&mut self, me: OwnerId, until: Until) -> Result<Taken> {
+        if until.is_now() {
+            return self.take_now(me);
+        }
+        let Self { end, taker, .. } = self;
+        let mut spin = end.spin.clone();
+        let attachment = end.handle.attachment().clone();
+        let mut wait = Wait::new(&attachment, Some(&mut spin), until.deadline());
+        // The chain's words outlive the loan of `end` to the closure: they live as long as the handle.
+        let news: *const _ = &raw const end.chain().not_empty;
+        // SAFETY: shared memory that stays mapped as long as `end.handle`, which outlives this call.
+        let news = unsafe { &*news };
+        // Senders notify after a locked instruction: the sleeper need not fence them.
+        let taken = news.wait_until(&mut wait, FenceMode::Symmetric, |_| {
+            taker.take_or_end(end, me).transpose()
+        });
+        self.end.spin = spin;
+        taken?
+    }
+
+    /// One more look, and now and then one at who is dead.
+    fn take_now(&mut self, me: OwnerId) -> Result<Taken> {
+        self.tries = self.tries.wrapping_add(1);
+        if self.tries % TRIES_PER_REAP == 1 {
+            self.end.handle.attachment().reap();
+        }
+        self.taker.take_or_end(&mut self.end, me)?.ok_or(Error::WouldBlock)
+    }
+}
+
+impl Taker {
+    /// A message, nothing yet, or the reason why there will be none.
+    fn take_or_end(&mut self, end: &mut End, me: OwnerId) -> Result<Option<Taken>> {
+        let open = if end.chain().is_open() { Ok(()) } else { end.check_open() };
+        // Only now: what was sent before the last sender went is there to be taken.
+        match self.try_take(end, me)? {
+            Some(taken) => Ok(Some(taken)),
+            None => open.map(|()| None),
+        }
+    }
+
+    #[inline]
+    fn try_take(&mut self, end: &mut End, me: OwnerId) -> Result<Option<Taken>> {
+        loop {
+            let cursor = &end.cursor;
+            // SAFETY: `claim_note` gives out lines in bounds and committed; the attachment beside it keeps it mapped.
+            let note = unsafe { self.note.as_ref() };
+            let mut noted = false;
+            let popped = cursor.ring.pop(|position, word| {
+                if Descriptor::block_of(word).is_some() {
+                    note.write(cursor.ring_id, position, word);
+                    noted = true;
+                    crash_point!("queue.recv.noted");
+                }
+            });
+            let taken = popped.map(|(position, word)| {
+                let taken = settle(end, me, position, word);
+                crash_point!("queue.recv.settled");
+                taken
+            });
+            if noted {
+                note.erase();
+                crash_point!("queue.recv.erased");
+            }
+            match taken {
+                Ok(taken) => return taken.map(Some),
+                Err(PopError::Empty) => return Ok(None),
+                Err(PopError::Corrupt) => {
+                    return Err(Error::Corrupt { what: "a queue's ring is damaged" });
+                }
+                Err(PopError::Drained) => advance(end)?,
+            }
+        }
+    }
+}
+
+/// Makes the block behind a descriptor that we took from `position` ours.
+#[inline]
+fn settle(end: &End, me: OwnerId, position: u64, word: u64) -> Result<Taken> {
+    let (attachment, forged) = (end.handle.attachment(), "a queue's message names no block of its");
+    let forged = Error::Corrupt { what: forged };
+    match Descriptor::decode(word) {
+        Some(Descriptor::Inline { len, bytes }) => Ok(Taken::Inline(len, bytes)),
+        Some(Descriptor::Block { block, len }) => {
+            let pool = &attachment.pool;
+            let block = pool.check(block, len).ok_or(forged)?;
+            let ours = pool.control(block).taken(me, end.cursor.ring_id, position)
+                && pool.is_committed(block, len, &**attachment);
+            if ours { Ok(Taken::Block(block, len)) } else { Err(not_ours()) }
+        }
+        None => Err(forged),
+    }
+}
+
+#[cold]
+fn not_ours() -> Error {
+    Error::Corrupt { what: "a queue's message names a block that was not sent in it" }
+}
+
+#[cold]
+fn advance(end: &mut End) -> Result<()> {
+    let attachment = end.handle.attachment().clone();
+    let mut cursor = super::end::Cursor { ..end.cursor };
+    cursor.advance(&attachment, end.chain())?;
+    end.chain().advance_head(cursor.level);
+    end.cursor = cursor;
+    Ok(())
+}
+
+impl Drop for ByteReceiver {
+    fn drop(&mut self) {
+        let Ok(me) = self.end.handle.attachment().me() else { return };
+        if me == self.end.me {
+            let pool = &self.end.handle.attachment().pool;
+            pool.flush(&mut Magazines::default(), &mut self.taker.returns);
+            // SAFETY: as in `try_take`.
+            unsafe { self.taker.note.as_ref() }.free(me);
+        }
+    }
+}
+
+impl fmt::Debug for ByteReceiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByteReceiver").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// Receives values from a queue, decoded with postcard. See [`Queue`](super::Queue).
+pub struct Receiver<T> {
+    bytes: ByteReceiver,
+    buffer: Vec<u8>,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> Receiver<T> {
+    pub(crate) fn new(bytes: ByteReceiver) -> Self {
+        Self { bytes, buffer: Vec::new(), of: PhantomData }
+    }
+
+    /// The oldest value, waiting for one for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`] for a message that is no `T`, which is taken all the same; and as [`ByteReceiver::recv`].
+    pub fn recv(&mut self) -> Result<T> {
+        self.recv_until(Until::NEVER)
+    }
+
+    /// The oldest value, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] when the queue is empty, and as [`Receiver::recv`].
+    pub fn try_recv(&mut self) -> Result<T> {
+        self.recv_until(Until::NOW)
+    }
+
+    /// The oldest value, waiting for one until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], and as [`Receiver::recv`].
+    pub fn recv_until(&mut self, until: impl Into<Until>) -> Result<T> {
+        self.bytes.recv_into(&mut self.buffer, until)?;
+        decode(&self.buffer)
+    }
+
+    /// Takes up to `max` values, waiting for the first one only. A message that is no `T` is an error in its place.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteReceiver::recv_until`], where there was not even one.
+    pub fn recv_batch(&mut self, max: usize, until: impl Into<Until>) -> Result<Vec<Result<T>>> {
+        let messages = self.bytes.recv_batch(max, until)?;
+        Ok(messages.iter().map(|message| decode(message)).collect())
+    }
+
+    /// Another handle, for another thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyHandles`], [`Error::Forked`].
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(Self::new(self.bytes.try_clone()?))
+    }
+}
+
+impl<T> Receiver<T> {
+    /// The same handle, for messages as bytes.
+    pub fn bytes(&mut self) -> &mut ByteReceiver {
+        &mut self.bytes
+    }
+
+    /// How many messages are in the queue: exact if nobody is at work meanwhile.
+    pub fn len(&self) -> u64 {
+        self.bytes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Closes the queue for everybody, as [`ByteSender::close`](super::ByteSender::close).
+    pub fn close(&self) {
+        self.bytes.close();
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Receiver").field(&self.bytes).finish()
+    }
+}
+
+/// The value that `message` is, all of it.
+pub(crate) fn decode<T: DeserializeOwned>(message: &[u8]) -> Result<T> {
+    let (value, rest) =
+        postcard::take_from_bytes(message).map_err(|e| Error::Decode(e.to_string()))?;
+    if rest.is_empty() {
+        return Ok(value);
+    }
+    Err(Error::Decode(format!("{} of its {} bytes are left over", rest.len(), message.len())))
+}

@@ -1,0 +1,453 @@
+//! The sending side of a queue.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Serialize;
+use slipring_core::block::{BlockRef, Descriptor, Magazines};
+use slipring_core::futex::Scope;
+use slipring_core::owner::OwnerId;
+use slipring_core::primitive::FenceMode;
+use slipring_core::ring::chain::Bound;
+use slipring_core::ring::mpmc::PushError;
+
+use super::end::{Cursor, End};
+use crate::payload::{self, Loan};
+use crate::until::Until;
+use crate::wait::Wait;
+use crate::{Error, Result};
+
+/// Sends byte messages to a queue. Clone it for another thread; other processes get theirs by fork or through
+/// [`Handoff`](crate::Handoff).
+pub struct ByteSender {
+    end: End,
+    magazines: Magazines,
+}
+
+impl ByteSender {
+    pub(super) fn new(end: End) -> Self {
+        Self { end, magazines: Magazines::default() }
+    }
+
+    /// Sends a copy of `message`, waiting for room for as long as it takes. What was sent is found by any receiver as
+    /// soon as this returns, and stays when this process ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`], [`Error::Disconnected`] when the last receiver is gone, [`Error::TooLong`], no memory. The
+    /// message was not sent then.
+    #[inline]
+    pub fn send(&mut self, message: &[u8]) -> Result<()> {
+        self.send_until(message, Until::NEVER)
+    }
+
+    /// Sends a copy of `message` if that takes no waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] when the queue is full, and as [`ByteSender::send`].
+    #[inline]
+    pub fn try_send(&mut self, message: &[u8]) -> Result<()> {
+        self.send_until(message, Until::NOW)
+    }
+
+    /// Sends a copy of `message`, waiting for room until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], and as [`ByteSender::send`].
+    #[inline]
+    pub fn send_until(&mut self, message: &[u8], until: impl Into<Until>) -> Result<()> {
+        let me = self.ready()?;
+        self.put(message, me, until.into())?;
+        self.end.chain().not_empty.notify_after_rmw(1, Scope::Shared);
+        Ok(())
+    }
+
+    /// Sends copies of several messages, and wakes receivers once for all of them. Returns how many were sent before
+    /// the deadline: all, unless there was no room for the rest.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteSender::send_until`], where not even the first was sent.
+    pub fn send_batch<M: AsRef<[u8]>>(
+        &mut self,
+        messages: impl IntoIterator<Item = M>,
+        until: impl Into<Until>,
+    ) -> Result<usize> {
+        let (me, until) = (self.ready()?, until.into());
+        let mut sent = 0;
+        for message in messages {
+            // Before it waits for room, what is there already must be known.
+            let put = match self.put(message.as_ref(), me, Until::NOW) {
+                Err(Error::WouldBlock) if !until.is_now() => {
+                    self.announce(sent);
+                    self.put(message.as_ref(), me, until)
+                }
+                put => put,
+            };
+            match put {
+                Ok(()) => sent += 1,
+                Err(error) if sent == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        self.announce(sent);
+        Ok(sent)
+    }
+
+    /// Memory for a message of `len` bytes, to be filled in place and sent with [`ByteSender::send_loan`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLong`], no memory.
+    pub fn loan(&mut self, len: usize) -> Result<Loan> {
+        let me = self.ready()?;
+        self.check_len(len)?;
+        Loan::new(self.end.handle.attachment(), &mut self.magazines, len, me)
+    }
+
+    /// Sends what was filled in place, waiting for room for as long as it takes. Nothing is copied.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteSender::send_loan_until`].
+    pub fn send_loan(&mut self, loan: Loan) -> Result<()> {
+        self.send_loan_until(loan, Until::NEVER)
+    }
+
+    /// Sends what was filled in place, waiting for room until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteSender::send_until`]; the loan is given back to the segment then. [`Error::Forked`] for a loan that was
+    /// taken before a fork, or in another segment.
+    pub fn send_loan_until(&mut self, loan: Loan, until: impl Into<Until>) -> Result<()> {
+        let me = self.ready()?;
+        self.check_len(loan.len())?;
+        if !loan.belongs_to(self.end.handle.attachment(), me) {
+            return Err(Error::Forked);
+        }
+        let (block, len) = loan.block();
+        self.publish(Descriptor::Block { block, len }, me, until.into())?;
+        loan.sent();
+        self.end.chain().not_empty.notify_after_rmw(1, Scope::Shared);
+        Ok(())
+    }
+
+    /// How many messages are in the queue: exact if nobody is at work meanwhile.
+    pub fn len(&self) -> u64 {
+        self.end.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a send would wait now.
+    pub fn is_full(&self) -> bool {
+        self.end.capacity().is_some_and(|capacity| self.len() >= capacity)
+    }
+
+    /// The most messages that the queue holds; `None` for an unbounded one.
+    pub fn capacity(&self) -> Option<u64> {
+        self.end.capacity()
+    }
+
+    /// Closes the queue for everybody: sends fail, receivers get what is there and then [`Error::Closed`]. A send that
+    /// is under way in another process may still succeed, and go unread.
+    pub fn close(&self) {
+        self.end.close();
+    }
+
+    /// Another handle, for another thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`].
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(Self::new(self.end.another()?))
+    }
+
+    pub(crate) fn handle(&self) -> &crate::object::Handle {
+        &self.end.handle
+    }
+
+    /// Who we are; after a fork, nothing that was the parent's is ours.
+    #[inline]
+    fn ready(&mut self) -> Result<OwnerId> {
+        let me = self.end.handle.attachment().me()?;
+        if me != self.end.me {
+            self.end.me = me;
+            self.magazines = Magazines::default();
+        }
+        Ok(me)
+    }
+
+    fn announce(&self, sent: usize) {
+        if sent > 0 {
+            let sent = u32::try_from(sent).unwrap_or(u32::MAX);
+            self.end.chain().not_empty.notify_after_rmw(sent, Scope::Shared);
+        }
+    }
+
+    fn check_len(&self, len: usize) -> Result<()> {
+        let (len, max) = (len as u64, self.end.max_len);
+        if len > max { Err(Error::TooLong { len, max }) } else { Ok(()) }
+    }
+
+    /// Publishes a copy of `message`.
+    #[inline]
+    fn put(&mut self, message: &[u8], me: OwnerId, until: Until) -> Result<()> {
+        self.check_len(message.len())?;
+        if let Some(inline) = Descriptor::inline(message) {
+            return self.publish(inline, me, until);
+        }
+        let attachment = self.end.handle.attachment();
+        let block = payload::alloc_copy(attachment, &mut self.magazines, message, me)?;
+        let len = message.len() as u64;
+        self.publish(Descriptor::Block { block, len }, me, until).inspect_err(|_| {
+            self.end.handle.attachment().pool.free_now(block, me);
+        })
+    }
+
+    /// Publishes a descriptor. Where that fails its block is ours again.
+    #[inline]
+    fn publish(&mut self, descriptor: Descriptor, me: OwnerId, until: Until) -> Result<()> {
+        if !self.end.chain().is_open() {
+            self.end.check_open()?;
+        }
+        let message = Message { word: descriptor.encode(), block: block_of(descriptor), me };
+        match message.push(&self.end, &self.end.cursor) {
+            Ok(_) => Ok(()),
+            Err(error) => self.publish_slow(message, error, until),
+        }
+    }
+
+    #[cold]
+    fn publish_slow(&mut self, message: Message, error: PushError, until: Until) -> Result<()> {
+        let published = self.keep_pushing(message, error, until);
+        if published.is_err()
+            && let Some(block) = message.block
+        {
+            self.end.handle.attachment().pool.control(block).unsend(message.me);
+        }
+        published
+    }
+
+    /// Moves on to where there is room, makes some or waits for some.
+    fn keep_pushing(&mut self, message: Message, error: PushError, until: Until) -> Result<()> {
+        let mut last = Err(error);
+        loop {
+            last = match last {
+                Ok(_) => return Ok(()),
+                Err(PushError::Corrupt) => {
+                    return Err(Error::Corrupt { what: "a queue's ring is damaged" });
+                }
+                Err(PushError::Closed) => {
+                    self.advance()?;
+                    message.push(&self.end, &self.end.cursor)
+                }
+                Err(PushError::Full) => match self.end.bound {
+                    Bound::Unbounded(first) => {
+                        self.end.grow(first)?;
+                        message.push(&self.end, &self.end.cursor)
+                    }
+                    Bound::Bounded(_) if until.is_now() => return Err(Error::WouldBlock),
+                    Bound::Bounded(_) => self.wait_for_room(message, until)?,
+                },
+            }
+        }
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        let attachment = self.end.handle.attachment().clone();
+        let mut cursor = Cursor { ..self.end.cursor };
+        cursor.advance(&attachment, self.end.chain())?;
+        self.end.chain().advance_tail(cursor.level);
+        self.end.cursor = cursor;
+        Ok(())
+    }
+
+    /// Tries again whenever a receiver has taken something.
+    fn wait_for_room(
+        &mut self,
+        message: Message,
+        until: Until,
+    ) -> Result<std::result::Result<u64, PushError>> {
+        let mut spin = self.end.spin.clone();
+        let end = &self.end;
+        let mut wait = Wait::new(end.handle.attachment(), Some(&mut spin), until.deadline());
+        // Receivers notify after a locked instruction: the sleeper need not fence them.
+        let room = &end.chain().not_full;
+        let pushed = room.wait_until(&mut wait, FenceMode::Symmetric, |_| {
+            if !end.chain().is_open()
+                && let Err(error) = end.check_open()
+            {
+                return Some(Err(error));
+            }
+            match message.push(end, &end.cursor) {
+                Err(PushError::Full) => None,
+                pushed => Some(Ok(pushed)),
+            }
+        });
+        self.end.spin = spin;
+        pushed?
+    }
+}
+
+/// What is being published.
+#[derive(Clone, Copy)]
+struct Message {
+    word: u64,
+    block: Option<BlockRef>,
+    me: OwnerId,
+}
+
+impl Message {
+    #[inline]
+    fn push(self, end: &End, cursor: &Cursor) -> std::result::Result<u64, PushError> {
+        let control = self.block.map(|block| end.handle.attachment().pool.control(block));
+        cursor.ring.push(self.word, |position| {
+            if let Some(control) = control {
+                control.send_at(self.me, cursor.ring_id, position);
+                crash_point!("queue.send.in_flight");
+            }
+        })
+    }
+}
+
+fn block_of(descriptor: Descriptor) -> Option<BlockRef> {
+    match descriptor {
+        Descriptor::Block { block, .. } => Some(block),
+        Descriptor::Inline { .. } => None,
+    }
+}
+
+impl Drop for ByteSender {
+    fn drop(&mut self) {
+        if self.ready().is_ok() {
+            let pool = &self.end.handle.attachment().pool;
+            pool.flush(&mut self.magazines, &mut Default::default());
+        }
+    }
+}
+
+impl fmt::Debug for ByteSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByteSender").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// Sends values to a queue, encoded with postcard. See [`Queue`](super::Queue).
+pub struct Sender<T> {
+    bytes: ByteSender,
+    buffer: Vec<u8>,
+    of: PhantomData<fn(T)>,
+}
+
+impl<T: Serialize> Sender<T> {
+    pub(crate) fn new(bytes: ByteSender) -> Self {
+        Self { bytes, buffer: Vec::new(), of: PhantomData }
+    }
+
+    /// Sends `value`, waiting for room for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`], and as [`ByteSender::send`].
+    pub fn send(&mut self, value: &T) -> Result<()> {
+        self.send_until(value, Until::NEVER)
+    }
+
+    /// Sends `value` if that takes no waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] when the queue is full, and as [`Sender::send`].
+    pub fn try_send(&mut self, value: &T) -> Result<()> {
+        self.send_until(value, Until::NOW)
+    }
+
+    /// Sends `value`, waiting for room until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], and as [`Sender::send`].
+    pub fn send_until(&mut self, value: &T, until: impl Into<Until>) -> Result<()> {
+        encode(value, &mut self.buffer)?;
+        self.bytes.send_until(&self.buffer, until)
+    }
+
+    /// Sends several values, and wakes receivers once for all of them. Returns how many were sent before the deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send_until`], where not even the first was sent.
+    pub fn send_batch<'a>(
+        &mut self,
+        values: impl IntoIterator<Item = &'a T>,
+        until: impl Into<Until>,
+    ) -> Result<usize>
+    where
+        T: 'a,
+    {
+        let encoded = values.into_iter().map(|value| {
+            let mut bytes = Vec::new();
+            encode(value, &mut bytes).map(|()| bytes)
+        });
+        let encoded: Vec<_> = encoded.collect::<Result<_>>()?;
+        self.bytes.send_batch(encoded, until)
+    }
+
+    /// Another handle, for another thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`].
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(Self::new(self.bytes.try_clone()?))
+    }
+}
+
+impl<T> Sender<T> {
+    /// The same handle, for messages that are bytes already.
+    pub fn bytes(&mut self) -> &mut ByteSender {
+        &mut self.bytes
+    }
+
+    /// How many messages are in the queue: exact if nobody is at work meanwhile.
+    pub fn len(&self) -> u64 {
+        self.bytes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Whether a send would wait now.
+    pub fn is_full(&self) -> bool {
+        self.bytes.is_full()
+    }
+
+    /// Closes the queue for everybody, as [`ByteSender::close`].
+    pub fn close(&self) {
+        self.bytes.close();
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sender").field(&self.bytes).finish()
+    }
+}
+
+/// Encodes `value` into `buffer`, whose content goes.
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<()> {
+    let mut into = std::mem::take(buffer);
+    into.clear();
+    *buffer = postcard::to_extend(value, into).map_err(|e| Error::Encode(e.to_string()))?;
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! The one death procedure: what a process left behind when it died, or leaves as it goes.
+//!
+//! It runs in whoever notices, under the segment's recovery lock, and may be killed at any step: each step can be done
+//! again, and the record is freed last, so the next one begins at the front.
+//!
+//! | step | what | why in this order |
+//! |---|---|---|
+//! | 1 | look at all rings | what is published is not the dead one's any more |
+//! | 2 | resolve its notes | a block between a ring and its taker's hands |
+//! | 3 | free its locks, break its barriers | whoever waits for them is woken at once |
+//! | 4 | free its blocks, list those that nobody knows of | after 2: a note covers a block |
+//! | 5 | free its reservations | a half-made object has no users |
+//! | 6 | take back its handles, end what nobody holds | peers learn of the end of a side only after its messages are safe |
+//! | 7 | free its note lines and its record, with the next epoch | nothing carries its id any more |
+//!
+//! Step 7 waits while a living process's note covers one of its blocks: that process may have taken it.
+
+use std::collections::HashMap;
+
+use slipring_core::block::{BlockRef, Descriptor, Lookup, Repaired};
+use slipring_core::directory::Place;
+use slipring_core::futex::Scope;
+use slipring_core::owner::OwnerId;
+use slipring_core::ring::mpmc::Ring;
+use slipring_core::sync;
+
+use crate::attachment::Attachment;
+use crate::object::{self, HEADER_BYTES, Kind, Role};
+use crate::queue;
+
+/// Whether the dead are cleaned up after. The crash build can switch it off, to show that the tests would notice.
+pub(crate) fn is_enabled() -> bool {
+    !(cfg!(feature = "crash") && std::env::var_os("SLIPRING_NO_RECOVERY").is_some())
+}
+
+/// Repairs what `dead` left, on behalf of `me`, under the recovery lock. Returns whether it is done with: `false` means
+/// that a living process is in the middle of taking something from it, and this has to be done again.
+pub(crate) fn bury(attachment: &Attachment, dead: OwnerId, me: OwnerId) -> bool {
+    crash_point!("recovery.bury.begun");
+    let survey = Survey::new(attachment, dead);
+    let notes = recover_notes(attachment, dead, &survey);
+    let places: Vec<Place> = attachment.directory.objects().collect();
+    places.iter().for_each(|place| free_locks(attachment, *place, dead));
+    let blocks = attachment.pool.recover(dead, &survey);
+    crash_point!("recovery.bury.blocks");
+    free_reservations(attachment, dead, &survey);
+    places.iter().for_each(|place| take_back_handles(attachment, *place, dead));
+    crash_point!("recovery.bury.handles");
+    places.iter().for_each(|place| end_if_abandoned(attachment, *place, me));
+    let done = notes.and(blocks).pending == 0;
+    if done {
+        attachment.notes().for_each(|line| line.recover(dead));
+        crash_point!("recovery.bury.before_retire");
+        if let Some(record) = attachment.record(dead.index()).filter(|r| r.is(dead)) {
+            record.retire();
+        }
+    }
+    crash_point!("recovery.bury.before_wake");
+    places.iter().for_each(|place| wake(attachment, *place));
+    done
+}
+
+/// What step 1 saw.
+struct Survey<'a> {
+    attachment: &'a Attachment,
+    dead: OwnerId,
+    rings: HashMap<u32, Ring>,
+}
+
+impl<'a> Survey<'a> {
+    fn new(attachment: &'a Attachment, dead: OwnerId) -> Self {
+        let mut rings = HashMap::new();
+        for place in of_kind(attachment, Kind::Queue) {
+            rings.extend(queue::rings_of(attachment, place));
+        }
+        Self { attachment, dead, rings }
+    }
+}
+
+impl Lookup for Survey<'_> {
+    fn holds(&self, ring: u32, position: u64, block: BlockRef) -> bool {
+        let names_it = |word| Descriptor::block_of(word) == Some(block);
+        self.rings.get(&ring).is_some_and(|ring| ring.holds(position, names_it))
+    }
+
+    fn noted_by_living(&self, ring: u32, position: u64) -> bool {
+        self.attachment.notes().any(|line| {
+            let about_it = |owner| {
+                owner != self.dead
+                    && line.read().is_some_and(|n| (n.ring, n.position) == (ring, position))
+                    && !self.attachment.is_dead(owner)
+            };
+            line.owner().is_some_and(about_it)
+        })
+    }
+}
+
+/// The objects of one kind.
+fn of_kind(attachment: &Attachment, kind: Kind) -> impl Iterator<Item = Place> {
+    attachment.directory.objects().filter(move |place| Kind::from_word(place.kind) == Some(kind))
+}
+
+fn recover_notes(attachment: &Attachment, dead: OwnerId, survey: &Survey<'_>) -> Repaired {
+    let of_dead = attachment.notes().filter(|line| line.owner() == Some(dead));
+    of_dead
+        .filter_map(|line| line.read())
+        .map(|note| attachment.pool.recover_note(note, survey))
+        .fold(Repaired::default(), Repaired::and)
+}
+
+/// Runs `f` on the words that an object of this kind begins with, if there is room for them. `T` is a struct of atomics.
+fn with_body<T, R>(attachment: &Attachment, place: Place, f: impl FnOnce(&T) -> R) {
+    let len = size_of::<T>() as u64;
+    let offset = place.offset + HEADER_BYTES;
+    if place.len < HEADER_BYTES + len || !attachment.arena_is_committed(offset, len) {
+        return;
+    }
+    if let Ok(at) = attachment.arena(offset, len) {
+        // SAFETY: in bounds, committed, aligned to 128 as extents and headers are; callers name structs of atomics, for
+        // which all bit patterns are valid.
+        f(unsafe { at.cast::<T>().as_ref() });
+    }
+}
+
+/// Step 3.
+fn free_locks(attachment: &Attachment, place: Place, dead: OwnerId) {
+    match Kind::from_word(place.kind) {
+        Some(Kind::Mutex) => {
+            with_body(attachment, place, |l: &sync::Mutex| l.recover(dead, Scope::Shared));
+        }
+        Some(Kind::ReentrantMutex) => {
+            with_body(attachment, place, |l: &sync::ReentrantMutex| l.recover(dead, Scope::Shared));
+        }
+        Some(Kind::Barrier) if is_held_by(attachment, place, dead) => {
+            with_body(attachment, place, |b: &sync::Barrier| b.break_by_death(Scope::Shared));
+        }
+        _ => {}
+    }
+    crash_point!("recovery.bury.lock_freed");
+}
+
+fn is_held_by(attachment: &Attachment, place: Place, who: OwnerId) -> bool {
+    let header = object::header(attachment, place);
+    header.is_ok_and(|header| Role::ALL.iter().any(|role| header.holders(*role).contains(who)))
+}
+
+/// Step 5. A ring that its maker hung into a queue, and did not live to publish, is the queue's.
+fn free_reservations(attachment: &Attachment, dead: OwnerId, survey: &Survey<'_>) {
+    let reserved: Vec<_> = attachment.directory.reserved_by(dead).collect();
+    for place in reserved {
+        let hung = u32::try_from(place.offset / queue::RING_UNIT)
+            .is_ok_and(|ring| survey.rings.contains_key(&ring));
+        if hung {
+            attachment.directory.publish(place.id);
+        } else {
+            attachment.directory.free(place.id);
+        }
+        crash_point!("recovery.bury.reservation");
+    }
+    // And one that a queue's end took out of its chain, and did not live to free.
+    for place in of_kind(attachment, Kind::Ring).collect::<Vec<_>>() {
+        let ring = u32::try_from(place.offset / queue::RING_UNIT).unwrap_or(0);
+        if !survey.rings.contains_key(&ring) {
+            attachment.directory.free(place.id);
+        }
+    }
+}
+
+/// Step 6, first half.
+fn take_back_handles(attachment: &Attachment, place: Place, dead: OwnerId) {
+    if Kind::from_word(place.kind) == Some(Kind::Ring) {
+        return;
+    }
+    let Ok(header) = object::header(attachment, place) else { return };
+    for role in Role::ALL {
+        header.holders(role).remove(dead);
+        crash_point!("recovery.bury.handle_removed");
+        // Also where the dead one had taken its own handle back, and did not live to say so.
+        if header.holders(role).is_empty() {
+            side_emptied(attachment, place, role);
+        }
+    }
+}
+
+/// The last holder of a side has gone: tells whoever is on the other.
+pub(crate) fn side_emptied(attachment: &Attachment, place: Place, role: Role) {
+    if Kind::from_word(place.kind) == Some(Kind::Queue) {
+        queue::side_emptied(attachment, place, role);
+    }
+    wake(attachment, place);
+}
+
+/// Wakes everybody who sleeps on an object: they look at their condition again.
+fn wake(attachment: &Attachment, place: Place) {
+    match Kind::from_word(place.kind) {
+        Some(Kind::Queue) => queue::wake(attachment, place),
+        Some(Kind::Semaphore) => {
+            with_body(attachment, place, |s: &sync::Semaphore| s.wake_all(Scope::Shared));
+        }
+        Some(Kind::Event) => {
+            with_body(attachment, place, |e: &sync::Event| e.wake_all(Scope::Shared));
+        }
+        Some(Kind::Condvar) => {
+            with_body(attachment, place, |c: &sync::Condvar| c.recover(Scope::Shared));
+        }
+        _ => {}
+    }
+}
+
+/// Ends an object that nobody has a handle of, on behalf of `me`, under the recovery lock: what is in it is freed, then
+/// its memory. Killed in between, the next death procedure goes on.
+pub(crate) fn end_if_abandoned(attachment: &Attachment, place: Place, me: OwnerId) {
+    let kind = Kind::from_word(place.kind);
+    let still_there = attachment.directory.find(place.id).is_some();
+    let has_holders =
+        || object::header(attachment, place).is_ok_and(|header| !header.is_abandoned());
+    if kind == Some(Kind::Ring) || !still_there || has_holders() {
+        return;
+    }
+    if kind == Some(Kind::Queue) {
+        queue::drain(attachment, place, me);
+    }
+    crash_point!("recovery.end.emptied");
+    attachment.directory.free(place.id);
+}

@@ -1,0 +1,200 @@
+//! [`Segment`]: this process's place in a segment, and what everything else is made in.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use slipring_core::member::MemberState;
+
+use super::{Mapping, SegmentOptions};
+use crate::attachment::Attachment;
+use crate::wait::SpinPolicy;
+use crate::{Result, fork};
+
+/// A segment that this process takes part in. Cloning it is cheap: clones are one participant.
+///
+/// What lives in a segment (queues, pipes, locks) is made with a reference to it and keeps it mapped. The segment itself
+/// lives as long as any process has it open; nothing is left behind, whoever is killed.
+///
+/// A child of `fork` takes part on its own, under an id of its own, and shares every handle that its parent had.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{ByteQueue, Segment};
+///
+/// let segment = Segment::create()?;
+/// let (mut sender, mut receiver) = ByteQueue::bounded(&segment, 16)?;
+/// sender.send(b"hello")?;
+/// assert_eq!(receiver.recv()?, b"hello");
+/// # Ok::<(), slipring::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Segment {
+    attachment: Arc<Attachment>,
+}
+
+/// How much memory a segment takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Memory {
+    /// Bytes of address space.
+    pub reserve: u64,
+    /// Bytes of memory paid for.
+    pub committed: u64,
+    /// The most bytes that may be committed; `u64::MAX` where there is no limit.
+    pub budget: u64,
+}
+
+/// A process that takes part in a segment, or did when it died a moment ago.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Participant {
+    /// Its process id, in its own pid namespace.
+    pub pid: u32,
+    /// The inode of that namespace: pids compare only where it is equal.
+    pub pid_namespace: u64,
+    /// When it started, in clock ticks since boot.
+    pub start_time: u64,
+    /// When it joined, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub joined: u64,
+    /// Whether it is prepared for a child that does not run yet.
+    pub is_embryo: bool,
+    /// Whether it is proven dead and not yet cleaned up after.
+    pub is_dead: bool,
+    /// Whether it is this process.
+    pub is_me: bool,
+}
+
+impl Segment {
+    /// A new anonymous segment with the default reserve.
+    ///
+    /// # Errors
+    ///
+    /// No memory, no address space, no `/proc`, a CPU without `cmpxchg16b`.
+    pub fn create() -> Result<Self> {
+        Self::with(SegmentOptions::new())
+    }
+
+    /// A new anonymous segment: a memfd, which has no name and cannot shrink.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::create`], and a reserve out of range or a budget too small for the segment's own needs.
+    pub fn with(options: SegmentOptions) -> Result<Self> {
+        Self::join(Mapping::create(options)?)
+    }
+
+    /// A new segment in an empty file of the caller's, on a file system of memory (`/dev/shm`, hugetlbfs excepted).
+    /// Whoever can shrink the file can kill everybody who maps it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::with`], and [`Error::NotEmpty`](crate::Error::NotEmpty).
+    pub fn create_in(file: impl AsFd, options: SegmentOptions) -> Result<Self> {
+        Self::join(Mapping::create_in(file.as_fd(), options)?)
+    }
+
+    /// Takes part in the segment that `file` is a descriptor of: received over a socket, inherited, opened by name.
+    /// The descriptor may be closed afterwards.
+    ///
+    /// # Errors
+    ///
+    /// Each thing that can be wrong with a file has an error of its own: no segment, truncated, of another version, half
+    /// made. Too many participants.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use slipring::{Error, Segment};
+    ///
+    /// let segment = Segment::create()?;
+    /// let again = Segment::from_fd(segment.share_fd()?)?;
+    /// assert_eq!(again.participants().len(), 2);
+    ///
+    /// let null = std::fs::File::open("/dev/null").unwrap();
+    /// assert!(matches!(Segment::from_fd(&null), Err(Error::NotASegment { .. })));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn from_fd(file: impl AsFd) -> Result<Self> {
+        Self::join(Mapping::attach(file.as_fd())?)
+    }
+
+    fn join(mapping: Mapping) -> Result<Self> {
+        Self::registered(Attachment::join(mapping)?)
+    }
+
+    /// Makes `attachment` take part in forks.
+    pub(crate) fn registered(attachment: Attachment) -> Result<Self> {
+        let attachment = Arc::new(attachment);
+        fork::register(&attachment)?;
+        Ok(Self { attachment })
+    }
+
+    pub(crate) fn attachment(&self) -> &Arc<Attachment> {
+        &self.attachment
+    }
+
+    /// A descriptor of the segment to hand to another process, close-on-exec.
+    ///
+    /// # Errors
+    ///
+    /// No descriptors left; `/proc` is gone.
+    pub fn share_fd(&self) -> Result<OwnedFd> {
+        self.attachment.reopen()
+    }
+
+    /// Everybody who takes part, as it was at the moment of the look.
+    pub fn participants(&self) -> Vec<Participant> {
+        let me = self.attachment.me().ok();
+        let all = self.attachment.participants();
+        all.map(|(id, record)| {
+            let who = record.identity();
+            Participant {
+                pid: who.pid,
+                pid_namespace: who.pid_namespace,
+                start_time: who.start_time,
+                joined: who.joined,
+                is_embryo: record.state() == MemberState::Embryo,
+                is_dead: self.attachment.is_dead(id),
+                is_me: me == Some(id),
+            }
+        })
+        .collect()
+    }
+
+    /// Looks for dead participants and repairs what they left; returns how many were cleaned up after. Blocked calls do
+    /// this by themselves, every 50 ms: nobody has to call it.
+    pub fn reap(&self) -> usize {
+        self.attachment.reap_now()
+    }
+
+    /// Gives the memory of large free blocks back to the machine; returns about how many bytes that were.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`](crate::Error::Forked).
+    pub fn trim(&self) -> Result<u64> {
+        self.attachment.trim()
+    }
+
+    /// How much memory the segment takes.
+    pub fn memory(&self) -> Memory {
+        let mapping = &self.attachment.mapping;
+        Memory {
+            reserve: mapping.geometry().reserve(),
+            committed: mapping.committed_bytes(),
+            budget: mapping.budget(),
+        }
+    }
+
+    /// Whether a signal handler that ran ends a blocked call with [`Error::Interrupted`](crate::Error::Interrupted).
+    /// Off at first: blocked calls go on, as Rust programs expect. It counts for this process only.
+    pub fn set_interruptible(&self, on: bool) {
+        self.attachment.set_interruptible(on);
+    }
+
+    /// How blocked calls of handles made from now on spin before they sleep, in this process.
+    pub fn set_spin(&self, policy: SpinPolicy) {
+        self.attachment.set_spin(policy);
+    }
+}

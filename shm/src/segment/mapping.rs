@@ -1,0 +1,446 @@
+//! The mapped file: made, attached to, paid for chunk by chunk, given back.
+//!
+//! # Invariants
+//!
+//! * I1. Whatever is touched through a pointer of [`Mapping::ptr`] was committed before: by creation, by
+//!   [`Mapping::commit`] here, or by a peer whose bit in the commit map we saw.
+//! * I2. A chunk is given back only by whoever owns all of it, so nobody commits it meanwhile.
+//! * I3. `committed` counts at least what is paid for, but for what a dying process left: a recount mends that.
+//!
+//! # Crash points
+//!
+//! | killed | leaves | mended by |
+//! |---|---|---|
+//! | while making it | a header that says INITIALISING | whoever attaches is told, and makes another |
+//! | after counting | bytes counted that nobody paid for | the recount before a budget error |
+//! | after allocating, before the bit | a chunk paid for that nobody knows of | the next commit pays again, at no cost |
+//! | after clearing the bit, before the hole | the same | the same |
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+
+use bytemuck::Zeroable;
+use memmap2::MmapRaw;
+use slipring_core::primitive::{AtomicU64, FenceMode, Ordering, check_cpu};
+
+use super::commit_map;
+use super::geometry::{CHUNK, Geometry, MIN_RESERVE, Region};
+use super::header::{Checked, Header, RawHeader};
+use super::options::SegmentOptions;
+use crate::error::{Error, Result};
+use crate::sys::memory::{AllocateError, Seals};
+use crate::sys::{cgroup, file, membarrier, memory, process};
+
+/// The most chunks that one `fallocate` asks for: short enough not to be interrupted for ever.
+const RUN: u64 = 1024;
+
+/// A segment's file, mapped whole.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    map: MmapRaw,
+    /// An open file description of our own: the locks taken on it are ours alone.
+    file: OwnedFd,
+    geometry: Geometry,
+    budget: u64,
+    fences: FenceMode,
+}
+
+impl Mapping {
+    /// A new segment in a memfd of its own.
+    pub(crate) fn create(options: SegmentOptions) -> Result<Self> {
+        let file = memory::memfd("slipring").map_err(Error::io("make a memfd"))?;
+        Self::create_in(file.as_fd(), options)
+    }
+
+    /// A new segment in an empty file.
+    pub(crate) fn create_in(file: BorrowedFd<'_>, options: SegmentOptions) -> Result<Self> {
+        check_cpu()?;
+        let size = regular_size(file)?;
+        if size != 0 {
+            return Err(Error::NotEmpty { found: size });
+        }
+        let file = own_description(file)?;
+        let (geometry, map) = reserve(file.as_fd(), options)?;
+        if file::is_memfd(file.as_fd()).map_err(Error::io("read a link of /proc/self/fd"))? {
+            memory::seal_size(file.as_fd()).map_err(Error::io("seal the segment's size"))?;
+        }
+        let budget = options.budget_under(cgroup::memory_limit());
+        let asymmetric = !options.wants_symmetric() && membarrier::enable();
+        let fences = if asymmetric { FenceMode::Asymmetric } else { FenceMode::Symmetric };
+        let mapping = Self { map, file, geometry, budget, fences };
+        mapping.format()?;
+        Ok(mapping)
+    }
+
+    /// Fills in the header. Nobody else knows the file, or they wait for its state.
+    fn format(&self) -> Result<()> {
+        let (at, len) = self.geometry.region(Region::Header);
+        self.allocate(at, len)?;
+        self.header().begin(process::pid());
+        let made = self.commit_first_regions();
+        if made.is_ok() {
+            self.header().describe(&self.geometry, self.budget, self.fences);
+        }
+        self.header().finish(made.is_ok());
+        made
+    }
+
+    fn commit_first_regions(&self) -> Result<()> {
+        let bytes: u64 = Region::AT_CREATION.iter().map(|r| self.geometry.region(*r).1).sum();
+        if bytes > self.budget {
+            return Err(Error::Budget { wanted: bytes, limit: self.budget });
+        }
+        self.allocate_first_regions()?;
+        for region in Region::AT_CREATION {
+            let (offset, len) = self.geometry.region(region);
+            commit_map::set(self.bits(), offset / CHUNK..(offset + len) / CHUNK);
+            crash_point!("mapping.format.marked");
+        }
+        // ORDERING: Relaxed; published with the header's state.
+        self.header().committed.store(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Attaches to the segment in `file`, which may be any descriptor at all.
+    pub(crate) fn attach(file: BorrowedFd<'_>) -> Result<Self> {
+        check_cpu()?;
+        let size = regular_size(file)?;
+        let file = own_description(file)?;
+        refuse_shrinkable(file.as_fd())?;
+        let Checked { geometry, budget, fences } = read_header(file.as_fd(), size)?;
+        if fences == FenceMode::Asymmetric && !membarrier::enable() {
+            return Err(Error::Io {
+                op: "register for membarrier, which this segment's wakers rely on; make the segment with \
+                     symmetric fences, or let the seccomp filter pass membarrier",
+                source: std::io::ErrorKind::Unsupported.into(),
+            });
+        }
+        let map = memory::map_shared(file.as_fd(), geometry.reserve() as usize)
+            .map_err(Error::io("map the segment"))?;
+        let mapping = Self { map, file, geometry, budget, fences };
+        // Paid for already in any honest segment; in another one a touch must not be a SIGBUS.
+        mapping.allocate_first_regions()?;
+        if mapping.header().is_ready() { Ok(mapping) } else { Err(Error::Failed) }
+    }
+
+    fn allocate_first_regions(&self) -> Result<()> {
+        Region::AT_CREATION.iter().try_for_each(|region| {
+            let (offset, len) = self.geometry.region(*region);
+            self.allocate(offset, len)
+        })
+    }
+
+    /// The open file description that is this process's own.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    pub(crate) fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// Who fences between a publication and the look for sleepers.
+    pub(crate) fn fences(&self) -> FenceMode {
+        self.fences
+    }
+
+    /// The most bytes that may be committed; `u64::MAX` where there is no limit.
+    pub(crate) fn budget(&self) -> u64 {
+        self.budget
+    }
+
+    /// Bytes committed, about: what the shared counter says.
+    pub(crate) fn committed_bytes(&self) -> u64 {
+        // ORDERING: Relaxed; a number.
+        self.header().committed.load(Ordering::Relaxed)
+    }
+
+    /// The address of `offset`, with `len` bytes of the segment behind it. Touch what is committed, and no more.
+    #[inline]
+    pub(crate) fn ptr(&self, offset: u64, len: u64) -> Result<NonNull<u8>> {
+        let what = "an offset lies outside of the segment";
+        self.geometry.end_of(offset, len).ok_or(Error::Corrupt { what })?;
+        let at = self.map.as_mut_ptr().wrapping_add(offset as usize);
+        NonNull::new(at).ok_or(Error::Corrupt { what })
+    }
+
+    /// Whether the range may be touched.
+    #[inline]
+    pub(crate) fn is_committed(&self, offset: u64, len: u64) -> bool {
+        let touched = self.geometry.chunks_touched(offset, len);
+        touched.is_some_and(|chunks| commit_map::all_set(self.bits(), chunks))
+    }
+
+    /// Pays for the range, so that it may be touched. Cheap where that is done already. What is new reads as zeros.
+    #[inline]
+    pub(crate) fn commit(&self, offset: u64, len: u64) -> Result<()> {
+        if self.is_committed(offset, len) { Ok(()) } else { self.commit_slow(offset, len) }
+    }
+
+    #[cold]
+    fn commit_slow(&self, offset: u64, len: u64) -> Result<()> {
+        let outside = Error::Corrupt { what: "a range lies outside of the segment" };
+        let chunks = self.geometry.chunks_touched(offset, len).ok_or(outside)?;
+        while let Some(run) = commit_map::first_clear_run(self.bits(), chunks.clone(), RUN) {
+            let bytes = (run.end - run.start) * CHUNK;
+            self.count(bytes)?;
+            crash_point!("mapping.commit.counted");
+            if let Err(error) = self.allocate(run.start * CHUNK, bytes) {
+                self.uncount(bytes);
+                return Err(error);
+            }
+            crash_point!("mapping.commit.allocated");
+            let new = commit_map::set(self.bits(), run) * CHUNK;
+            crash_point!("mapping.commit.marked");
+            // A peer paid for the others at the same time.
+            self.uncount(bytes - new);
+        }
+        Ok(())
+    }
+
+    /// Gives the whole chunks of a range back; they read as zeros when they are committed again. The caller owns the
+    /// range (I2).
+    pub(crate) fn decommit(&self, offset: u64, len: u64) -> Result<()> {
+        let outside = Error::Corrupt { what: "a range lies outside of the segment" };
+        let chunks = self.geometry.chunks_inside(offset, len).ok_or(outside)?;
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        let (at, bytes) = (chunks.start * CHUNK, (chunks.end - chunks.start) * CHUNK);
+        let gone = commit_map::clear(self.bits(), chunks) * CHUNK;
+        crash_point!("mapping.decommit.cleared");
+        let punched = memory::punch_hole(self.fd(), at, bytes);
+        crash_point!("mapping.decommit.punched");
+        self.uncount(gone);
+        punched.map_err(Error::io("give memory of the segment back"))
+    }
+
+    /// Counts `bytes` towards the budget.
+    fn count(&self, bytes: u64) -> Result<()> {
+        let committed = &self.header().committed;
+        for last_try in [false, true] {
+            // ORDERING: Relaxed; a counter, nothing is read through it.
+            let before = committed.fetch_add(bytes, Ordering::Relaxed);
+            if before.saturating_add(bytes) <= self.budget {
+                return Ok(());
+            }
+            self.uncount(bytes);
+            if !last_try {
+                self.recount();
+            }
+        }
+        Err(Error::Budget { wanted: bytes, limit: self.budget })
+    }
+
+    fn uncount(&self, bytes: u64) {
+        // ORDERING: Relaxed; a counter, nothing is read through it.
+        self.header().committed.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Mends the counter from the commit map (I3). A peer that commits meanwhile may go uncounted: the next recount
+    /// has it.
+    fn recount(&self) {
+        let set = commit_map::count_set(self.bits(), 0..self.geometry.chunks());
+        // ORDERING: Relaxed; a counter, nothing is read through it.
+        self.header().committed.store(set * CHUNK, Ordering::Relaxed);
+    }
+
+    fn allocate(&self, offset: u64, len: u64) -> Result<()> {
+        loop {
+            match memory::allocate(self.fd(), offset, len) {
+                Ok(()) => return Ok(()),
+                Err(AllocateError::Interrupted) => {}
+                Err(AllocateError::NoSpace) => return Err(Error::NoSpace { wanted: len }),
+                Err(AllocateError::Io(source)) => {
+                    return Err(Error::Io { op: "allocate memory for the segment", source });
+                }
+            }
+        }
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: the map is at least a chunk long and page-aligned; the header lies at its start.
+        // SAFETY: atomic words only, so peers may write behind the reference; it lives as long as the map.
+        unsafe { &*self.map.as_ptr().cast::<Header>() }
+    }
+
+    #[inline]
+    fn bits(&self) -> &[AtomicU64] {
+        let (offset, len) = self.geometry.region(Region::CommitMap);
+        // SAFETY: the region lies inside the map (geometry I1), is aligned to a chunk and committed at creation.
+        // SAFETY: atomic words only, so peers may write behind the reference; it lives as long as the map.
+        unsafe {
+            let first = self.map.as_ptr().add(offset as usize).cast::<AtomicU64>();
+            std::slice::from_raw_parts(first, len as usize / size_of::<AtomicU64>())
+        }
+    }
+}
+
+/// The size of a regular file; anything else is no segment.
+fn regular_size(file: BorrowedFd<'_>) -> Result<u64> {
+    match file::stat(file).map_err(Error::io("look at the descriptor"))? {
+        (file::Kind::Regular, size) => Ok(size),
+        (file::Kind::Other(why), _) => Err(Error::NotASegment { why: format!("it is {why}") }),
+    }
+}
+
+fn own_description(file: BorrowedFd<'_>) -> Result<OwnedFd> {
+    file::reopen(file).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::NoProc,
+        _ => Error::Io { op: "reopen the segment", source },
+    })
+}
+
+/// A memfd that somebody can shrink would be a SIGBUS to come.
+fn refuse_shrinkable(file: BorrowedFd<'_>) -> Result<()> {
+    match memory::seals(file).map_err(Error::io("read the seals of the file"))? {
+        Seals::NoShrink | Seals::Unavailable => Ok(()),
+        Seals::Open => Err(Error::NotASegment { why: "it is not sealed against shrinking".into() }),
+    }
+}
+
+fn read_header(file: BorrowedFd<'_>, size: u64) -> Result<Checked> {
+    let mut raw = RawHeader::zeroed();
+    let bytes = bytemuck::bytes_of_mut(&mut raw);
+    file::read_at(file, bytes, 0).map_err(Error::io("read the segment's header"))?;
+    raw.check(size)
+}
+
+/// Sizes and maps an empty file; a default reserve shrinks until the address space holds it.
+fn reserve(file: BorrowedFd<'_>, options: SegmentOptions) -> Result<(Geometry, MmapRaw)> {
+    let (wanted, asked_for) = options.wanted_reserve();
+    let least = if asked_for { wanted } else { MIN_RESERVE };
+    let wanted = Geometry::for_reserve(wanted)?.reserve();
+    let (reserve, map) = memory::reserve_shrinking(wanted, least, |bytes| {
+        memory::set_size(file, bytes)?;
+        memory::map_shared(file, bytes as usize)
+    })
+    .map_err(Error::io("reserve address space for the segment"))?;
+    Ok((Geometry::for_reserve(reserve)?, map))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> SegmentOptions {
+        SegmentOptions::new().reserve(MIN_RESERVE)
+    }
+
+    /// A file of these bytes, as large as `size`, sealed.
+    fn file_of(bytes: &[u8], size: u64) -> OwnedFd {
+        let file = memory::memfd("test").unwrap();
+        memory::set_size(file.as_fd(), size).unwrap();
+        file::write_at(file.as_fd(), bytes, 0).unwrap();
+        memory::seal_size(file.as_fd()).unwrap();
+        file
+    }
+
+    fn header_bytes() -> Vec<u8> {
+        let mapping = Mapping::create(small()).unwrap();
+        let mut bytes = vec![0; 256];
+        file::read_at(mapping.fd(), &mut bytes, 0).unwrap();
+        bytes
+    }
+
+    fn attach(file: &OwnedFd) -> Result<Mapping> {
+        Mapping::attach(file.as_fd())
+    }
+
+    #[test]
+    fn two_mappings_of_a_segment_share_memory_and_what_is_paid_for() {
+        let one = Mapping::create(small()).unwrap();
+        let two = Mapping::attach(one.fd()).unwrap();
+        let (arena, _) = one.geometry().region(Region::Arena);
+        assert_eq!(one.geometry(), two.geometry());
+        assert!(!two.is_committed(arena, 1));
+        let before = two.committed_bytes();
+        one.commit(arena + CHUNK - 1, 2).unwrap();
+        assert!(two.is_committed(arena, 2 * CHUNK) && !two.is_committed(arena, 2 * CHUNK + 1));
+        assert_eq!(two.committed_bytes(), before + 2 * CHUNK);
+        // SAFETY: committed and in bounds; nobody else uses it.
+        unsafe {
+            one.ptr(arena, 8).unwrap().cast::<u64>().write(77);
+            assert_eq!(two.ptr(arena, 8).unwrap().cast::<u64>().read(), 77);
+        }
+        two.decommit(arena, 2 * CHUNK).unwrap();
+        assert!(!one.is_committed(arena, 1));
+        one.commit(arena, 8).unwrap();
+        // SAFETY: as above.
+        assert_eq!(unsafe { one.ptr(arena, 8).unwrap().cast::<u64>().read() }, 0);
+    }
+
+    #[test]
+    fn nothing_outside_the_file_has_an_address() {
+        let mapping = Mapping::create(small()).unwrap();
+        for (offset, len) in [(MIN_RESERVE, 1), (MIN_RESERVE - 1, 2), (u64::MAX, 1), (1, u64::MAX)]
+        {
+            assert!(matches!(mapping.ptr(offset, len), Err(Error::Corrupt { .. })));
+            assert!(matches!(mapping.commit(offset, len), Err(Error::Corrupt { .. })));
+            assert!(!mapping.is_committed(offset, len));
+        }
+    }
+
+    #[test]
+    fn a_budget_is_kept_and_a_wrong_count_is_mended() {
+        let mapping = Mapping::create(small().budget(2 << 20)).unwrap();
+        let (arena, _) = mapping.geometry().region(Region::Arena);
+        let error = mapping.commit(arena, 4 << 20).unwrap_err();
+        assert!(matches!(error, Error::Budget { limit, .. } if limit == 2 << 20), "{error}");
+        mapping.header().committed.store(u64::MAX / 2, Ordering::Relaxed);
+        mapping.commit(arena, CHUNK).unwrap();
+        assert!(mapping.committed_bytes() < 2 << 20);
+        let tiny = Mapping::create(small().budget(4096)).unwrap_err();
+        assert!(matches!(tiny, Error::Budget { .. }), "{tiny}");
+    }
+
+    #[test]
+    fn files_that_are_no_segments_are_refused_by_kind() {
+        let good = header_bytes();
+        let refused = |bytes: &[u8], size| attach(&file_of(bytes, size)).unwrap_err();
+        assert!(matches!(refused(b"", 0), Error::Truncated { found: 0, .. }));
+        assert!(matches!(refused(&[7; 300], 300), Error::NotASegment { .. }));
+        assert!(matches!(refused(&good[..100], 100), Error::Truncated { found: 100, .. }));
+        assert!(matches!(refused(&good, MIN_RESERVE - 1), Error::Truncated { .. }));
+        let patched = |at: usize, value: u8| {
+            let mut bytes = good.clone();
+            bytes[at] = value;
+            refused(&bytes, MIN_RESERVE)
+        };
+        assert!(matches!(patched(8, 9), Error::AbiVersion { theirs: 9, .. }));
+        assert!(matches!(patched(12, 1), Error::HalfMade { creator } if creator == process::pid()));
+        assert!(matches!(patched(12, 3), Error::Failed));
+        assert!(matches!(patched(12, 77), Error::Corrupt { .. }));
+        assert!(matches!(patched(16, good[16] ^ 1), Error::Layout { .. }));
+        assert!(matches!(patched(28, 5), Error::Corrupt { .. }));
+        assert!(matches!(patched(32, 1), Error::Corrupt { .. }));
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let error = Mapping::attach(null.as_fd()).unwrap_err();
+        assert!(error.to_string().contains("a character device"), "{error}");
+    }
+
+    #[test]
+    fn a_memfd_that_can_shrink_is_refused() {
+        let file = memory::memfd("test").unwrap();
+        file::write_at(file.as_fd(), &header_bytes(), 0).unwrap();
+        memory::set_size(file.as_fd(), MIN_RESERVE).unwrap();
+        assert!(matches!(attach(&file), Err(Error::NotASegment { .. })));
+    }
+
+    #[test]
+    fn a_segment_is_made_in_an_empty_file_only() {
+        let file = file_of(b"something", 9);
+        let error = Mapping::create_in(file.as_fd(), small()).unwrap_err();
+        assert!(matches!(error, Error::NotEmpty { found: 9 }), "{error}");
+        let empty = memory::memfd("test").unwrap();
+        Mapping::create_in(empty.as_fd(), small()).unwrap();
+        assert!(Mapping::attach(empty.as_fd()).is_ok());
+    }
+
+    #[test]
+    fn an_honest_header_in_a_file_of_holes_is_attached_to_without_a_fault() {
+        let file = file_of(&header_bytes(), MIN_RESERVE);
+        let mapping = attach(&file).unwrap();
+        assert!(!mapping.is_committed(0, 1), "its commit map is a hole: all zero");
+    }
+}
