@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use slipring_core::block::{self, Backing, Geometry as PoolGeometry, NoteLine, Pool};
 use slipring_core::directory::{Directory, ObjectId};
-use slipring_core::member::{Identity, MAX_PARTICIPANTS, Record};
+use slipring_core::member::{Identity, MAX_PARTICIPANTS, MemberState, Record};
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, AtomicU64, FenceMode, Ordering};
 
@@ -74,7 +74,9 @@ impl Attachment {
     /// Takes part under the id that somebody prepared: an embryo whose lock is `mapping`'s own file description.
     pub(crate) fn adopt(mapping: Mapping, embryo: OwnerId) -> Result<Self> {
         let attachment = Self::view(mapping)?;
-        let known = attachment.record(embryo.index()).is_some_and(|r| r.is(embryo));
+        let record = attachment.record(embryo.index());
+        // A process that runs already has its place: this one inherited a stale description.
+        let known = record.is_some_and(|r| r.is(embryo) && r.state() == MemberState::Embryo);
         if !known {
             let what = "the place kept for this process in the segment";
             return Err(Error::NotInherited(what.into()));

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`segment`] | the shared file: how it is made, checked, mapped and paid for |
 //! | [`queue`] | many to many, bounded or not, messages of any size |
+//! | [`handoff`] | handles for a program that is started |
 //! | [`error`] | the one error type |
 //!
 //! # Platform
@@ -17,6 +18,7 @@ extern crate slipring_core;
 mod attachment;
 pub mod error;
 mod fork;
+pub mod handoff;
 mod object;
 mod payload;
 mod private_lock;
@@ -29,6 +31,7 @@ mod until;
 mod wait;
 
 pub use error::{Error, Result};
+pub use handoff::{Handoff, Inherited};
 pub use payload::{Loan, View};
 pub use queue::{ByteQueue, ByteReceiver, ByteSender, Queue, QueueOptions, Receiver, Sender};
 pub use segment::{Segment, SegmentOptions};

@@ -3,6 +3,7 @@
 //! An object lives as long as any participant has a handle of either side. Which participants do stands in the
 //! object's header; how many handles each of them has is its own private affair.
 
+use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -233,6 +234,12 @@ impl Handle {
     pub(crate) fn count_here(&self) -> usize {
         let private = self.attachment.private.lock();
         private.handles.get(&(self.place.id, self.role)).copied().unwrap_or(0)
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("place", &self.place).field("role", &self.role).finish()
     }
 }
 

@@ -30,8 +30,9 @@ pub use receiver::{ByteReceiver, Receiver};
 pub(crate) use sender::encode;
 pub use sender::{ByteSender, Sender};
 
-use crate::object::Handle;
-use crate::{Result, Segment};
+use crate::handoff::transfer;
+use crate::object::{Handle, Role};
+use crate::{Error, Result, Segment};
 
 /// The first ring of an unbounded queue holds so many messages.
 const FIRST_RING: u64 = 1024;
@@ -131,14 +132,28 @@ impl ByteQueue {
     }
 
     /// The sender that `handle` is.
-    pub(crate) fn sender_of(handle: Handle) -> Result<ByteSender> {
+    fn sender_of(handle: Handle) -> Result<ByteSender> {
+        expect_role(&handle, Role::First)?;
         Ok(ByteSender::new(end::End::new(handle)?))
     }
 
     /// The receiver that `handle` is.
-    pub(crate) fn receiver_of(handle: Handle) -> Result<ByteReceiver> {
+    fn receiver_of(handle: Handle) -> Result<ByteReceiver> {
+        expect_role(&handle, Role::Second)?;
         ByteReceiver::new(end::End::new(handle)?)
     }
+}
+
+/// A sender's ticket makes no receiver.
+fn expect_role(handle: &Handle, role: Role) -> Result<()> {
+    let name = |role| match role {
+        Role::First => "sender of a queue",
+        Role::Second => "receiver of a queue",
+    };
+    if handle.role() == role {
+        return Ok(());
+    }
+    Err(Error::WrongKind { wanted: name(role), found: name(handle.role()) })
 }
 
 /// A queue of values of any serde type, encoded with postcard. See the [module](self).
@@ -191,6 +206,15 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         let (sender, receiver) = ByteQueue::with(segment, options)?;
         Ok((Sender::new(sender), Receiver::new(receiver)))
     }
+}
+
+transfer! {
+    () ByteSender, Queue, ByteSender::handle, ByteQueue::sender_of;
+    () ByteReceiver, Queue, ByteReceiver::handle, ByteQueue::receiver_of;
+    (T: Serialize) Sender<T>, Queue, |s| s.bytes_ref().handle(),
+        |handle| Ok(Self::new(ByteQueue::sender_of(handle)?));
+    (T: DeserializeOwned) Receiver<T>, Queue, |r| r.bytes_ref().handle(),
+        |handle| Ok(Self::new(ByteQueue::receiver_of(handle)?));
 }
 
 impl<T> fmt::Debug for Queue<T> {

@@ -411,6 +411,10 @@ impl<T: DeserializeOwned> Receiver<T> {
 }
 
 impl<T> Receiver<T> {
+    pub(super) fn bytes_ref(&self) -> &ByteReceiver {
+        &self.bytes
+    }
+
     /// The same handle, for messages as bytes.
     pub fn bytes(&mut self) -> &mut ByteReceiver {
         &mut self.bytes

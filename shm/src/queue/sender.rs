@@ -412,6 +412,10 @@ impl<T: Serialize> Sender<T> {
 }
 
 impl<T> Sender<T> {
+    pub(super) fn bytes_ref(&self) -> &ByteSender {
+        &self.bytes
+    }
+
     /// The same handle, for messages that are bytes already.
     pub fn bytes(&mut self) -> &mut ByteSender {
         &mut self.bytes

@@ -103,9 +103,14 @@ impl Mapping {
 
     /// Attaches to the segment in `file`, which may be any descriptor at all.
     pub(crate) fn attach(file: BorrowedFd<'_>) -> Result<Self> {
+        regular_size(file)?;
+        Self::attach_own(own_description(file)?)
+    }
+
+    /// The same, where the open file description is ours already.
+    pub(crate) fn attach_own(file: OwnedFd) -> Result<Self> {
         check_cpu()?;
-        let size = regular_size(file)?;
-        let file = own_description(file)?;
+        let size = regular_size(file.as_fd())?;
         refuse_shrinkable(file.as_fd())?;
         let Checked { geometry, budget, fences } = read_header(file.as_fd(), size)?;
         if fences == FenceMode::Asymmetric && !membarrier::enable() {
