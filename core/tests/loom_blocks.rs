@@ -8,6 +8,7 @@ mod memory;
 use core::convert::Infallible;
 use core::ptr::NonNull;
 
+use loom::model::Builder;
 use loom::sync::Arc;
 use loom::thread;
 use memory::Memory;
@@ -274,7 +275,12 @@ fn a_block_whose_claimed_position_went_to_another_message_is_freed_once() {
 
 /// A dead and a living taker went for the same block, and the dead one died after `step`.
 fn taker_dies(step: Step, producer_too: bool) {
-    loom::model(move || {
+    let mut builder = Builder::new();
+    if producer_too {
+        // The second death doubles the procedure's steps; with three preemptions a model takes half a minute.
+        builder.preemption_bound = Some(2);
+    }
+    builder.check(move || {
         let both = [dead_taker(), producer()];
         let dead = if producer_too { &both[..] } else { &both[..1] };
         let (world, block) = world();

@@ -130,6 +130,13 @@ pub enum Error {
     },
     /// A handle that should have been inherited is not there.
     NotInherited(String),
+    /// There would be more than the limit allows: permits of a bounded semaphore, locks of a reentrant mutex.
+    OverLimit {
+        /// The limit.
+        limit: u64,
+    },
+    /// The barrier is broken, or was reset while the caller waited.
+    BrokenBarrier,
     /// This process was forked without taking part in the segment.
     Forked,
     /// A signal handler ran.
@@ -229,6 +236,12 @@ impl fmt::Display for Error {
             Self::NotInherited(what) => write!(
                 f,
                 "{what} was not inherited; pass its descriptor on when the process is started"
+            ),
+            Self::OverLimit { limit } => {
+                write!(f, "this would go over the limit of {limit}; release only what was taken")
+            }
+            Self::BrokenBarrier => f.write_str(
+                "the barrier is broken: somebody gave up, aborted it or died; reset it",
             ),
             Self::Forked => f.write_str(
                 "this process was forked without taking part in the segment; attach to it here",

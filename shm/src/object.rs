@@ -10,6 +10,7 @@ use std::sync::Arc;
 use slipring_core::directory::{ObjectId, Place, ReserveError};
 use slipring_core::member::Holders;
 use slipring_core::owner::OwnerId;
+use slipring_core::ring::sides::{Side, Sides};
 
 use crate::attachment::Attachment;
 use crate::{Error, Result, recovery};
@@ -75,6 +76,14 @@ pub(crate) enum Role {
 
 impl Role {
     pub(crate) const ALL: [Self; 2] = [Self::First, Self::Second];
+
+    /// What core calls it.
+    pub(crate) fn side(self) -> Side {
+        match self {
+            Self::First => Side::Senders,
+            Self::Second => Side::Receivers,
+        }
+    }
 
     pub(crate) fn other(self) -> Self {
         match self {
@@ -228,6 +237,32 @@ impl Handle {
         let header =
             unsafe { self.body.sub(HEADER_BYTES as usize).cast::<ObjectHeader>().as_ref() };
         header.holders(role)
+    }
+
+    /// What keeps this side from going on: the channel was closed, or the other side is gone.
+    #[inline]
+    pub(crate) fn check_open(&self, sides: &Sides) -> Result<()> {
+        if sides.is_open() { Ok(()) } else { self.check_holders(sides) }
+    }
+
+    #[cold]
+    fn check_holders(&self, sides: &Sides) -> Result<()> {
+        if sides.is_closed() {
+            return Err(Error::Closed);
+        }
+        let other = self.role.other();
+        if !sides.is_side_gone(other.side()) {
+            return Ok(());
+        }
+        if !self.holders(other).is_empty() {
+            // Somebody came: the hint goes, and comes back if they left meanwhile.
+            sides.side_came(other.side());
+            if !self.holders(other).is_empty() {
+                return Ok(());
+            }
+            sides.side_gone(other.side());
+        }
+        Err(Error::Disconnected)
     }
 
     /// How many handles of this side this process has.

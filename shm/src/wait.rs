@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use slipring_core::futex::{self, Deadline, Scope, Wake};
 use slipring_core::owner::OwnerId;
-use slipring_core::primitive::{AtomicU32, spin_hint};
+use slipring_core::primitive::{AtomicU32, Ordering, spin_hint};
 use slipring_core::wait::Waiter;
 
 use crate::Error;
@@ -52,6 +52,31 @@ impl Spin {
     fn learn_from_sleep(&mut self, nanos: u64) {
         let next = if nanos < WORTH_SPINNING { MAX_ROUNDS } else { self.rounds / 2 };
         self.rounds = next.max(MIN_ROUNDS);
+    }
+}
+
+/// What a handle that several threads use at once has learnt about spinning. Private memory.
+#[derive(Debug)]
+pub(crate) struct SharedSpin {
+    policy: SpinPolicy,
+    rounds: AtomicU32,
+}
+
+impl SharedSpin {
+    pub(crate) fn new(spin: Spin) -> Self {
+        Self { policy: spin.policy, rounds: AtomicU32::new(spin.rounds) }
+    }
+
+    /// What is known now, for one blocking call.
+    pub(crate) fn get(&self) -> Spin {
+        // ORDERING: Relaxed; a number that stands for itself.
+        Spin { policy: self.policy, rounds: self.rounds.load(Ordering::Relaxed) }
+    }
+
+    /// Keeps what that call has learnt.
+    pub(crate) fn keep(&self, spin: &Spin) {
+        // ORDERING: Relaxed; of two lessons at once the last one counts.
+        self.rounds.store(spin.rounds, Ordering::Relaxed);
     }
 }
 

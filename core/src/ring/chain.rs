@@ -8,7 +8,7 @@
 //! # Memory
 //!
 //! ```text
-//! line 0:  | capacity (u64) | bounded (u32) | state (u32) |       written once, but for `state`
+//! line 0:  | capacity (u64) | bounded (u32) | 0 | sides (u32) |   written once, but for `sides`
 //! line 2:  | tail level (u32) |  hint          line 4:  | head level (u32) |  hint
 //! line 6:  | not_empty (event count) |         line 8:  | not_full (event count) |
 //! line 10: | level 0 | level 1 | ... | level 25 |   offsets of rings in units of 64 bytes, 0 = none
@@ -30,6 +30,7 @@
 //! and `hang`: memory that the arena takes back with its dead owner.
 
 use super::mpmc::MAX_CAPACITY;
+use super::sides::Sides;
 use crate::futex::Scope;
 use crate::primitive::{AtomicU32, AtomicU64, CachePadded, Ordering};
 use crate::sync::EventCount;
@@ -56,21 +57,8 @@ pub struct Chain {
 struct Words {
     capacity: AtomicU64,
     bounded: AtomicU32,
-    state: AtomicU32,
-}
-
-/// The queue was closed.
-const CLOSED: u32 = 1;
-/// Somebody found no senders, or no receivers: a hint that never misses and may be out of date.
-const GONE: [u32; 2] = [2, 4];
-
-/// Which side of a queue.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Side {
-    /// Those who send.
-    Senders = 0,
-    /// Those who receive.
-    Receivers = 1,
+    reserved: AtomicU32,
+    sides: Sides,
 }
 
 /// How much a queue may hold.
@@ -91,7 +79,8 @@ impl Chain {
             head: CachePadded::new(Words {
                 capacity: AtomicU64::new(capacity),
                 bounded: AtomicU32::new(u32::from(matches!(bound, Bound::Bounded(_)))),
-                state: AtomicU32::new(0),
+                reserved: AtomicU32::new(0),
+                sides: Sides::new(),
             }),
             tail_level: CachePadded::new(AtomicU32::new(0)),
             head_level: CachePadded::new(AtomicU32::new(0)),
@@ -160,51 +149,18 @@ impl Chain {
         advance(&self.head_level, level);
     }
 
+    /// Whether it is closed, and which side is gone.
+    #[inline]
+    pub fn sides(&self) -> &Sides {
+        &self.head.sides
+    }
+
     /// Takes a level's ring out, as the queue ends: nobody has a handle any more.
     pub fn unhang(&self, level: usize) {
         if let Some(word) = self.levels.get(level) {
             // ORDERING: Release; a later death procedure that sees it gone sees what was done before.
             word.store(0, Ordering::Release);
         }
-    }
-
-    /// Whether nobody closed the queue and no side was found empty: one load for the fast path.
-    #[inline]
-    pub fn is_open(&self) -> bool {
-        // ORDERING: Acquire, pairs with `close` and `side_gone`.
-        self.head.state.load(Ordering::Acquire) == 0
-    }
-
-    /// Closes the queue: no more messages. Returns whether this call did it.
-    pub fn close(&self) -> bool {
-        // ORDERING: AcqRel; what the closer sent before is visible to who sees it closed.
-        self.head.state.fetch_or(CLOSED, Ordering::AcqRel) & CLOSED == 0
-    }
-
-    /// Whether the queue was closed.
-    #[inline]
-    pub fn is_closed(&self) -> bool {
-        // ORDERING: Acquire, pairs with `close`.
-        self.head.state.load(Ordering::Acquire) & CLOSED != 0
-    }
-
-    /// Leaves the hint that a side is gone. Called after its last holder was removed.
-    pub fn side_gone(&self, side: Side) {
-        // ORDERING: AcqRel; what the last of them did is visible to who sees the hint.
-        self.head.state.fetch_or(GONE[side as usize], Ordering::AcqRel);
-    }
-
-    /// Whether the hint says that a side is gone. The holders have the truth.
-    #[inline]
-    pub fn is_side_gone(&self, side: Side) -> bool {
-        // ORDERING: Acquire, pairs with `side_gone`.
-        self.head.state.load(Ordering::Acquire) & GONE[side as usize] != 0
-    }
-
-    /// Takes the hint back: somebody came. Look at the holders once more afterwards.
-    pub fn side_came(&self, side: Side) {
-        // ORDERING: AcqRel; the second look at the holders comes after it.
-        self.head.state.fetch_and(!GONE[side as usize], Ordering::AcqRel);
     }
 
     /// Wakes whoever sleeps on either side.
@@ -242,22 +198,5 @@ mod tests {
         assert_eq!(Chain::capacity_of_level(16, 2), 256);
         assert_eq!(Chain::capacity_of_level(16, 25), MAX_CAPACITY);
         assert_eq!(Chain::capacity_of_level(1, 13), MAX_CAPACITY);
-    }
-
-    #[test]
-    fn closing_says_who_did_it() {
-        let chain = Chain::new(Bound::Bounded(1), 1);
-        assert!(!chain.is_closed() && chain.close() && !chain.close() && chain.is_closed());
-        assert!(!chain.is_open());
-    }
-
-    #[test]
-    fn a_side_that_went_and_came_leaves_no_hint() {
-        let chain = Chain::new(Bound::Bounded(1), 1);
-        chain.side_gone(Side::Receivers);
-        assert!(!chain.is_open() && chain.is_side_gone(Side::Receivers));
-        assert!(!chain.is_side_gone(Side::Senders));
-        chain.side_came(Side::Receivers);
-        assert!(chain.is_open());
     }
 }

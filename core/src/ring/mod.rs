@@ -2,6 +2,7 @@
 pub mod chain;
 pub mod mpmc;
 pub mod position;
+pub mod sides;
 pub mod spsc_records;
 pub mod spsc_slots;
 

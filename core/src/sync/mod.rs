@@ -1,6 +1,7 @@
 //! Locks and signals: one file each, all state in a few words at an address.
 
 pub mod barrier;
+pub mod bell;
 pub mod condvar;
 pub mod event;
 pub mod event_count;
@@ -9,6 +10,7 @@ pub mod reentrant;
 pub mod semaphore;
 
 pub use barrier::{Arrived, Barrier, BarrierError, Broken, Turn};
+pub use bell::{Bell, Hushed};
 pub use condvar::{Condvar, Waited};
 pub use event::Event;
 pub use event_count::EventCount;

@@ -7,7 +7,7 @@ use slipring_core::directory::Place;
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU64, Ordering};
-use slipring_core::ring::chain::{Bound, Chain, MAX_LEVELS, Side};
+use slipring_core::ring::chain::{Bound, Chain, MAX_LEVELS};
 use slipring_core::ring::mpmc::{self, PopError, Ring};
 
 use super::QueueOptions;
@@ -190,33 +190,15 @@ impl End {
     }
 
     pub(super) fn close(&self) {
-        self.chain().close();
+        self.chain().sides().close();
         crash_point!("queue.close.marked");
         self.chain().wake_all(Scope::Shared);
     }
 
     /// What keeps this side from going on: the queue was closed, or the other side is gone.
-    #[cold]
+    #[inline]
     pub(super) fn check_open(&self) -> Result<()> {
-        let chain = self.chain();
-        if chain.is_closed() {
-            return Err(Error::Closed);
-        }
-        let role = self.handle.role().other();
-        let side = side(role);
-        if !chain.is_side_gone(side) {
-            return Ok(());
-        }
-        if self.handle.holders(role).is_empty() {
-            return Err(Error::Disconnected);
-        }
-        // Somebody came: the hint goes, and comes back if they left meanwhile.
-        chain.side_came(side);
-        if self.handle.holders(role).is_empty() {
-            chain.side_gone(side);
-            return Err(Error::Disconnected);
-        }
-        Ok(())
+        self.handle.check_open(self.chain().sides())
     }
 
     /// Hangs a larger ring in behind the one that the cursor is at, unless somebody did, and closes that one.
@@ -246,14 +228,6 @@ impl End {
     }
 }
 
-/// The side of the chain that a role is.
-fn side(role: Role) -> Side {
-    match role {
-        Role::First => Side::Senders,
-        Role::Second => Side::Receivers,
-    }
-}
-
 /// The chain of the queue at `place`.
 fn chain_at(attachment: &Attachment, place: Place) -> Option<&Chain> {
     let (offset, len) = (place.offset + HEADER_BYTES, size_of::<Body>() as u64);
@@ -275,7 +249,7 @@ pub(crate) fn rings_of(attachment: &Attachment, place: Place) -> Vec<(u32, Ring)
 /// The last holder of a side has gone.
 pub(crate) fn side_emptied(attachment: &Attachment, place: Place, role: Role) {
     if let Some(chain) = chain_at(attachment, place) {
-        chain.side_gone(side(role));
+        chain.sides().side_gone(role.side());
         crash_point!("queue.side_emptied.marked");
     }
 }

@@ -256,7 +256,7 @@ impl ByteReceiver {
 impl Taker {
     /// A message, nothing yet, or the reason why there will be none.
     fn take_or_end(&mut self, end: &mut End, me: OwnerId) -> Result<Option<Taken>> {
-        let open = if end.chain().is_open() { Ok(()) } else { end.check_open() };
+        let open = end.check_open();
         // Only now: what was sent before the last sender went is there to be taken.
         match self.try_take(end, me)? {
             Some(taken) => Ok(Some(taken)),

@@ -215,9 +215,7 @@ impl ByteSender {
     /// Publishes a descriptor. Where that fails its block is ours again.
     #[inline]
     fn publish(&mut self, descriptor: Descriptor, me: OwnerId, until: Until) -> Result<()> {
-        if !self.end.chain().is_open() {
-            self.end.check_open()?;
-        }
+        self.end.check_open()?;
         let message = Message { word: descriptor.encode(), block: block_of(descriptor), me };
         match message.push(&self.end, &self.end.cursor) {
             Ok(_) => Ok(()),
@@ -282,9 +280,7 @@ impl ByteSender {
         // Receivers notify after a locked instruction: the sleeper need not fence them.
         let room = &end.chain().not_full;
         let pushed = room.wait_until(&mut wait, FenceMode::Symmetric, |_| {
-            if !end.chain().is_open()
-                && let Err(error) = end.check_open()
-            {
+            if let Err(error) = end.check_open() {
                 return Some(Err(error));
             }
             match message.push(end, &end.cursor) {

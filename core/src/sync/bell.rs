@@ -1,0 +1,256 @@
+//! A doorbell byte in a socket, for a reader that sleeps in `poll` or is watched by an event loop: written only when
+//! somebody waits for it, and there exactly while there is something to read.
+//!
+//! The socket is the caller's. Senders ring under their lock, one at a time; readers sleep and quiet the bell under
+//! theirs. No operation waits.
+//!
+//! # Memory
+//!
+//! ```text
+//!  31            4   3   2   1   0
+//! +---------------+---+---+---+---+
+//! |       0       | X | R | W | S |
+//! +---------------+---+---+---+---+
+//! ```
+//!
+//! | bit | meaning | set by | cleared by |
+//! |---|---|---|---|
+//! | S | a reader sleeps, or is about to | the reader | it, or a sender that rings |
+//! | W | an event loop watches the socket | the reader | nobody |
+//! | R | rung: a byte is in the socket, or its sender is about to write it | a sender | a reader that quiets the bell |
+//! | X | bytes and R may not match: somebody died in between | the next holder of either lock | a reader that emptied the socket under both locks |
+//!
+//! # Invariants
+//!
+//! * I1. Without X, R is set exactly while one byte is in the socket or about to be.
+//! * I2. A sender that finds S or W, and not R, rings after its message is published.
+//! * I3. A reader takes the byte only after it cleared R and then saw that there is no message; if there is one, it
+//!   sets R again. So a message that comes in between either rings again or finds the byte still there.
+//!
+//! # Ordering
+//!
+//! * E1 "publish, then look for sleepers": the message's store → fence → `ring`'s load. Partner: `hush`'s RMW → fence →
+//!   the reader's look for a message. One of the two sees the other.
+//!
+//! # Crash points
+//!
+//! A sender that dies between R and its byte: the next sender, told so by its lock, writes one more byte and sets X. A
+//! reader that dies between R and the byte it should take: the next reader sets X. A sleeper looks again after a slice.
+
+use crate::primitive::{AtomicU32, FenceMode, Ordering, fence_full, fence_light};
+
+const SLEEPS: u32 = 1;
+const WATCHED: u32 = 2;
+const RUNG: u32 = 4;
+const STRAY: u32 = 8;
+
+/// The bell: four bytes of shared memory. All-zero is a quiet one.
+#[repr(transparent)]
+#[derive(Debug)]
+pub struct Bell {
+    word: AtomicU32,
+}
+
+/// What was found when the bell was hushed: [`Bell::leave`] or [`Bell::settle`] finishes it.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Hushed {
+    was_rung: bool,
+}
+
+impl Bell {
+    /// Nobody waits, nothing is rung.
+    #[allow(clippy::new_without_default, reason = "in shared memory it is zeroed memory")]
+    pub fn new() -> Self {
+        Self { word: AtomicU32::new(0) }
+    }
+
+    /// Sender, after publication: whether it has to write a byte now.
+    #[inline]
+    #[must_use]
+    pub fn ring(&self, mode: FenceMode) -> bool {
+        fence_light(mode);
+        // ORDERING: Relaxed; E1's fence stands before it.
+        let seen = self.word.load(Ordering::Relaxed);
+        seen & (SLEEPS | WATCHED) != 0 && seen & RUNG == 0 && self.ring_slow()
+    }
+
+    #[cold]
+    fn ring_slow(&self) -> bool {
+        // ORDERING: AcqRel; a reader that clears R sees the message (I2).
+        let seen = self.word.fetch_or(RUNG, Ordering::AcqRel);
+        crash_point!("bell.ring.rung");
+        if seen & RUNG != 0 {
+            return false;
+        }
+        // ORDERING: Relaxed; the sleeper has to look whether it sleeps in any case.
+        self.word.fetch_and(!SLEEPS, Ordering::Relaxed);
+        crash_point!("bell.ring.before_byte");
+        true
+    }
+
+    /// Sender that has its lock from a dead one: whether it has to write a byte, to be sure that there is one.
+    #[cold]
+    #[must_use]
+    pub fn mend_sender(&self) -> bool {
+        // ORDERING: AcqRel; with the lock that brought us here.
+        let seen = self.word.fetch_or(STRAY, Ordering::AcqRel);
+        crash_point!("bell.mend.sender");
+        seen & RUNG != 0
+    }
+
+    /// Reader that has its lock from a dead one.
+    #[cold]
+    pub fn mend_reader(&self) {
+        // ORDERING: AcqRel; as above.
+        self.word.fetch_or(STRAY, Ordering::AcqRel);
+        crash_point!("bell.mend.reader");
+    }
+
+    /// An event loop watches from now on. Fence the peers, and look for a message that nobody rang for.
+    pub fn watch(&self) {
+        // ORDERING: AcqRel, then a full fence: the reader's half of E1.
+        self.word.fetch_or(WATCHED, Ordering::AcqRel);
+        fence_full();
+    }
+
+    /// Whether an event loop watches.
+    #[inline]
+    pub fn is_watched(&self) -> bool {
+        // ORDERING: Relaxed; set by readers, under their lock.
+        self.word.load(Ordering::Relaxed) & WATCHED != 0
+    }
+
+    /// Whether the socket may have a byte.
+    #[inline]
+    pub fn may_be_rung(&self) -> bool {
+        // ORDERING: Relaxed; a sender that is about to ring is not waited for.
+        self.word.load(Ordering::Relaxed) & (RUNG | STRAY) != 0
+    }
+
+    /// Reader that found no message: from now on senders ring anew. With `sleep` it is about to sleep, too. Fence the
+    /// peers, look for a message once more, and then call [`Bell::leave`] if there is one, [`Bell::settle`] if not.
+    pub fn hush(&self, sleep: bool) -> Hushed {
+        if sleep {
+            // ORDERING: AcqRel; ordered with what follows by the fence below.
+            self.word.fetch_or(SLEEPS, Ordering::AcqRel);
+            crash_point!("bell.hush.sleeps");
+        }
+        // ORDERING: AcqRel, then a full fence: the reader's half of E1.
+        let seen = self.word.fetch_and(!RUNG, Ordering::AcqRel);
+        crash_point!("bell.hush.cleared");
+        fence_full();
+        Hushed { was_rung: seen & RUNG != 0 }
+    }
+
+    /// There is a message: the byte stays. `take_byte` takes one byte from the socket, if there is one.
+    pub fn leave(&self, hushed: Hushed, take_byte: impl FnOnce() -> bool) {
+        if !hushed.was_rung {
+            return;
+        }
+        // ORDERING: AcqRel; restores what `hush` cleared.
+        let seen = self.word.fetch_or(RUNG, Ordering::AcqRel);
+        crash_point!("bell.leave.restored");
+        if seen & RUNG != 0 {
+            // A sender rang meanwhile: of the two bytes one is too many.
+            take_byte();
+        }
+    }
+
+    /// There is no message: the byte goes. `take_byte` takes one byte from the socket, if there is one.
+    pub fn settle(&self, hushed: Hushed, take_byte: impl FnOnce() -> bool) {
+        if hushed.was_rung && !take_byte() {
+            crash_point!("bell.settle.no_byte");
+            // Its sender is about to write it, or died: then the next one writes it.
+            // ORDERING: AcqRel; restores what `hush` cleared.
+            self.word.fetch_or(RUNG, Ordering::AcqRel);
+        }
+    }
+
+    /// Reader that is awake again, whatever woke it.
+    pub fn awake(&self) {
+        // ORDERING: Relaxed; a byte too many is the worst that an old S can cost.
+        self.word.fetch_and(!SLEEPS, Ordering::Relaxed);
+    }
+
+    /// Whether bytes and R may not match.
+    #[inline]
+    pub fn has_strays(&self) -> bool {
+        // ORDERING: Relaxed; read under the reader's lock.
+        self.word.load(Ordering::Relaxed) & STRAY != 0
+    }
+
+    /// Reader that holds both locks, saw no message and emptied the socket: all is quiet.
+    pub fn reset(&self) {
+        // ORDERING: AcqRel; under both locks.
+        self.word.fetch_and(!(RUNG | STRAY), Ordering::AcqRel);
+        crash_point!("bell.reset.cleared");
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const MODE: FenceMode = FenceMode::Symmetric;
+
+    #[test]
+    fn nobody_rings_unless_somebody_waits() {
+        let bell = Bell::new();
+        assert!(!bell.ring(MODE));
+        let hushed = bell.hush(true);
+        bell.settle(hushed, || unreachable!("nothing was rung"));
+        assert!(bell.ring(MODE) && !bell.ring(MODE), "once for each sleep");
+        assert!(bell.may_be_rung());
+    }
+
+    #[test]
+    fn a_watched_bell_rings_again_once_it_is_quiet() {
+        let bell = Bell::new();
+        bell.watch();
+        assert!(bell.ring(MODE) && !bell.ring(MODE));
+        let mut taken = 0;
+        let hushed = bell.hush(false);
+        bell.settle(hushed, || {
+            taken += 1;
+            true
+        });
+        assert!(taken == 1 && bell.ring(MODE));
+    }
+
+    #[test]
+    fn a_byte_too_many_is_taken_when_a_sender_rang_in_between() {
+        let bell = Bell::new();
+        bell.watch();
+        assert!(bell.ring(MODE));
+        let hushed = bell.hush(false);
+        assert!(bell.ring(MODE), "the second byte");
+        let mut taken = 0;
+        bell.leave(hushed, || {
+            taken += 1;
+            true
+        });
+        assert!(taken == 1 && bell.may_be_rung() && !bell.ring(MODE));
+    }
+
+    #[test]
+    fn a_byte_on_its_way_is_waited_for() {
+        let bell = Bell::new();
+        bell.watch();
+        assert!(bell.ring(MODE));
+        let hushed = bell.hush(false);
+        bell.settle(hushed, || false);
+        assert!(bell.may_be_rung() && !bell.ring(MODE), "it is still rung for");
+    }
+
+    #[test]
+    fn after_a_death_there_is_a_byte_and_both_locks_make_it_quiet() {
+        let bell = Bell::new();
+        bell.watch();
+        assert!(!bell.mend_sender(), "nothing was rung");
+        assert!(bell.ring(MODE));
+        assert!(bell.mend_sender() && bell.has_strays());
+        bell.reset();
+        assert!(!bell.has_strays() && !bell.may_be_rung() && bell.is_watched());
+    }
+}
