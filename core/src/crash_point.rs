@@ -1,7 +1,7 @@
 //! `crash_point!("mpmc.push.after_publish")`: a place between two steps that touch shared memory.
 //!
 //! It compiles to nothing outside the crash build (feature `crash`). There, a test harness installs a hook with
-//! [`set_hook`] and kills or stops the process at any point by name, so that recovery is tested at every step and
+//! `set_hook` and kills or stops the process at any point by name, so that recovery is tested at every step and
 //! not only where random kills happen to land. Names are unique: `file.operation.step`.
 
 /// Marks a step at which the process may be killed by the crash harness.

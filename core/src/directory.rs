@@ -203,7 +203,7 @@ impl Directory {
 
     /// An extent that does not lie in the arena was written by a peer gone mad.
     fn fits(&self, place: &Place) -> bool {
-        place.offset % EXTENT_UNIT == 0
+        place.offset.is_multiple_of(EXTENT_UNIT)
             && place.offset.checked_add(place.len).is_some_and(|end| end <= self.arena_len)
     }
 

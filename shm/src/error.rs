@@ -237,12 +237,10 @@ impl fmt::Display for Error {
                 f,
                 "{what} was not inherited; pass its descriptor on when the process is started"
             ),
-            Self::OverLimit { limit } => {
-                write!(f, "this would go over the limit of {limit}; release only what was taken")
+            Self::OverLimit { limit } => write!(f, "this would go over the limit of {limit}"),
+            Self::BrokenBarrier => {
+                f.write_str("the barrier is broken: somebody gave up, aborted it or died; reset it")
             }
-            Self::BrokenBarrier => f.write_str(
-                "the barrier is broken: somebody gave up, aborted it or died; reset it",
-            ),
             Self::Forked => f.write_str(
                 "this process was forked without taking part in the segment; attach to it here",
             ),

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`segment`] | the shared file: how it is made, checked, mapped and paid for |
 //! | [`queue`] | many to many, bounded or not, messages of any size |
+//! | [`pipe`] | two ends, messages of any size, end of file by close or death |
 //! | [`handoff`] | handles for a program that is started |
 //! | [`error`] | the one error type |
 //!
@@ -21,6 +22,7 @@ mod fork;
 pub mod handoff;
 mod object;
 mod payload;
+pub mod pipe;
 mod private_lock;
 pub mod queue;
 mod recovery;
@@ -33,6 +35,7 @@ mod wait;
 pub use error::{Error, Result};
 pub use handoff::{Handoff, Inherited};
 pub use payload::{Loan, View};
+pub use pipe::{Connection, Pipe, PipeOptions, PipeReader, PipeWriter};
 pub use queue::{ByteQueue, ByteReceiver, ByteSender, Queue, QueueOptions, Receiver, Sender};
 pub use segment::{Segment, SegmentOptions};
 pub use until::Until;

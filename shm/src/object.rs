@@ -171,27 +171,6 @@ impl Handle {
         }))
     }
 
-    /// A handle of an object that somebody made.
-    pub(crate) fn open(
-        attachment: &Arc<Attachment>,
-        id: ObjectId,
-        kind: Kind,
-        role: Role,
-    ) -> Result<Self> {
-        let me = attachment.me()?;
-        let mut private = attachment.private.lock();
-        let place = attachment.with_recovery_held(|| -> Result<Place> {
-            let place = find(attachment, id, kind)?;
-            header(attachment, place)?.holders(role).add(me);
-            crash_point!("object.open.held");
-            Ok(place)
-        })??;
-        *private.handles.entry((place.id, role)).or_default() += 1;
-        let body_len = place.len - HEADER_BYTES;
-        let body = attachment.arena(place.offset + HEADER_BYTES, body_len)?;
-        Ok(Self { attachment: attachment.clone(), place, role, body })
-    }
-
     /// A handle of a side that a parent or spawner already holds for us.
     pub(crate) fn adopt(
         attachment: &Arc<Attachment>,
@@ -263,12 +242,6 @@ impl Handle {
             sides.side_gone(other.side());
         }
         Err(Error::Disconnected)
-    }
-
-    /// How many handles of this side this process has.
-    pub(crate) fn count_here(&self) -> usize {
-        let private = self.attachment.private.lock();
-        private.handles.get(&(self.place.id, self.role)).copied().unwrap_or(0)
     }
 }
 

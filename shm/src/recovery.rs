@@ -22,11 +22,12 @@ use slipring_core::directory::Place;
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::ring::mpmc::Ring;
+use slipring_core::ring::spsc_records::Records;
 use slipring_core::sync;
 
 use crate::attachment::Attachment;
 use crate::object::{self, HEADER_BYTES, Kind, Role};
-use crate::queue;
+use crate::{pipe, queue};
 
 /// Whether the dead are cleaned up after. The crash build can switch it off, to show that the tests would notice.
 pub(crate) fn is_enabled() -> bool {
@@ -65,22 +66,25 @@ struct Survey<'a> {
     attachment: &'a Attachment,
     dead: OwnerId,
     rings: HashMap<u32, Ring>,
+    pipes: HashMap<u32, Records>,
 }
 
 impl<'a> Survey<'a> {
     fn new(attachment: &'a Attachment, dead: OwnerId) -> Self {
-        let mut rings = HashMap::new();
-        for place in of_kind(attachment, Kind::Queue) {
-            rings.extend(queue::rings_of(attachment, place));
-        }
-        Self { attachment, dead, rings }
+        let queues = of_kind(attachment, Kind::Queue);
+        let rings = queues.flat_map(|place| queue::rings_of(attachment, place)).collect();
+        let pipes = of_kind(attachment, Kind::Pipe);
+        let pipes = pipes.flat_map(|place| pipe::rings_of(attachment, place)).collect();
+        Self { attachment, dead, rings, pipes }
     }
 }
 
 impl Lookup for Survey<'_> {
     fn holds(&self, ring: u32, position: u64, block: BlockRef) -> bool {
         let names_it = |word| Descriptor::block_of(word) == Some(block);
+        let in_pipe = |pipe: &Records| pipe::names_block(pipe, position, block);
         self.rings.get(&ring).is_some_and(|ring| ring.holds(position, names_it))
+            || self.pipes.get(&ring).is_some_and(in_pipe)
     }
 
     fn noted_by_living(&self, ring: u32, position: u64) -> bool {
@@ -134,6 +138,7 @@ fn free_locks(attachment: &Attachment, place: Place, dead: OwnerId) {
         Some(Kind::Barrier) if is_held_by(attachment, place, dead) => {
             with_body(attachment, place, |b: &sync::Barrier| b.break_by_death(Scope::Shared));
         }
+        Some(Kind::Pipe) => pipe::free_locks(attachment, place, dead),
         _ => {}
     }
     crash_point!("recovery.bury.lock_freed");
@@ -184,8 +189,10 @@ fn take_back_handles(attachment: &Attachment, place: Place, dead: OwnerId) {
 
 /// The last holder of a side has gone: tells whoever is on the other.
 pub(crate) fn side_emptied(attachment: &Attachment, place: Place, role: Role) {
-    if Kind::from_word(place.kind) == Some(Kind::Queue) {
-        queue::side_emptied(attachment, place, role);
+    match Kind::from_word(place.kind) {
+        Some(Kind::Queue) => queue::side_emptied(attachment, place, role),
+        Some(Kind::Pipe) => pipe::side_emptied(attachment, place, role),
+        _ => {}
     }
     wake(attachment, place);
 }
@@ -194,6 +201,7 @@ pub(crate) fn side_emptied(attachment: &Attachment, place: Place, role: Role) {
 fn wake(attachment: &Attachment, place: Place) {
     match Kind::from_word(place.kind) {
         Some(Kind::Queue) => queue::wake(attachment, place),
+        Some(Kind::Pipe) => pipe::wake(attachment, place),
         Some(Kind::Semaphore) => {
             with_body(attachment, place, |s: &sync::Semaphore| s.wake_all(Scope::Shared));
         }
@@ -217,8 +225,10 @@ pub(crate) fn end_if_abandoned(attachment: &Attachment, place: Place, me: OwnerI
     if kind == Some(Kind::Ring) || !still_there || has_holders() {
         return;
     }
-    if kind == Some(Kind::Queue) {
-        queue::drain(attachment, place, me);
+    match kind {
+        Some(Kind::Queue) => queue::drain(attachment, place, me),
+        Some(Kind::Pipe) => pipe::drain(attachment, place, me),
+        _ => {}
     }
     crash_point!("recovery.end.emptied");
     attachment.directory.free(place.id);

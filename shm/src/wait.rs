@@ -115,13 +115,27 @@ impl<'a> Wait<'a> {
         Self { attachment, spin, deadline, spun: 0, spin_end: 0 }
     }
 
-    /// The end of the next slice of sleep.
-    pub(crate) fn slice_end(&self) -> Deadline {
-        clock::slice_of(self.deadline, SLICE)
+    /// One slice of sleep in the caller's system call, which is given its end.
+    pub(crate) fn sleep_with(&mut self, sleep: impl FnOnce(Deadline) -> Wake) -> Result<(), Stop> {
+        let before = clock::now();
+        if self.deadline.is_some_and(|d| d.nanos <= before) {
+            return Err(Stop::TimedOut);
+        }
+        let end = clock::deadline_at(before, SLICE);
+        let wake = sleep(self.deadline.map_or(end, |d| d.min(end)));
+        if let Some(spin) = self.spin.as_deref_mut() {
+            match wake {
+                Wake::Woken => spin.learn_from_sleep(clock::now() - before),
+                Wake::TimedOut => spin.learn_from_sleep(u64::MAX),
+                Wake::Changed | Wake::Interrupted => {}
+            }
+        }
+        self.spun = 0;
+        self.after_sleep(wake)
     }
 
     /// What a sleep that ended means for the call: `Err` if it has to give up.
-    pub(crate) fn after_sleep(&mut self, wake: Wake) -> Result<(), Stop> {
+    fn after_sleep(&mut self, wake: Wake) -> Result<(), Stop> {
         match wake {
             Wake::Woken | Wake::Changed => Ok(()),
             Wake::Interrupted if self.attachment.interruptible() => Err(Stop::Interrupted),
@@ -172,24 +186,7 @@ impl Waiter for Wait<'_> {
     }
 
     fn sleep(&mut self, word: &AtomicU32, expected: u32) -> Result<(), Stop> {
-        let before = clock::now();
-        if self.deadline.is_some_and(|d| d.nanos <= before) {
-            return Err(Stop::TimedOut);
-        }
-        let end = clock::deadline_at(before, SLICE);
-        let end = self.deadline.map_or(end, |d| d.min(end));
-        let wake = futex::wait(word, expected, Scope::Shared, Some(end));
-        if let Some(spin) = self.spin.as_deref_mut()
-            && wake == Wake::Woken
-        {
-            spin.learn_from_sleep(clock::now() - before);
-        } else if wake == Wake::TimedOut
-            && let Some(spin) = self.spin.as_deref_mut()
-        {
-            spin.learn_from_sleep(u64::MAX);
-        }
-        self.spun = 0;
-        self.after_sleep(wake)
+        self.sleep_with(|end| futex::wait(word, expected, Scope::Shared, Some(end)))
     }
 
     fn fence_peers(&mut self) {

@@ -31,6 +31,7 @@ pub enum FenceMode {
 
 /// A full fence.
 #[inline]
+#[cfg_attr(not(loom), allow(clippy::disallowed_methods, reason = "this is the shim"))]
 pub fn fence_full() {
     imp::fence(Ordering::SeqCst);
 }

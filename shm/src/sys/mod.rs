@@ -11,3 +11,4 @@ pub(crate) mod membarrier;
 pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod socket;
+pub(crate) mod watch;

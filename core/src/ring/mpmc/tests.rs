@@ -20,6 +20,11 @@ fn ring(capacity: u64) -> Memory {
     Memory { _words: words, ring }
 }
 
+/// The position that `n` others come before.
+fn nth(ring: &Ring, n: u64) -> u64 {
+    ((n / ring.capacity) << ring.shift) | (n % ring.capacity)
+}
+
 #[test]
 fn capacity_is_exact_and_order_is_kept_over_many_laps() {
     for capacity in [1, 2, 3, 4, 5, 7, 8, 100] {
@@ -66,9 +71,8 @@ fn hints_that_lag_by_anything_cost_steps_and_nothing_else() {
                         m.ring.pop(|_, _| {}).unwrap();
                         at += 1;
                     }
-                    let pos = |n: u64| n / capacity << m.ring.shift | n % capacity;
-                    m.ring.header().tail.store(pos(tail), Ordering::Relaxed);
-                    m.ring.header().head.store(pos(head), Ordering::Relaxed);
+                    m.ring.header().tail.store(nth(&m.ring, tail), Ordering::Relaxed);
+                    m.ring.header().head.store(nth(&m.ring, head), Ordering::Relaxed);
                     assert_eq!(m.ring.len(), published - at);
                     let pushed = m.ring.push(99, |_| {});
                     assert_eq!(pushed.is_err(), published - at == capacity);
@@ -202,7 +206,7 @@ fn ends<S: Copy>(
     jump: impl Fn(S) -> Option<u64>,
 ) -> Vec<(u64, S)> {
     let from = |hint: u64| {
-        let mut pos = hint / ring.capacity << ring.shift | hint % ring.capacity;
+        let mut pos = nth(ring, hint);
         loop {
             let next = step(controls[ring.index(pos) as usize], pos);
             let Some(to) = jump(next) else { return (ring.ordinal(pos), next) };

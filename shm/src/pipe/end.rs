@@ -1,0 +1,100 @@
+//! What readers and writers have in common: the handle, the socket, and taking turns.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use slipring_core::futex::Scope;
+use slipring_core::owner::OwnerId;
+use slipring_core::sync::{Acquired, Mutex};
+
+use super::lane::{Lane, LaneWords, Shape};
+use crate::attachment::Attachment;
+use crate::object::{Handle, Role};
+use crate::sys::socket;
+use crate::until::Until;
+use crate::wait::{Spin, Wait};
+use crate::{Error, Result};
+
+/// One direction of one end.
+pub(super) struct End {
+    pub(super) handle: Handle,
+    pub(super) socket: Arc<OwnedFd>,
+    pub(super) shape: Shape,
+    pub(super) lane: Lane,
+    pub(super) spin: Spin,
+    /// Who we were at the last call: a fork changes it.
+    pub(super) me: OwnerId,
+}
+
+// SAFETY: the shape's body is shared memory of atomics, mapped as long as `handle` lives.
+unsafe impl Send for End {}
+
+/// A turn at one side of a lane. It ends when this is dropped.
+pub(super) struct Turn {
+    lane: Lane,
+    lock: fn(&LaneWords) -> &Mutex,
+    me: OwnerId,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        (self.lock)(self.lane.words()).unlock(self.me, Scope::Shared);
+    }
+}
+
+impl End {
+    /// The direction in which `sender` sends.
+    pub(super) fn new(handle: Handle, socket: Arc<OwnedFd>, sender: Role) -> Result<Self> {
+        let (body, len) = handle.body();
+        let shape = Shape::new(body, len)?;
+        let lane = shape.lane(sender, handle.body_offset())?;
+        let attachment = handle.attachment();
+        let (me, spin) = (attachment.me()?, attachment.new_spin());
+        Ok(Self { socket, shape, lane, spin, me, handle })
+    }
+
+    pub(super) fn attachment(&self) -> &Arc<Attachment> {
+        self.handle.attachment()
+    }
+
+    pub(super) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// What keeps this end from going on: the other one is gone.
+    #[inline]
+    pub(super) fn check_open(&self) -> Result<()> {
+        self.handle.check_open(self.shape.sides())
+    }
+
+    /// The same, asking the kernel too: it knows of a death at once.
+    #[cold]
+    pub(super) fn probe_open(&self) -> Result<()> {
+        self.check_open()?;
+        if socket::has_hung_up(self.socket()).map_err(Error::io("look at the pipe's socket"))? {
+            return Err(Error::Disconnected);
+        }
+        Ok(())
+    }
+
+    /// Takes a turn at the side whose lock is `lock`, and says whether the last one died in its turn.
+    #[inline]
+    pub(super) fn turn(
+        &mut self,
+        lock: fn(&LaneWords) -> &Mutex,
+        until: Until,
+    ) -> Result<(Turn, bool)> {
+        let Self { handle, lane, spin, me, .. } = self;
+        let (mutex, me) = (lock(lane.words()), *me);
+        let attachment = handle.attachment();
+        let how = if mutex.try_lock_fast(me) {
+            Acquired::Clean
+        } else if until.is_now() {
+            let taken = mutex.try_lock(me, |owner| attachment.is_dead(owner));
+            taken.ok_or(Error::WouldBlock)?
+        } else {
+            mutex.lock(me, &mut Wait::new(attachment, Some(spin), until.deadline()))?
+        };
+        Ok((Turn { lane: *lane, lock, me }, how == Acquired::AfterDeath))
+    }
+}

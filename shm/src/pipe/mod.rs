@@ -1,0 +1,387 @@
+//! A pipe of messages between two ends, one-way or duplex.
+//!
+//! Messages keep their boundaries and may be of any size; up to 4 KiB they travel in a ring, longer ones lie in a block
+//! and are written once. The other end's last copy being closed, by a call, by exit or by SIGKILL, is the end of file for
+//! the reader and an error for the writer, at once: the kernel counts the copies of a socket that goes with each end. No
+//! data goes through that socket; a byte does when the reader sleeps.
+//!
+//! Several processes may use one end. They take turns under a lock that a killed one does not keep, and no message is
+//! torn; a kill costs at most the message in its hands. A process that is *stopped* in its turn is waited for, by
+//! those of the same end.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `lane.rs` | one direction in shared memory; what the death procedure does |
+//! | `end.rs` | handle, socket, turns |
+//! | `writer.rs`, `reader.rs` | the two halves of an end |
+
+mod end;
+mod lane;
+mod reader;
+mod writer;
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use slipring_core::ring::spsc_records::{Layout, MAX_SIZE, MIN_SIZE};
+
+pub(crate) use lane::{drain, free_locks, names_block, rings_of, side_emptied, wake};
+pub use reader::PipeReader;
+pub use writer::PipeWriter;
+
+use self::end::End;
+use self::lane::Shape;
+use crate::handoff::{Ticket, Transfer, sealed};
+use crate::object::{Handle, Kind, Role};
+use crate::payload::{Loan, View};
+use crate::sys::{file, socket};
+use crate::until::Until;
+use crate::{Error, Result, Segment};
+
+/// Bytes of a ring unless told otherwise.
+const DEFAULT_RING: usize = 64 << 10;
+
+/// How a pipe is to be made.
+///
+/// ```
+/// use slipring::{Error, Pipe, PipeOptions, Segment};
+///
+/// let segment = Segment::create()?;
+/// let options = PipeOptions::new().ring(1 << 20).max_message(100);
+/// let (_reader, mut writer) = Pipe::one_way_with(&segment, options)?;
+/// assert!(matches!(writer.send(&[0; 101]), Err(Error::TooLong { len: 101, max: 100 })));
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PipeOptions {
+    ring: usize,
+    max_len: u64,
+}
+
+impl Default for PipeOptions {
+    fn default() -> Self {
+        Self { ring: DEFAULT_RING, max_len: u64::MAX }
+    }
+}
+
+impl PipeOptions {
+    /// A ring of 64 KiB each way, messages as long as the segment holds.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Bytes of each ring, a power of two from 256 to 2^28: how much may be sent that nobody has received yet. A message
+    /// in a block counts a 64th of its length, at most a quarter of the ring.
+    #[must_use]
+    pub fn ring(mut self, bytes: usize) -> Self {
+        self.ring = bytes;
+        self
+    }
+
+    /// The longest message, in bytes.
+    #[must_use]
+    pub fn max_message(mut self, bytes: u64) -> Self {
+        self.max_len = bytes;
+        self
+    }
+
+    fn layout(self) -> Result<Layout> {
+        Layout::new(self.ring).map_err(|_| Error::Capacity {
+            what: "a pipe's ring (a power of two)",
+            wanted: self.ring as u64,
+            min: MIN_SIZE as u64,
+            max: MAX_SIZE as u64,
+        })
+    }
+}
+
+/// Makes pipes. See the [module](self).
+///
+/// ```
+/// use slipring::{Error, Pipe, Segment};
+///
+/// let segment = Segment::create()?;
+/// let (mut here, mut there) = Pipe::duplex(&segment)?;
+/// here.send(b"ping")?;
+/// assert_eq!(there.recv()?, b"ping");
+/// there.send_value(&("pong", 7_u32))?;
+/// let (word, number): (String, u32) = here.recv_value(None::<std::time::Duration>)?;
+/// assert_eq!((word.as_str(), number), ("pong", 7));
+///
+/// drop(there);
+/// assert!(matches!(here.recv(), Err(Error::Disconnected)), "end of file");
+/// assert!(matches!(here.send(b"?"), Err(Error::Disconnected)), "broken pipe");
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Pipe(());
+
+impl Pipe {
+    /// A pipe whose two ends both send and receive.
+    ///
+    /// # Errors
+    ///
+    /// No memory, no descriptors.
+    pub fn duplex(segment: &Segment) -> Result<(Connection, Connection)> {
+        Self::duplex_with(segment, PipeOptions::new())
+    }
+
+    /// A duplex pipe made to measure.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pipe::duplex`], and [`Error::Capacity`].
+    pub fn duplex_with(
+        segment: &Segment,
+        options: PipeOptions,
+    ) -> Result<(Connection, Connection)> {
+        let [(one, socket_1), (two, socket_2)] = create(segment, options, true)?;
+        Ok((Connection::new(one, socket_1)?, Connection::new(two, socket_2)?))
+    }
+
+    /// A pipe in one direction.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pipe::duplex`].
+    pub fn one_way(segment: &Segment) -> Result<(PipeReader, PipeWriter)> {
+        Self::one_way_with(segment, PipeOptions::new())
+    }
+
+    /// A one-way pipe made to measure.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pipe::duplex_with`].
+    pub fn one_way_with(
+        segment: &Segment,
+        options: PipeOptions,
+    ) -> Result<(PipeReader, PipeWriter)> {
+        let [(one, socket_1), (two, socket_2)] = create(segment, options, false)?;
+        Ok((PipeReader::new(two, socket_2)?, PipeWriter::new(one, socket_1)?))
+    }
+}
+
+/// Makes a pipe: a handle and a socket for each end.
+fn create(
+    segment: &Segment,
+    options: PipeOptions,
+    duplex: bool,
+) -> Result<[(Handle, Arc<OwnedFd>); 2]> {
+    let layout = options.layout()?;
+    let len = Shape::body_bytes(layout, duplex);
+    let (one, two) = socket::pair().map_err(Error::io("make a pair of sockets"))?;
+    let attachment = segment.attachment();
+    let [first, second] = Handle::create(attachment, Kind::Pipe, len, Role::ALL, |body, _| {
+        // SAFETY: committed memory of `len` bytes, reserved for us, aligned to 128.
+        unsafe { Shape::init(body, layout, options.max_len, duplex) };
+        Ok(())
+    })?;
+    Ok([(first, Arc::new(one)), (second, Arc::new(two))])
+}
+
+/// One end of a duplex pipe: a reader and a writer.
+#[derive(Debug)]
+pub struct Connection {
+    reader: PipeReader,
+    writer: PipeWriter,
+}
+
+impl Connection {
+    fn new(handle: Handle, socket: Arc<OwnedFd>) -> Result<Self> {
+        let reader = PipeReader::new(handle.clone(), socket.clone())?;
+        Ok(Self { reader, writer: PipeWriter::new(handle, socket)? })
+    }
+
+    /// As [`PipeWriter::send`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeWriter::send`].
+    pub fn send(&mut self, message: &[u8]) -> Result<()> {
+        self.writer.send(message)
+    }
+
+    /// As [`PipeWriter::try_send`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeWriter::try_send`].
+    pub fn try_send(&mut self, message: &[u8]) -> Result<()> {
+        self.writer.try_send(message)
+    }
+
+    /// As [`PipeWriter::send_until`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeWriter::send_until`].
+    pub fn send_until(&mut self, message: &[u8], until: impl Into<Until>) -> Result<()> {
+        self.writer.send_until(message, until)
+    }
+
+    /// As [`PipeWriter::send_value`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeWriter::send_value`].
+    pub fn send_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        self.writer.send_value(value)
+    }
+
+    /// As [`PipeWriter::loan`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeWriter::loan`].
+    pub fn loan(&mut self, len: usize) -> Result<Loan> {
+        self.writer.loan(len)
+    }
+
+    /// As [`PipeWriter::send_loan`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeWriter::send_loan`].
+    pub fn send_loan(&mut self, loan: Loan) -> Result<()> {
+        self.writer.send_loan(loan)
+    }
+
+    /// As [`PipeReader::recv`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeReader::recv`].
+    pub fn recv(&mut self) -> Result<Vec<u8>> {
+        self.reader.recv()
+    }
+
+    /// As [`PipeReader::try_recv`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeReader::try_recv`].
+    pub fn try_recv(&mut self) -> Result<Vec<u8>> {
+        self.reader.try_recv()
+    }
+
+    /// As [`PipeReader::recv_until`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeReader::recv_until`].
+    pub fn recv_until(&mut self, until: impl Into<Until>) -> Result<Vec<u8>> {
+        self.reader.recv_until(until)
+    }
+
+    /// As [`PipeReader::recv_into`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeReader::recv_into`].
+    pub fn recv_into(&mut self, buffer: &mut Vec<u8>, until: impl Into<Until>) -> Result<usize> {
+        self.reader.recv_into(buffer, until)
+    }
+
+    /// As [`PipeReader::recv_view`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeReader::recv_view`].
+    pub fn recv_view(&mut self) -> Result<View> {
+        self.reader.recv_view()
+    }
+
+    /// As [`PipeReader::recv_value`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeReader::recv_value`].
+    pub fn recv_value<T: DeserializeOwned>(&mut self, until: impl Into<Until>) -> Result<T> {
+        self.reader.recv_value(until)
+    }
+
+    /// As [`PipeReader::poll`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeReader::poll`].
+    pub fn poll(&mut self, until: impl Into<Until>) -> Result<bool> {
+        self.reader.poll(until)
+    }
+
+    /// As [`PipeReader::as_fd`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeReader::as_fd`].
+    pub fn as_fd(&mut self) -> Result<BorrowedFd<'_>> {
+        self.reader.as_fd()
+    }
+
+    /// Both halves, for two threads. The other end sees this one closed when both are dropped.
+    pub fn split(self) -> (PipeReader, PipeWriter) {
+        (self.reader, self.writer)
+    }
+
+    /// Another handle of the same end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`].
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(Self { reader: self.reader.try_clone()?, writer: self.writer.try_clone()? })
+    }
+}
+
+/// The ticket of an end: its handle and its socket.
+fn ticket_of(end: &End) -> Result<Ticket> {
+    let copy = file::duplicate(end.socket()).map_err(Error::io("copy the pipe's socket"))?;
+    Ok(Ticket::new(Kind::Pipe, &end.handle, vec![copy]))
+}
+
+/// The handle and the socket of an end that was handed over.
+fn redeem(ticket: Ticket, segment: &Segment) -> Result<(Handle, Arc<OwnedFd>)> {
+    let (handle, mut fds) = ticket.redeem(segment, Kind::Pipe)?;
+    let missing = || Error::NotInherited("the socket of a pipe".into());
+    Ok((handle, Arc::new(fds.pop().ok_or_else(missing)?)))
+}
+
+impl sealed::Sealed for PipeReader {}
+impl sealed::Sealed for PipeWriter {}
+impl sealed::Sealed for Connection {}
+
+impl Transfer for PipeReader {
+    fn ticket(&self) -> Result<Ticket> {
+        ticket_of(self.end())
+    }
+
+    fn from_ticket(ticket: Ticket, segment: &Segment) -> Result<Self> {
+        let (handle, socket) = redeem(ticket, segment)?;
+        Self::new(handle, socket)
+    }
+}
+
+impl Transfer for PipeWriter {
+    fn ticket(&self) -> Result<Ticket> {
+        ticket_of(self.end())
+    }
+
+    fn from_ticket(ticket: Ticket, segment: &Segment) -> Result<Self> {
+        let (handle, socket) = redeem(ticket, segment)?;
+        Self::new(handle, socket)
+    }
+}
+
+impl Transfer for Connection {
+    fn ticket(&self) -> Result<Ticket> {
+        ticket_of(self.reader.end())
+    }
+
+    fn from_ticket(ticket: Ticket, segment: &Segment) -> Result<Self> {
+        let (handle, socket) = redeem(ticket, segment)?;
+        Self::new(handle, socket)
+    }
+}

@@ -1,0 +1,419 @@
+//! The receiving half of an end.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use slipring_core::block::{BlockRef, Descriptor, Magazines, Returns};
+use slipring_core::futex::{Scope, Wake};
+use slipring_core::owner::OwnerId;
+use slipring_core::primitive::FenceMode;
+use slipring_core::ring::spsc_records::Consumer;
+use slipring_core::wait::Waiter;
+
+use super::end::{End, Turn};
+use super::lane::{BLOCK, BYTES};
+use super::writer::damaged;
+use crate::object::Handle;
+use crate::payload::{self, View};
+use crate::queue::decode;
+use crate::sys::socket::{self, Ready, Received};
+use crate::sys::{membarrier, watch::Watch};
+use crate::until::Until;
+use crate::wait::Wait;
+use crate::{Error, Result};
+
+/// Receives messages from the other end of a pipe. See [`Pipe`](super::Pipe).
+pub struct PipeReader {
+    end: End,
+    consumer: Consumer,
+    returns: Returns,
+    buffer: Vec<u8>,
+    watch: Option<Watch>,
+}
+
+/// What was taken from the ring.
+enum Taken {
+    /// Copied to the buffer.
+    Bytes,
+    /// In our hands.
+    Block(BlockRef, u64),
+}
+
+impl PipeReader {
+    pub(super) fn new(handle: Handle, socket: Arc<OwnedFd>) -> Result<Self> {
+        let sender = handle.role().other();
+        let end = End::new(handle, socket, sender)?;
+        let mode = end.attachment().fences;
+        // SAFETY: consumers of a lane work under its receive lock only, and resume first.
+        let consumer = unsafe { end.lane.ring.consumer(Scope::Shared, mode) }.map_err(damaged)?;
+        Ok(Self { end, consumer, returns: Returns::default(), buffer: Vec::new(), watch: None })
+    }
+
+    /// The next message, waiting for one for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`] when nobody has the other end any more and everything was received: end of file.
+    pub fn recv(&mut self) -> Result<Vec<u8>> {
+        self.recv_until(Until::NEVER)
+    }
+
+    /// The next message, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`], and as [`PipeReader::recv`].
+    pub fn try_recv(&mut self) -> Result<Vec<u8>> {
+        self.recv_until(Until::NOW)
+    }
+
+    /// The next message, waiting for one until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], and as [`PipeReader::recv`].
+    pub fn recv_until(&mut self, until: impl Into<Until>) -> Result<Vec<u8>> {
+        let mut message = Vec::new();
+        self.recv_into(&mut message, until)?;
+        Ok(message)
+    }
+
+    /// As [`PipeReader::recv_until`], into a buffer that keeps its capacity: what was in it is replaced. Returns the
+    /// length of the message.
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeReader::recv_until`]; the buffer is empty then.
+    pub fn recv_into(&mut self, buffer: &mut Vec<u8>, until: impl Into<Until>) -> Result<usize> {
+        buffer.clear();
+        let me = self.ready()?;
+        if let Taken::Block(block, len) = self.take(me, until.into(), buffer)? {
+            let attachment = self.end.attachment();
+            payload::append_block(attachment, block, len, buffer);
+            attachment.pool.free(&mut self.returns, block, me);
+        }
+        Ok(buffer.len())
+    }
+
+    /// The next message where it lies, waiting for one for as long as it takes. A long message is not copied.
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeReader::recv`].
+    pub fn recv_view(&mut self) -> Result<View> {
+        self.recv_view_until(Until::NEVER)
+    }
+
+    /// The next message where it lies, waiting for one until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeReader::recv_until`].
+    pub fn recv_view_until(&mut self, until: impl Into<Until>) -> Result<View> {
+        let me = self.ready()?;
+        let mut bytes = Vec::new();
+        Ok(match self.take(me, until.into(), &mut bytes)? {
+            Taken::Bytes => View::private(bytes),
+            Taken::Block(block, len) => View::block(self.end.attachment(), block, len, me),
+        })
+    }
+
+    /// The next message as a value, decoded with postcard.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`] for a message that is no `T`, which is taken all the same; and as [`PipeReader::recv_until`].
+    pub fn recv_value<T: DeserializeOwned>(&mut self, until: impl Into<Until>) -> Result<T> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let value = self.recv_into(&mut buffer, until).and_then(|_| decode(&buffer));
+        self.buffer = buffer;
+        value
+    }
+
+    /// Waits until a receive would not wait: a message is there, or the end of file. `false` when the deadline passed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`], [`Error::Forked`].
+    pub fn poll(&mut self, until: impl Into<Until>) -> Result<bool> {
+        self.ready()?;
+        match self.await_message(until.into()) {
+            Ok(_) | Err(Error::Disconnected) => Ok(true),
+            Err(Error::TimedOut | Error::WouldBlock) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A descriptor for `poll`, `select`, `epoll` and event loops: readable while a message or the end of file is there.
+    /// Only wait for it: nothing is to be read from it. Once it was asked for, senders do a system call for each message
+    /// that finds the pipe empty.
+    ///
+    /// It is this handle's, and closed with it; where several processes share an end, it may be readable because of a
+    /// message that another one takes first.
+    ///
+    /// # Errors
+    ///
+    /// No descriptors left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use slipring::{Pipe, Segment};
+    ///
+    /// let segment = Segment::create()?;
+    /// let (mut reader, mut writer) = Pipe::one_way(&segment)?;
+    /// let is_readable = |fd: &dyn std::os::fd::AsFd| {
+    ///     let fd = fd.as_fd();
+    ///     let mut watched = [rustix::event::PollFd::new(&fd, rustix::event::PollFlags::IN)];
+    ///     rustix::event::poll(&mut watched, Some(&Default::default())).unwrap() == 1
+    /// };
+    /// assert!(!is_readable(&reader.as_fd()?));
+    /// writer.send(b"hello")?;
+    /// assert!(is_readable(&reader.as_fd()?));
+    /// reader.recv()?;
+    /// assert!(!is_readable(&reader.as_fd()?));
+    /// drop(writer);
+    /// assert!(is_readable(&reader.as_fd()?));
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    pub fn as_fd(&mut self) -> Result<BorrowedFd<'_>> {
+        self.ready()?;
+        if self.watch.is_none() {
+            self.watch = Some(self.begin_watch()?);
+        }
+        let watch = self.watch.as_ref().map(AsFd::as_fd);
+        watch.ok_or(Error::Closed)
+    }
+
+    /// Another handle of the same end, for another thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`].
+    pub fn try_clone(&self) -> Result<Self> {
+        Self::new(self.end.handle.clone(), self.end.socket.clone())
+    }
+
+    pub(super) fn end(&self) -> &End {
+        &self.end
+    }
+
+    /// Who we are; after a fork, nothing that was the parent's is ours.
+    #[inline]
+    fn ready(&mut self) -> Result<OwnerId> {
+        let me = self.end.attachment().me()?;
+        if me != self.end.me {
+            self.end.me = me;
+            self.returns = Returns::default();
+            self.watch = None;
+        }
+        Ok(me)
+    }
+
+    /// Takes the next message in a turn of ours; short ones are appended to `into`.
+    fn take(&mut self, me: OwnerId, until: Until, into: &mut Vec<u8>) -> Result<Taken> {
+        let (turn, taken) = loop {
+            let turn = self.await_message(until)?;
+            if let Some(taken) = self.take_one(me, into)? {
+                break (turn, taken);
+            }
+        };
+        if self.end.lane.words().bell.is_watched() && self.consumer.is_empty() {
+            self.quiet();
+        }
+        drop(turn);
+        Ok(taken)
+    }
+
+    /// Takes the record that is there. `None` for a message that was lost with a receiver who had it in its hands.
+    #[inline]
+    fn take_one(&mut self, me: OwnerId, into: &mut Vec<u8>) -> Result<Option<Taken>> {
+        let Some(record) = self.consumer.peek().map_err(damaged)? else { return Ok(None) };
+        let taken = match record.kind() {
+            BYTES => {
+                let (start, len) = (into.len(), record.len());
+                into.resize(start + len, 0);
+                record.copy_to(&mut into[start..]);
+                Ok(Some(Taken::Bytes))
+            }
+            BLOCK => {
+                let (position, mut word) = (record.position(), [0; 8]);
+                record.copy_to(&mut word);
+                self.settle(me, position, u64::from_le_bytes(word))
+            }
+            _ => Err(Error::Corrupt { what: "a pipe's record is of no known kind" }),
+        };
+        crash_point!("pipe.recv.settled");
+        self.consumer.release();
+        crash_point!("pipe.recv.released");
+        taken
+    }
+
+    /// Makes the block behind a descriptor at `position` ours.
+    fn settle(&self, me: OwnerId, position: u64, word: u64) -> Result<Option<Taken>> {
+        let forged = || Error::Corrupt { what: "a pipe's message names no block of its" };
+        let Some(Descriptor::Block { block, len }) = Descriptor::decode(word) else {
+            return Err(forged());
+        };
+        let attachment = self.end.attachment();
+        let block = attachment.pool.check(block, len).ok_or_else(forged)?;
+        if !attachment.pool.control(block).taken(me, self.end.lane.ring_id, position) {
+            // A receiver died with it, after it took the block and before it released the record.
+            return Ok(None);
+        }
+        crash_point!("pipe.recv.taken");
+        if !attachment.pool.is_committed(block, len, &**attachment) {
+            return Err(forged());
+        }
+        Ok(Some(Taken::Block(block, len)))
+    }
+
+    /// A turn with a message there.
+    #[inline]
+    fn await_message(&mut self, until: Until) -> Result<Turn> {
+        let (turn, after_death) = self.end.turn(|words| &words.recv, until)?;
+        crash_point!("pipe.recv.locked");
+        self.consumer.resume().map_err(damaged)?;
+        if after_death {
+            self.end.lane.words().bell.mend_reader();
+        }
+        if self.consumer.is_empty() {
+            self.wait_for_message(until)?;
+        }
+        Ok(turn)
+    }
+
+    /// Waits, in our turn, for a message.
+    #[cold]
+    fn wait_for_message(&mut self, until: Until) -> Result<()> {
+        if until.is_now() {
+            return self.find_message_now();
+        }
+        let (attachment, mut spin) = (self.end.attachment().clone(), self.end.spin.clone());
+        let mut wait = Wait::new(&attachment, Some(&mut spin), until.deadline());
+        let found = self.spin_and_sleep(&mut wait);
+        self.end.lane.words().bell.awake();
+        self.end.spin = spin;
+        found
+    }
+
+    /// No message, or no more: looked at in this order, so that the last one is not missed.
+    fn find_message_now(&mut self) -> Result<()> {
+        let open = self.end.probe_open();
+        if !self.consumer.is_empty() {
+            return Ok(());
+        }
+        self.quiet();
+        open.and(Err(Error::WouldBlock))
+    }
+
+    fn spin_and_sleep(&mut self, wait: &mut Wait<'_>) -> Result<()> {
+        loop {
+            while wait.spin() {
+                if !self.consumer.is_empty() {
+                    return Ok(());
+                }
+            }
+            if self.hush(true) {
+                return Ok(());
+            }
+            let mut hung_up = false;
+            wait.sleep_with(|end| match socket::wait_readable(self.end.socket(), Some(end)) {
+                Ok(Ready::Readable) => Wake::Woken,
+                Ok(Ready::TimedOut) => Wake::TimedOut,
+                Ok(Ready::Interrupted) => Wake::Interrupted,
+                Ok(Ready::Hangup) | Err(_) => {
+                    hung_up = true;
+                    Wake::Changed
+                }
+            })?;
+            let open = if hung_up { Err(Error::Disconnected) } else { self.end.check_open() };
+            if !self.consumer.is_empty() {
+                return Ok(());
+            }
+            open?;
+        }
+    }
+
+    /// Makes the descriptor unreadable, unless there is a message.
+    #[cold]
+    fn quiet(&mut self) {
+        if self.end.lane.words().bell.may_be_rung() {
+            self.hush(false);
+        }
+        if let Some(watch) = &self.watch
+            && self.consumer.is_empty()
+        {
+            // Cannot fail on an eventfd of our own.
+            let _ = watch.clear();
+        }
+    }
+
+    /// Has senders ring anew, and takes the byte of the last ring. Returns whether there is a message.
+    fn hush(&mut self, sleep: bool) -> bool {
+        let bell = &self.end.lane.words().bell;
+        let hushed = bell.hush(sleep);
+        fence_peers(self.end.attachment().fences);
+        let take_byte = || {
+            let received = socket::receive(self.end.socket(), &mut [0]);
+            matches!(received, Ok(Received::Bytes(_)))
+        };
+        if !self.consumer.is_empty() {
+            bell.leave(hushed, take_byte);
+            return true;
+        }
+        bell.settle(hushed, take_byte);
+        if bell.has_strays() {
+            self.clear_strays();
+        }
+        false
+    }
+
+    /// Somebody died between the bell and its byte: empties the socket while nobody can ring.
+    #[cold]
+    fn clear_strays(&mut self) {
+        let Ok((_turn, _)) = self.end.turn(|words| &words.send, Until::NOW) else { return };
+        if self.consumer.is_empty() {
+            while let Ok(Received::Bytes(_)) = socket::receive(self.end.socket(), &mut [0; 16]) {}
+            self.end.lane.words().bell.reset();
+        }
+    }
+
+    fn begin_watch(&self) -> Result<Watch> {
+        let failed = "make a descriptor for an event loop";
+        let watch = Watch::new(self.end.socket()).map_err(Error::io(failed))?;
+        let bell = &self.end.lane.words().bell;
+        bell.watch();
+        fence_peers(self.end.attachment().fences);
+        if !self.end.lane.ring.is_empty() && !bell.may_be_rung() {
+            // Sent before anybody watched: nobody rang for it.
+            watch.set().map_err(Error::io(failed))?;
+        }
+        Ok(watch)
+    }
+}
+
+/// The sleeper's half of the fence, where wakers have none.
+fn fence_peers(mode: FenceMode) {
+    if mode == FenceMode::Asymmetric {
+        // Works in every process that could attach; sleeps are sliced in any case.
+        let _ = membarrier::fence_registered();
+    }
+}
+
+impl Drop for PipeReader {
+    fn drop(&mut self) {
+        if self.ready().is_ok() {
+            let pool = &self.end.attachment().pool;
+            pool.flush(&mut Magazines::default(), &mut self.returns);
+        }
+    }
+}
+
+impl fmt::Debug for PipeReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PipeReader").field("handle", &self.end.handle).finish_non_exhaustive()
+    }
+}

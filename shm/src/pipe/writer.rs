@@ -1,0 +1,326 @@
+//! The sending half of an end.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use serde::Serialize;
+use slipring_core::block::{BlockRef, Descriptor, Magazines};
+use slipring_core::futex::Scope;
+use slipring_core::owner::OwnerId;
+use slipring_core::ring::Corrupt;
+use slipring_core::ring::spsc_records::{ClaimError, Producer};
+
+use super::end::{End, Turn};
+use super::lane::{BLOCK, BYTES};
+use crate::object::Handle;
+use crate::payload::{self, Loan};
+use crate::queue::encode;
+use crate::sys::socket;
+use crate::until::Until;
+use crate::wait::Wait;
+use crate::{Error, Result};
+
+/// The longest message that travels in the ring itself; longer ones are written once, into a block.
+const MAX_IN_RING: usize = 4096;
+/// A message in a block weighs this part of its length, so that a reader who lags holds its senders back.
+const WEIGHT: u64 = 64;
+/// After so many messages that nobody took it is time to ask whether the reader lives.
+const SENDS_PER_PROBE: u32 = 64;
+/// Looks for room between two questions whether the reader lives.
+const LOOKS_PER_PROBE: u32 = 64;
+
+/// Sends messages to the other end of a pipe. See [`Pipe`](super::Pipe).
+pub struct PipeWriter {
+    end: End,
+    producer: Producer,
+    magazines: Magazines,
+    buffer: Vec<u8>,
+    /// Sends since the last look at the reader's progress, and where it was.
+    unseen: u32,
+    seen_used: u64,
+    /// The kernel said that nobody has the other end any more.
+    broken: bool,
+}
+
+impl PipeWriter {
+    pub(super) fn new(handle: Handle, socket: Arc<OwnedFd>) -> Result<Self> {
+        let role = handle.role();
+        let end = End::new(handle, socket, role)?;
+        let mode = end.attachment().fences;
+        // SAFETY: producers of a lane work under its send lock only, and resume first.
+        let producer = unsafe { end.lane.ring.producer(Scope::Shared, mode) }.map_err(damaged)?;
+        let (magazines, buffer) = (Magazines::default(), Vec::new());
+        Ok(Self { end, producer, magazines, buffer, unseen: 0, seen_used: 0, broken: false })
+    }
+
+    /// Sends a copy of `message`, waiting for room for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`] when nobody has the other end any more ("broken pipe"), [`Error::TooLong`], no memory. The
+    /// message was not sent then. A message that was sent before the other end went may go unread all the same.
+    #[inline]
+    pub fn send(&mut self, message: &[u8]) -> Result<()> {
+        self.send_until(message, Until::NEVER)
+    }
+
+    /// Sends a copy of `message` if that takes no waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`], and as [`PipeWriter::send`].
+    #[inline]
+    pub fn try_send(&mut self, message: &[u8]) -> Result<()> {
+        self.send_until(message, Until::NOW)
+    }
+
+    /// Sends a copy of `message`, waiting for room until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], and as [`PipeWriter::send`].
+    pub fn send_until(&mut self, message: &[u8], until: impl Into<Until>) -> Result<()> {
+        let (me, until) = (self.ready()?, until.into());
+        self.check_len(message.len())?;
+        if message.len() <= self.max_in_ring() {
+            return self.commit(BYTES, message, 0, until, |_| {});
+        }
+        let attachment = self.end.attachment();
+        let block = payload::alloc_copy(attachment, &mut self.magazines, message, me)?;
+        self.send_block(block, message.len() as u64, me, until).inspect_err(|_| {
+            self.end.attachment().pool.free_now(block, me);
+        })
+    }
+
+    /// Sends a value of any serde type, encoded with postcard.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`], and as [`PipeWriter::send`].
+    pub fn send_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let sent = encode(value, &mut buffer).and_then(|()| self.send(&buffer));
+        self.buffer = buffer;
+        sent
+    }
+
+    /// Memory for a message of `len` bytes, to be filled in place and sent with [`PipeWriter::send_loan`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLong`], no memory.
+    pub fn loan(&mut self, len: usize) -> Result<Loan> {
+        let me = self.ready()?;
+        self.check_len(len)?;
+        Loan::new(self.end.handle.attachment(), &mut self.magazines, len, me)
+    }
+
+    /// Sends what was filled in place, waiting for room for as long as it takes. Nothing is copied.
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeWriter::send_loan_until`].
+    pub fn send_loan(&mut self, loan: Loan) -> Result<()> {
+        self.send_loan_until(loan, Until::NEVER)
+    }
+
+    /// Sends what was filled in place, waiting for room until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeWriter::send_until`]; the loan is given back to the segment then. [`Error::Forked`] for a loan that was
+    /// taken before a fork, or in another segment.
+    pub fn send_loan_until(&mut self, loan: Loan, until: impl Into<Until>) -> Result<()> {
+        let me = self.ready()?;
+        self.check_len(loan.len())?;
+        if !loan.belongs_to(self.end.attachment(), me) {
+            return Err(Error::Forked);
+        }
+        let (block, len) = loan.block();
+        self.send_block(block, len, me, until.into())?;
+        loan.sent();
+        Ok(())
+    }
+
+    /// The longest message that may be sent, in bytes; what fits the segment may be less.
+    pub fn max_message(&self) -> u64 {
+        self.end.shape.max_len
+    }
+
+    /// Whether the reader has taken everything. A glance: old when it returns.
+    pub fn is_empty(&self) -> bool {
+        self.end.lane.ring.is_empty()
+    }
+
+    /// Another handle of the same end, for another thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`].
+    pub fn try_clone(&self) -> Result<Self> {
+        Self::new(self.end.handle.clone(), self.end.socket.clone())
+    }
+
+    pub(super) fn end(&self) -> &End {
+        &self.end
+    }
+
+    /// Who we are; after a fork, nothing that was the parent's is ours.
+    #[inline]
+    fn ready(&mut self) -> Result<OwnerId> {
+        let me = self.end.attachment().me()?;
+        if me != self.end.me {
+            self.end.me = me;
+            self.magazines = Magazines::default();
+        }
+        Ok(me)
+    }
+
+    fn check_len(&self, len: usize) -> Result<()> {
+        let (len, max) = (len as u64, self.end.shape.max_len);
+        if len > max { Err(Error::TooLong { len, max }) } else { Ok(()) }
+    }
+
+    /// A quarter of the ring at most.
+    #[inline]
+    fn max_in_ring(&self) -> usize {
+        MAX_IN_RING.min(self.end.lane.ring.size() as usize / 4 - 16)
+    }
+
+    /// Sends `me`'s block. Where that fails it is `me`'s still.
+    fn send_block(&mut self, block: BlockRef, len: u64, me: OwnerId, until: Until) -> Result<()> {
+        let word = Descriptor::Block { block, len }.encode().to_le_bytes();
+        let weight = (len / WEIGHT).min(self.end.lane.ring.size() / 4) as usize;
+        let (attachment, ring_id) = (self.end.attachment().clone(), self.end.lane.ring_id);
+        let control = attachment.pool.control(block);
+        self.commit(BLOCK, &word, weight, until, |position| {
+            control.send_at(me, ring_id, position);
+            crash_point!("pipe.send.in_flight");
+        })
+    }
+
+    /// Publishes a record in a turn of ours, and rings. `claimed` is called with its position just before.
+    #[inline]
+    fn commit(
+        &mut self,
+        kind: u8,
+        bytes: &[u8],
+        weight: usize,
+        until: Until,
+        claimed: impl FnOnce(u64),
+    ) -> Result<()> {
+        if self.broken {
+            return Err(Error::Disconnected);
+        }
+        self.end.check_open()?;
+        let turn = self.take_turn(until)?;
+        match self.producer.claim(bytes.len(), weight).map(drop) {
+            Ok(()) => {}
+            Err(ClaimError::Full) if until.is_now() => return Err(self.full()),
+            Err(ClaimError::Full) => self.wait_for_room(bytes.len(), weight, until)?,
+            Err(error) => return Err(claim_error(error)),
+        }
+        let mut claim = self.producer.claim(bytes.len(), weight).map_err(claim_error)?;
+        claim.write(0, bytes);
+        crash_point!("pipe.send.written");
+        claimed(claim.position());
+        claim.commit(kind);
+        crash_point!("pipe.send.committed");
+        if self.end.lane.words().bell.ring(self.end.attachment().fences) {
+            self.write_byte();
+        }
+        drop(turn);
+        self.unseen += 1;
+        if self.unseen == SENDS_PER_PROBE {
+            self.look_at_reader();
+        }
+        Ok(())
+    }
+
+    /// The send lock, with the producer where the last sender's turn ended.
+    #[inline]
+    fn take_turn(&mut self, until: Until) -> Result<Turn> {
+        let (turn, after_death) = self.end.turn(|words| &words.send, until)?;
+        crash_point!("pipe.send.locked");
+        self.producer.resume().map_err(damaged)?;
+        if after_death && self.end.lane.words().bell.mend_sender() {
+            self.write_byte();
+        }
+        Ok(turn)
+    }
+
+    /// Why there is no room without waiting: the reader lags, or is gone.
+    #[cold]
+    fn full(&self) -> Error {
+        self.end.probe_open().err().unwrap_or(Error::WouldBlock)
+    }
+
+    #[cold]
+    fn wait_for_room(&mut self, len: usize, weight: usize, until: Until) -> Result<()> {
+        let (attachment, mut spin) = (self.end.attachment().clone(), self.end.spin.clone());
+        let mut wait = Wait::new(&attachment, Some(&mut spin), until.deadline());
+        let (ring, mut looks) = (self.end.lane.ring, 0_u32);
+        let (end, producer) = (&self.end, &mut self.producer);
+        let room = ring.not_full().wait_until(&mut wait, attachment.fences, |_| {
+            looks += 1;
+            if looks % LOOKS_PER_PROBE == 1
+                && let Err(error) = end.probe_open()
+            {
+                return Some(Err(error));
+            }
+            match producer.claim(len, weight) {
+                Err(ClaimError::Full) => None,
+                // What cannot be claimed at all is found out by the caller's own claim.
+                Ok(_) | Err(_) => Some(Ok(())),
+            }
+        });
+        self.end.spin = spin;
+        room?
+    }
+
+    /// The bell was rung: the byte that wakes the reader's poll.
+    #[cold]
+    fn write_byte(&self) {
+        // A full socket is readable; a reader that is gone is found out by the next send.
+        let _ = socket::send_byte(self.end.socket(), 1);
+        crash_point!("pipe.send.byte");
+    }
+
+    /// Where nothing has been taken for a while the reader may be dead; the next send should know.
+    #[cold]
+    fn look_at_reader(&mut self) {
+        self.unseen = 0;
+        let used = self.producer.used();
+        self.broken = used > 0 && used >= self.seen_used && self.end.probe_open().is_err();
+        self.seen_used = used;
+    }
+}
+
+#[cold]
+pub(super) fn damaged(_: Corrupt) -> Error {
+    Error::Corrupt { what: "a pipe's ring is damaged" }
+}
+
+#[cold]
+fn claim_error(error: ClaimError) -> Error {
+    match error {
+        ClaimError::Full => Error::WouldBlock,
+        ClaimError::TooLong | ClaimError::Corrupt => damaged(Corrupt),
+    }
+}
+
+impl Drop for PipeWriter {
+    fn drop(&mut self) {
+        if self.ready().is_ok() {
+            let pool = &self.end.handle.attachment().pool;
+            pool.flush(&mut self.magazines, &mut Default::default());
+        }
+    }
+}
+
+impl fmt::Debug for PipeWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PipeWriter").field("handle", &self.end.handle).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,42 @@
+//! Locks and signals that processes share.
+//!
+//! Each type is a handle of an object in a segment. A handle is made where the object is made, cloned for another
+//! thread, and copied by `fork`; the object ends with its last handle. Nobody's death leaves the others waiting: they
+//! look who is dead at least every 50 ms while they wait, and a living process is never robbed of a lock.
+//!
+//! | file | what it holds | when a process dies |
+//! |---|---|---|
+//! | `mutex.rs` | [`Mutex`]: a lock around a value | its lock goes to the next, who is told |
+//! | `reentrant.rs` | [`ReentrantMutex`]: a lock that a thread may take again | the same |
+//! | `semaphore.rs` | [`Semaphore`], [`BoundedSemaphore`] | its permits are gone |
+//! | `event.rs` | [`Event`]: a flag to wait for | nothing |
+//! | `condvar.rs` | [`Condvar`]: wait with a lock open | others may return without a notification |
+//! | `barrier.rs` | [`Barrier`]: wait until all are there | the barrier breaks |
+//! | `lock_error.rs` | [`LockError`]: how one is told | |
+//! | `words.rs` | what all handles have in common | |
+//!
+//! # Fork
+//!
+//! Handles work in the child. A guard that the fork copied holds nothing there: the lock stays the parent's, and
+//! dropping the copy does nothing. Every operation gives [`Error::Forked`](crate::Error::Forked) in a child for which no
+//! place in the segment was to be had.
+
+mod barrier;
+mod condvar;
+mod event;
+mod lock_error;
+mod mutex;
+mod reentrant;
+mod semaphore;
+mod words;
+
+pub use barrier::{Barrier, BarrierTurn};
+pub use condvar::{Condvar, Reopen};
+pub use event::Event;
+pub use lock_error::{LockError, LockResult, OrRecover};
+pub use mutex::{Guard, Mutex};
+pub use reentrant::{ReentrantGuard, ReentrantMutex};
+pub use semaphore::{BoundedSemaphore, Semaphore};
+
+#[cfg(test)]
+pub(crate) mod testing;

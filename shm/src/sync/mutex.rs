@@ -1,0 +1,446 @@
+//! A lock around a value that lies in the segment.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use bytemuck::Pod;
+use slipring_core::futex::Scope;
+use slipring_core::owner::OwnerId;
+use slipring_core::primitive::{AtomicU32, AtomicU64, DataCell, FenceMode, Ordering, fence_light};
+use slipring_core::sync;
+
+use super::lock_error::{LockError, LockResult, told};
+use super::words::Words;
+use crate::attachment::Attachment;
+use crate::object::{Handle, Kind};
+use crate::until::Until;
+use crate::{Error, Result, Segment};
+
+/// Values can be aligned to this.
+const MAX_ALIGN: u64 = 64;
+
+/// What stands before the value, and says of what type it is.
+#[repr(C)]
+struct Head {
+    lock: sync::Mutex,
+    /// `align_of::<T>()` of who made the mutex. Written once, before the mutex is known.
+    align: AtomicU32,
+    /// `size_of::<T>()` of who made the mutex. Written once, before the mutex is known.
+    size: AtomicU64,
+}
+
+/// The body of a mutex. A small value shares the lock's cache line.
+#[repr(C)]
+struct Body<T> {
+    head: Head,
+    /// The holder's.
+    value: DataCell<T>,
+}
+
+/// A lock around a value in shared memory.
+///
+/// Not fair, and not for the same thread twice: see [`ReentrantMutex`](super::ReentrantMutex). Taking and giving back a
+/// lock that nobody wants does not enter the kernel. A holder that lives is waited for, stopped or not. When a holder
+/// dies its lock goes to the next, who is told by [`LockError::OwnerDied`].
+///
+/// The value is any type whose every bit pattern is a value ([`bytemuck::Pod`]), so that what a dying process left
+/// half-written is still one.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{Mutex, OrRecover, Segment};
+///
+/// let segment = Segment::create()?;
+/// let counter = Mutex::new(&segment, 0_u64)?;
+/// let here = counter.clone();
+/// let thread = std::thread::spawn(move || {
+///     let mut guard = here.lock().or_recover()?;
+///     guard.set(guard.get() + 1);
+///     Ok::<(), slipring::Error>(())
+/// });
+/// thread.join().unwrap()?;
+/// assert_eq!(counter.lock().or_recover()?.get(), 1);
+/// # Ok::<(), slipring::Error>(())
+/// ```
+pub struct Mutex<T: Pod> {
+    words: Words<Body<T>>,
+    of: PhantomData<T>,
+}
+
+/// The lock is held while this lives, by the process that took it.
+#[must_use = "the lock is given back when the guard is dropped"]
+pub struct Guard<'a, T: Pod> {
+    mutex: &'a Mutex<T>,
+    /// Who took it: in a forked child somebody else.
+    me: OwnerId,
+}
+
+impl<T: Pod> Mutex<T> {
+    /// Makes a mutex around `value`.
+    ///
+    /// # Errors
+    ///
+    /// No memory. [`Error::TypeMismatch`] for a `T` that is aligned to more than 64 bytes.
+    pub fn new(segment: &Segment, value: T) -> Result<Self> {
+        check("alignment", (align_of::<T>() as u64).max(MAX_ALIGN), MAX_ALIGN)?;
+        let head = Head {
+            lock: sync::Mutex::new(),
+            align: AtomicU32::new(align_of::<T>() as u32),
+            size: AtomicU64::new(size_of::<T>() as u64),
+        };
+        let body = Body { head, value: DataCell::new(value) };
+        Ok(Self { words: Words::create(segment, Kind::Mutex, body)?, of: PhantomData })
+    }
+
+    /// The mutex that `handle` is of.
+    pub(crate) fn from_handle(handle: Handle) -> Result<Self> {
+        let head = Words::<Head>::from_handle(handle)?;
+        // ORDERING: Relaxed, both; written before the mutex was known.
+        let (align, size) =
+            (head.get().align.load(Ordering::Relaxed), head.get().size.load(Ordering::Relaxed));
+        check("size", size_of::<T>() as u64, size)?;
+        check("alignment", align_of::<T>() as u64, align.into())?;
+        Ok(Self { words: Words::from_handle(head.into_handle())?, of: PhantomData })
+    }
+
+    /// Takes the lock, waiting for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::OwnerDied`] with the guard if the last holder died; [`Error::Interrupted`], [`Error::Forked`].
+    #[inline]
+    pub fn lock(&self) -> LockResult<Guard<'_, T>> {
+        self.lock_until(Until::NEVER)
+    }
+
+    /// Takes the lock if that takes no waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] if somebody holds it, and as [`Mutex::lock`].
+    #[inline]
+    pub fn try_lock(&self) -> LockResult<Guard<'_, T>> {
+        self.lock_until(Until::NOW)
+    }
+
+    /// Takes the lock, waiting until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], and as [`Mutex::lock`].
+    #[inline]
+    pub fn lock_until(&self, until: impl Into<Until>) -> LockResult<Guard<'_, T>> {
+        let me = self.words.me()?;
+        if self.core().try_lock_fast(me) {
+            crash_point!("sync.mutex.held");
+            return Ok(Guard { mutex: self, me });
+        }
+        self.lock_slow(me, until.into())
+    }
+
+    #[cold]
+    fn lock_slow(&self, me: OwnerId, until: Until) -> LockResult<Guard<'_, T>> {
+        let how = if until.is_now() {
+            let attachment = self.words.handle().attachment();
+            self.core().try_lock(me, |owner| attachment.is_dead(owner)).ok_or(Error::WouldBlock)?
+        } else {
+            self.words.wait(until, |wait| self.core().lock(me, wait)).map_err(Error::from)?
+        };
+        told(how, Guard { mutex: self, me })
+    }
+
+    /// Whether somebody holds it. A glance: it may be old when it returns.
+    pub fn is_locked(&self) -> bool {
+        self.core().owner().is_some()
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        self.words.handle()
+    }
+
+    #[inline]
+    fn core(&self) -> &sync::Mutex {
+        &self.words.get().head.lock
+    }
+}
+
+/// Whether a property of the type is what the object says.
+fn check(what: &'static str, ours: u64, theirs: u64) -> Result<()> {
+    if ours == theirs { Ok(()) } else { Err(Error::TypeMismatch { what, ours, theirs }) }
+}
+
+impl<T: Pod> Guard<'_, T> {
+    /// A copy of the value.
+    ///
+    /// # Panics
+    ///
+    /// In a forked child, on a guard that the fork copied.
+    #[inline]
+    pub fn get(&self) -> T {
+        let cell = self.cell();
+        // SAFETY: aligned and in bounds: a field of the body. Any bytes are a `T` (`Pod`).
+        // SAFETY: we hold the lock, so nobody writes who keeps to it; another process that does not can make the copy a
+        // mixture, which is a `T` like any other.
+        let value = cell.with(|from| unsafe { from.read() });
+        // A compiler barrier: the value is read once, whoever writes to it later.
+        fence_light(FenceMode::Asymmetric);
+        value
+    }
+
+    /// Replaces the value. Killed in the middle, it leaves a mixture of the old bytes and the new.
+    ///
+    /// # Panics
+    ///
+    /// In a forked child, on a guard that the fork copied.
+    #[inline]
+    pub fn set(&mut self, value: T) {
+        // SAFETY: aligned and in bounds: a field of the body.
+        // SAFETY: we hold the lock, so nobody else accesses it who keeps to it.
+        self.cell().with_mut(|to| unsafe { to.write(value) });
+        crash_point!("sync.mutex.set");
+    }
+
+    /// The value where it lies, to be changed in place: for values too large to copy in and out.
+    ///
+    /// # Safety
+    ///
+    /// No process writes to the value while the reference lives. Those that keep to the lock do not; but the memory is
+    /// shared, and where [`Guard::get`] would give a mixture if one did, a reference to changing memory is undefined
+    /// behaviour here. So every process that maps the segment has to be trusted for this.
+    ///
+    /// # Panics
+    ///
+    /// In a forked child, on a guard that the fork copied.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use slipring::{Mutex, OrRecover, Segment};
+    ///
+    /// let segment = Segment::create()?;
+    /// let table = Mutex::new(&segment, [0_u64; 512])?;
+    /// let mut guard = table.lock().or_recover()?;
+    /// // SAFETY: the segment is anonymous, and only this process has it.
+    /// unsafe { guard.as_mut() }[17] = 4;
+    /// assert_eq!(guard.get()[17], 4);
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    #[inline]
+    pub unsafe fn as_mut(&mut self) -> &mut T {
+        // SAFETY: aligned and in bounds: a field of the body, mapped as long as the mutex lives. Any bytes are a `T`.
+        // SAFETY: we hold the lock and are borrowed exclusively; nobody writes without it, by the caller's word.
+        self.cell().with_mut(|at| unsafe { &mut *at })
+    }
+
+    /// The value's place, of which we are sure to be the holder.
+    #[inline]
+    fn cell(&self) -> &DataCell<T> {
+        assert!(self.is_ours(), "this guard was copied by a fork: the lock is the parent's");
+        &self.mutex.words.get().value
+    }
+
+    /// Whether this process took it.
+    #[inline]
+    fn is_ours(&self) -> bool {
+        self.mutex.words.me().is_ok_and(|me| me == self.me)
+    }
+
+    /// What waiting with the lock open needs.
+    pub(super) fn lock_parts(&self) -> Result<(&sync::Mutex, OwnerId, &Attachment)> {
+        let attachment = self.mutex.words.handle().attachment();
+        if self.is_ours() { Ok((self.mutex.core(), self.me, attachment)) } else { Err(Error::Forked) }
+    }
+}
+
+impl<T: Pod> Drop for Guard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // A copied guard must not even give back a lock that the child has taken for itself since.
+        if self.is_ours() {
+            self.mutex.core().unlock(self.me, Scope::Shared);
+        }
+    }
+}
+
+impl<T: Pod> Clone for Mutex<T> {
+    fn clone(&self) -> Self {
+        Self { words: self.words.clone(), of: PhantomData }
+    }
+}
+
+impl<T: Pod> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mutex").field("is_locked", &self.is_locked()).finish_non_exhaustive()
+    }
+}
+
+impl<T: Pod> fmt::Debug for Guard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("is_ours", &self.is_ours()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::Role;
+    use crate::sync::OrRecover;
+    use crate::sync::testing::{alone, in_child, somebody_dead};
+    use std::time::Duration;
+
+    fn reopen<T: Pod, U: Pod>(mutex: &Mutex<T>) -> Result<Mutex<U>> {
+        let (attachment, id) = (mutex.handle().attachment(), mutex.handle().id());
+        Mutex::from_handle(Handle::open(attachment, id, Kind::Mutex, Role::First)?)
+    }
+
+    fn is_blocked<G>(result: LockResult<G>) -> bool {
+        matches!(result, Err(LockError::Failed(Error::WouldBlock)))
+    }
+
+    #[test]
+    fn one_at_a_time_holds_it_and_dropping_the_guard_lets_the_next_in() {
+        let segment = Segment::create().unwrap();
+        let mutex = Mutex::new(&segment, 7_u32).unwrap();
+        let guard = mutex.lock().unwrap();
+        assert!(mutex.is_locked() && is_blocked(mutex.try_lock()));
+        let late = mutex.lock_until(Duration::from_millis(2));
+        assert!(matches!(late, Err(LockError::Failed(Error::TimedOut))));
+        assert_eq!(guard.get(), 7);
+        drop(guard);
+        assert!(!mutex.is_locked() && mutex.try_lock().is_ok());
+    }
+
+    #[test]
+    fn the_value_passes_from_thread_to_thread() {
+        let segment = Segment::create().unwrap();
+        let mutex = Mutex::new(&segment, [0_u64; 9]).unwrap();
+        std::thread::scope(|s| {
+            for _ in 0..4 {
+                let mutex = mutex.clone();
+                s.spawn(move || {
+                    for _ in 0..2_000 {
+                        let mut guard = mutex.lock().unwrap();
+                        guard.set(guard.get().map(|n| n + 1));
+                    }
+                });
+            }
+        });
+        assert_eq!(mutex.lock().unwrap().get(), [8_000; 9]);
+    }
+
+    #[test]
+    fn a_value_of_each_alignment_lies_where_its_type_wants_it() {
+        #[derive(Clone, Copy)]
+        #[repr(C, align(64))]
+        struct Wide([u8; 64]);
+        // SAFETY: an array of bytes without padding: zero is a value.
+        unsafe impl bytemuck::Zeroable for Wide {}
+        // SAFETY: as above, and all bit patterns are.
+        unsafe impl Pod for Wide {}
+        let segment = Segment::create().unwrap();
+        let wide = Mutex::new(&segment, Wide([3; 64])).unwrap();
+        let mut guard = wide.lock().unwrap();
+        // SAFETY: nobody else has the segment.
+        let value = unsafe { guard.as_mut() };
+        assert_eq!((&raw const *value).addr() % 64, 0);
+        value.0[63] = 4;
+        assert_eq!((guard.get().0[0], guard.get().0[63]), (3, 4));
+        assert!(Mutex::new(&segment, ()).unwrap().lock().is_ok(), "no value is a value");
+    }
+
+    #[test]
+    fn another_type_and_too_large_an_alignment_are_refused() {
+        #[derive(Clone, Copy)]
+        #[repr(C, align(128))]
+        struct TooWide([u8; 128]);
+        // SAFETY: an array of bytes without padding: zero is a value.
+        unsafe impl bytemuck::Zeroable for TooWide {}
+        // SAFETY: as above, and all bit patterns are.
+        unsafe impl Pod for TooWide {}
+        let segment = Segment::create().unwrap();
+        let error = Mutex::new(&segment, TooWide([0; 128])).unwrap_err();
+        assert!(matches!(error, Error::TypeMismatch { what: "alignment", ours: 128, theirs: 64 }));
+        let mutex = Mutex::new(&segment, 5_u64).unwrap();
+        assert_eq!(reopen::<_, u64>(&mutex).unwrap().lock().unwrap().get(), 5);
+        let size = reopen::<_, [u64; 100]>(&mutex).unwrap_err();
+        assert!(matches!(size, Error::TypeMismatch { what: "size", ours: 800, theirs: 8 }));
+        let align = reopen::<_, [u8; 8]>(&mutex).unwrap_err();
+        assert!(matches!(align, Error::TypeMismatch { what: "alignment", ours: 1, theirs: 8 }));
+    }
+
+    #[test]
+    fn a_dead_owners_lock_goes_to_the_next_who_is_told_once() {
+        let segment = Segment::create().unwrap();
+        let mutex = Mutex::new(&segment, 1_u8).unwrap();
+        for lock in [Mutex::lock, Mutex::try_lock] {
+            assert!(mutex.core().try_lock_fast(somebody_dead()));
+            let told = lock(&mutex).unwrap_err();
+            assert!(told.is_owner_died() && mutex.is_locked());
+            drop(told);
+            assert!(lock(&mutex).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_process_that_ends_with_the_lock_leaves_it_to_us() {
+        alone(|| {
+            let segment = Segment::create().unwrap();
+            let mutex = Mutex::new(&segment, 0_u64).unwrap();
+            let locked = in_child(|| {
+                let Ok(mut guard) = mutex.lock() else { return false };
+                guard.set(9);
+                std::mem::forget(guard);
+                true
+            });
+            let guard = mutex.lock();
+            assert!(locked && matches!(&guard, Err(e) if e.is_owner_died()));
+            assert_eq!(guard.or_recover().unwrap().get(), 9);
+        });
+    }
+
+    #[test]
+    fn a_guard_that_a_fork_copied_gives_nothing_back() {
+        alone(|| {
+            let segment = Segment::create().unwrap();
+            let mutex = Mutex::new(&segment, 0_u64).unwrap();
+            let guard = mutex.lock().unwrap();
+            assert!(in_child(|| {
+                // SAFETY: the parent's own guard is another copy, and is not touched here.
+                drop(unsafe { std::ptr::read(&raw const guard) });
+                is_blocked(mutex.try_lock())
+            }));
+            assert!(mutex.is_locked());
+            drop(guard);
+            assert!(!mutex.is_locked());
+        });
+    }
+
+    #[test]
+    fn a_guard_of_who_we_were_is_not_ours_even_if_we_hold_the_lock() {
+        let segment = Segment::create().unwrap();
+        let mutex = Mutex::new(&segment, 0_u64).unwrap();
+        let guard = mutex.lock().unwrap();
+        let attachment = segment.attachment();
+        attachment.set_me(None);
+        assert!(matches!(mutex.lock(), Err(LockError::Failed(Error::Forked))));
+        assert!(matches!(guard.lock_parts(), Err(Error::Forked)));
+        let touched = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| guard.get()));
+        assert!(touched.is_err());
+        attachment.set_me(Some(guard.me));
+        assert_eq!(guard.get(), 0);
+    }
+
+    #[test]
+    fn handles_travel_and_are_counted() {
+        fn travels<T: Send + Sync>() {}
+        travels::<Mutex<u64>>();
+        let segment = Segment::create().unwrap();
+        let mutex = Mutex::new(&segment, 0_u64).unwrap();
+        let other = mutex.clone();
+        assert_eq!(mutex.handle().count_here(), 2);
+        drop(mutex);
+        assert_eq!(other.handle().count_here(), 1);
+        assert!(format!("{other:?} {:?}", other.lock().unwrap()).contains("is_ours: true"));
+    }
+}

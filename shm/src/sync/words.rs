@@ -1,0 +1,82 @@
+//! What all handles in this folder have in common: an object whose body is a few words.
+
+use std::marker::PhantomData;
+
+use slipring_core::owner::OwnerId;
+
+use crate::object::{Handle, Kind, Role};
+use crate::until::Until;
+use crate::wait::{SharedSpin, Wait};
+use crate::{Error, Result, Segment};
+
+/// A handle of an object whose body is a `B`: a struct of atomic words and cells, for which all bit patterns are valid.
+pub(super) struct Words<B> {
+    handle: Handle,
+    spin: SharedSpin,
+    of: PhantomData<fn() -> B>,
+}
+
+impl<B> Words<B> {
+    /// Makes an object.
+    pub(super) fn create(segment: &Segment, kind: Kind, body: B) -> Result<Self> {
+        let len = size_of::<B>() as u64;
+        let [handle] =
+            Handle::create(segment.attachment(), kind, len, [Role::First], |at, _| {
+                debug_assert!(at.cast::<B>().is_aligned());
+                // SAFETY: committed memory for a `B`, reserved for us; aligned to 128, which is enough for every body.
+                unsafe { at.cast::<B>().write(body) };
+                Ok(())
+            })?;
+        Self::from_handle(handle)
+    }
+
+    /// The object that `handle` is of.
+    pub(super) fn from_handle(handle: Handle) -> Result<Self> {
+        let (attachment, needed) = (handle.attachment(), size_of::<B>() as u64);
+        let (at, len) = handle.body();
+        let fits = len >= needed && at.cast::<B>().is_aligned();
+        if !fits || !attachment.arena_is_committed(handle.body_offset(), needed) {
+            return Err(Error::Corrupt { what: "an object is too small for what it is" });
+        }
+        let spin = SharedSpin::new(attachment.new_spin());
+        Ok(Self { handle, spin, of: PhantomData })
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    pub(super) fn into_handle(self) -> Handle {
+        self.handle
+    }
+
+    /// The words.
+    #[inline]
+    pub(super) fn get(&self) -> &B {
+        // SAFETY: room for a `B`, committed and aligned: `create` and `from_handle` saw to it. Mapped as long as the
+        // handle lives; atomics and cells, so peers may write behind the reference.
+        unsafe { self.handle.body().0.cast::<B>().as_ref() }
+    }
+
+    /// Who we are.
+    #[inline]
+    pub(super) fn me(&self) -> Result<OwnerId> {
+        self.handle.attachment().me()
+    }
+
+    /// Runs a blocking call.
+    pub(super) fn wait<R>(&self, until: Until, call: impl FnOnce(&mut Wait<'_>) -> R) -> R {
+        let mut spin = self.spin.get();
+        let attachment = self.handle.attachment();
+        let result = call(&mut Wait::new(attachment, Some(&mut spin), until.deadline()));
+        self.spin.keep(&spin);
+        result
+    }
+}
+
+impl<B> Clone for Words<B> {
+    fn clone(&self) -> Self {
+        let spin = SharedSpin::new(self.spin.get());
+        Self { handle: self.handle.clone(), spin, of: PhantomData }
+    }
+}
