@@ -1,1 +1,52 @@
-//! room
+//! What tests between processes need: peers that are started, watched and killed, messages that show what became of
+//! them, and logs that outlive their writers.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`peer`] | a process running the program `peer`, killed when the test is done with it |
+//! | [`message`] | messages that say who sent them and prove that they are whole |
+//! | [`log`] | what a process saw, readable after its death |
+
+pub mod log;
+pub mod message;
+pub mod peer;
+
+use std::time::{Duration, Instant};
+
+/// Waits until `condition` holds, looking every millisecond. Panics with `what` after `patience`.
+pub fn wait_until(what: &str, patience: Duration, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < patience, "waited {patience:?} for {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The middle one of several measurements.
+pub fn median(mut values: Vec<Duration>) -> Duration {
+    values.sort();
+    values[values.len() / 2]
+}
+
+/// A segment that costs little address space, so that many tests can have one at a time.
+pub fn segment() -> slipring::Segment {
+    let options = slipring::SegmentOptions::new().reserve(8 << 30);
+    slipring::Segment::with(options).expect("a segment")
+}
+
+/// Numbers that look random and are the same for the same seed.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// Any seed will do.
+    pub fn new(seed: u64) -> Self {
+        Self(seed ^ 0x9e37_79b9_7f4a_7c15)
+    }
+
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        (self.0 >> 33) % bound
+    }
+}

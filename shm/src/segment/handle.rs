@@ -187,6 +187,12 @@ impl Segment {
         }
     }
 
+    /// How many blocks are in somebody's hands or hold messages that nobody received yet. Looks at every block in use:
+    /// for tests and for people who look.
+    pub fn blocks_in_use(&self) -> u64 {
+        self.attachment.pool.census().map(|(blocks, free, _)| blocks - free).sum()
+    }
+
     /// Whether a signal handler that ran ends a blocked call with [`Error::Interrupted`](crate::Error::Interrupted).
     /// Off at first: blocked calls go on, as Rust programs expect. It counts for this process only.
     pub fn set_interruptible(&self, on: bool) {

@@ -1,0 +1,62 @@
+//! The peer of the tests between processes: does what its arguments say with the handles that it was given, and prints
+//! what came of it, one fact a line.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use slipring::Inherited;
+
+#[path = "peer/channels.rs"]
+mod channels;
+#[path = "peer/crash.rs"]
+mod crash;
+#[path = "peer/forks.rs"]
+mod forks;
+#[path = "peer/misc.rs"]
+mod misc;
+
+/// The words behind the command's name, in order.
+struct Args(std::vec::IntoIter<String>);
+
+impl Args {
+    fn text(&mut self) -> String {
+        self.0.next().expect("one more argument")
+    }
+
+    fn number<N: std::str::FromStr>(&mut self) -> N {
+        let text = self.text();
+        text.parse().unwrap_or_else(|_| panic!("{text:?} is no number"))
+    }
+}
+
+/// Prints a line at once.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}");
+    let _ = out.flush();
+}
+
+/// Waits to be killed.
+fn sleep_for_ever() -> ! {
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+fn inherited() -> Inherited {
+    Inherited::from_env().expect("the peer was given handles")
+}
+
+fn main() {
+    // Nobody is left behind by a test that dies.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    crash::arm();
+    let mut words = std::env::args().skip(1).collect::<Vec<_>>();
+    assert!(!words.is_empty(), "say what to do");
+    let command = words.remove(0);
+    let mut args = Args(words.into_iter());
+    let known = channels::run(&command, &mut args)
+        || forks::run(&command, &mut args)
+        || misc::run(&command, &mut args);
+    assert!(known, "{command:?} is no command of the peer");
+}
