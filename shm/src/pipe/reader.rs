@@ -296,7 +296,14 @@ impl PipeReader {
         let found = self.spin_and_sleep(&mut wait);
         self.end.lane.words().bell.awake();
         self.end.spin = spin;
-        found
+        match found {
+            // A deadline that has passed already must not hide what is there.
+            Err(Error::TimedOut) => match self.find_message_now() {
+                Err(Error::WouldBlock) => Err(Error::TimedOut),
+                found => found,
+            },
+            found => found,
+        }
     }
 
     /// No message, or no more: looked at in this order, so that the last one is not missed.
