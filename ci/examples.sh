@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Builds and runs every example program.
+source "$(dirname "$0")/lib.sh"
+
+examples=(shm/examples/*.rs)
+[ -e "${examples[0]}" ] || die "there are no examples"
+for example in "${examples[@]}"; do
+    name=$(basename "$example" .rs)
+    step "example $name" timeout 60 cargo run -q -p slipring --example "$name"
+done

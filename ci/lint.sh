@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Format, clippy in every build that there is, and the documentation's links.
+source "$(dirname "$0")/lib.sh"
+
+step "format" cargo fmt --all --check
+step "clippy" cargo clippy --workspace --all-targets -- -D warnings
+step "clippy, crash build" cargo clippy --workspace --all-targets --features slipring-tests/crash -- -D warnings
+RUSTFLAGS="--cfg loom" step "clippy, models" cargo clippy -p slipring-core --all-targets --target-dir target/loom -- -D warnings
+RUSTDOCFLAGS="-D warnings" step "docs" cargo doc --workspace --no-deps --document-private-items

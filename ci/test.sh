@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Installs what the tests need, and runs all of them: under 15 minutes on two cores.
+source "$(dirname "$0")/lib.sh"
+
+ci/setup.sh
+for check in lint unit loom process crash fuzz examples bench; do
+    "ci/$check.sh"
+done
+printf '\nall checks passed in %d s\n' "$SECONDS"
