@@ -7,6 +7,8 @@
 //! | [`queue`] | many to many, bounded or not, messages of any size |
 //! | [`pipe`] | two ends, messages of any size, end of file by close or death |
 //! | [`handoff`] | handles for a program that is started |
+//! | [`sync`] | locks, semaphores, events, conditions, barriers |
+//! | [`slots`] | one to one, values of one size: the shortest way |
 //! | [`error`] | the one error type |
 //!
 //! # Platform
@@ -27,6 +29,8 @@ mod private_lock;
 pub mod queue;
 mod recovery;
 pub mod segment;
+pub mod slots;
+pub mod sync;
 #[allow(dead_code, reason = "one thin function per system call; not every build uses each")]
 mod sys;
 mod until;
@@ -38,5 +42,10 @@ pub use payload::{Loan, View};
 pub use pipe::{Connection, Pipe, PipeOptions, PipeReader, PipeWriter};
 pub use queue::{ByteQueue, ByteReceiver, ByteSender, Queue, QueueOptions, Receiver, Sender};
 pub use segment::{Segment, SegmentOptions};
+pub use slots::{SlotReceiver, SlotSender, Slots};
+pub use sync::{
+    Barrier, BarrierTurn, BoundedSemaphore, Condvar, Event, Guard, LockError, LockResult, Mutex,
+    OrRecover, ReentrantGuard, ReentrantMutex, Semaphore,
+};
 pub use until::Until;
 pub use wait::SpinPolicy;

@@ -27,7 +27,7 @@ use slipring_core::sync;
 
 use crate::attachment::Attachment;
 use crate::object::{self, HEADER_BYTES, Kind, Role};
-use crate::{pipe, queue};
+use crate::{pipe, queue, slots};
 
 /// Whether the dead are cleaned up after. The crash build can switch it off, to show that the tests would notice.
 pub(crate) fn is_enabled() -> bool {
@@ -202,6 +202,7 @@ fn wake(attachment: &Attachment, place: Place) {
     match Kind::from_word(place.kind) {
         Some(Kind::Queue) => queue::wake(attachment, place),
         Some(Kind::Pipe) => pipe::wake(attachment, place),
+        Some(Kind::Slots) => with_body(attachment, place, |s: &slots::Sleepers| s.wake_all()),
         Some(Kind::Semaphore) => {
             with_body(attachment, place, |s: &sync::Semaphore| s.wake_all(Scope::Shared));
         }

@@ -11,8 +11,8 @@ pub type LockResult<G> = std::result::Result<G, LockError<G>>;
 
 /// Why a lock was not simply taken.
 ///
-/// `?` does not turn it into an [`Error`]: whether a half-changed value can be gone on with, the caller has to say. Where
-/// it can, [`OrRecover::or_recover`] says so in one word; where it has to be mended first, match.
+/// `?` does not turn it into an [`Error`]: whether a half-changed value can be gone on with, the caller has to say.
+/// Where it can, [`OrRecover::or_recover`] says so in one word; where it has to be mended first, match.
 ///
 /// ```
 /// use slipring::{LockError, Mutex, OrRecover, Segment};

@@ -18,8 +18,8 @@
 //! # Fork
 //!
 //! Handles work in the child. A guard that the fork copied holds nothing there: the lock stays the parent's, and
-//! dropping the copy does nothing. Every operation gives [`Error::Forked`](crate::Error::Forked) in a child for which no
-//! place in the segment was to be had.
+//! dropping the copy does nothing. Every operation gives [`Error::Forked`](crate::Error::Forked) in a child for which
+//! no place in the segment was to be had.
 
 mod barrier;
 mod condvar;
@@ -37,6 +37,20 @@ pub use lock_error::{LockError, LockResult, OrRecover};
 pub use mutex::{Guard, Mutex};
 pub use reentrant::{ReentrantGuard, ReentrantMutex};
 pub use semaphore::{BoundedSemaphore, Semaphore};
+
+use bytemuck::Pod;
+
+use crate::handoff::transfer;
+
+transfer! {
+    (T: Pod) Mutex<T>, Mutex, Mutex::handle, Mutex::from_handle;
+    () ReentrantMutex, ReentrantMutex, ReentrantMutex::handle, ReentrantMutex::from_handle;
+    () Semaphore, Semaphore, Semaphore::handle, Semaphore::from_handle;
+    () BoundedSemaphore, Semaphore, BoundedSemaphore::handle, BoundedSemaphore::from_handle;
+    () Event, Event, Event::handle, Event::from_handle;
+    () Condvar, Condvar, Condvar::handle, Condvar::from_handle;
+    () Barrier, Barrier, Barrier::handle, Barrier::from_handle;
+}
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -9,9 +9,10 @@ use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, AtomicU64, DataCell, FenceMode, Ordering, fence_light};
 use slipring_core::sync;
 
-use super::lock_error::{LockError, LockResult, told};
+use super::condvar::sealed::Sealed;
+use super::condvar::{Held, Lock};
+use super::lock_error::{LockResult, told};
 use super::words::Words;
-use crate::attachment::Attachment;
 use crate::object::{Handle, Kind};
 use crate::until::Until;
 use crate::{Error, Result, Segment};
@@ -41,7 +42,7 @@ struct Body<T> {
 ///
 /// Not fair, and not for the same thread twice: see [`ReentrantMutex`](super::ReentrantMutex). Taking and giving back a
 /// lock that nobody wants does not enter the kernel. A holder that lives is waited for, stopped or not. When a holder
-/// dies its lock goes to the next, who is told by [`LockError::OwnerDied`].
+/// dies its lock goes to the next, who is told by [`LockError::OwnerDied`](super::LockError::OwnerDied).
 ///
 /// The value is any type whose every bit pattern is a value ([`bytemuck::Pod`]), so that what a dying process left
 /// half-written is still one.
@@ -108,7 +109,8 @@ impl<T: Pod> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// [`LockError::OwnerDied`] with the guard if the last holder died; [`Error::Interrupted`], [`Error::Forked`].
+    /// [`LockError::OwnerDied`](super::LockError::OwnerDied) with the guard if the last holder died;
+    /// [`Error::Interrupted`], [`Error::Forked`].
     #[inline]
     pub fn lock(&self) -> LockResult<Guard<'_, T>> {
         self.lock_until(Until::NEVER)
@@ -160,7 +162,7 @@ impl<T: Pod> Mutex<T> {
     }
 
     #[inline]
-    fn core(&self) -> &sync::Mutex {
+    pub(super) fn core(&self) -> &sync::Mutex {
         &self.words.get().head.lock
     }
 }
@@ -222,7 +224,8 @@ impl<T: Pod> Guard<'_, T> {
     /// let table = Mutex::new(&segment, [0_u64; 512])?;
     /// let mut guard = table.lock().or_recover()?;
     /// // SAFETY: the segment is anonymous, and only this process has it.
-    /// unsafe { guard.as_mut() }[17] = 4;
+    /// let slots = unsafe { guard.as_mut() };
+    /// slots[17] = 4;
     /// assert_eq!(guard.get()[17], 4);
     /// # Ok::<(), slipring::Error>(())
     /// ```
@@ -245,11 +248,13 @@ impl<T: Pod> Guard<'_, T> {
     fn is_ours(&self) -> bool {
         self.mutex.words.me().is_ok_and(|me| me == self.me)
     }
+}
 
-    /// What waiting with the lock open needs.
-    pub(super) fn lock_parts(&self) -> Result<(&sync::Mutex, OwnerId, &Attachment)> {
+impl<T: Pod> Sealed for Guard<'_, T> {
+    fn held(&mut self) -> Result<Held<'_>> {
         let attachment = self.mutex.words.handle().attachment();
-        if self.is_ours() { Ok((self.mutex.core(), self.me, attachment)) } else { Err(Error::Forked) }
+        let lock = Lock::Plain(self.mutex.core());
+        if self.is_ours() { Ok(Held { lock, me: self.me, attachment }) } else { Err(Error::Forked) }
     }
 }
 
@@ -284,14 +289,15 @@ impl<T: Pod> fmt::Debug for Guard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handoff::Transfer;
     use crate::object::Role;
-    use crate::sync::OrRecover;
     use crate::sync::testing::{alone, in_child, somebody_dead};
+    use crate::sync::{Event, LockError, OrRecover};
     use std::time::Duration;
 
     fn reopen<T: Pod, U: Pod>(mutex: &Mutex<T>) -> Result<Mutex<U>> {
         let (attachment, id) = (mutex.handle().attachment(), mutex.handle().id());
-        Mutex::from_handle(Handle::open(attachment, id, Kind::Mutex, Role::First)?)
+        Mutex::from_handle(Handle::adopt(attachment, id, Kind::Mutex, Role::First)?)
     }
 
     fn is_blocked<G>(result: LockResult<G>) -> bool {
@@ -363,10 +369,24 @@ mod tests {
         assert!(matches!(error, Error::TypeMismatch { what: "alignment", ours: 128, theirs: 64 }));
         let mutex = Mutex::new(&segment, 5_u64).unwrap();
         assert_eq!(reopen::<_, u64>(&mutex).unwrap().lock().unwrap().get(), 5);
-        let size = reopen::<_, [u64; 100]>(&mutex).unwrap_err();
-        assert!(matches!(size, Error::TypeMismatch { what: "size", ours: 800, theirs: 8 }));
+        let size = reopen::<_, [u64; 128]>(&mutex).unwrap_err();
+        assert!(matches!(size, Error::TypeMismatch { what: "size", ours: 1024, theirs: 8 }));
         let align = reopen::<_, [u8; 8]>(&mutex).unwrap_err();
         assert!(matches!(align, Error::TypeMismatch { what: "alignment", ours: 1, theirs: 8 }));
+    }
+
+    #[test]
+    fn a_ticket_gives_a_handle_of_its_own_kind_and_type_alone() {
+        let segment = Segment::create().unwrap();
+        let mutex = Mutex::new(&segment, 5_u64).unwrap();
+        let ticket = || mutex.ticket().unwrap();
+        let same = Mutex::<u64>::from_ticket(ticket(), &segment).unwrap();
+        same.lock().unwrap().set(6);
+        assert_eq!(mutex.lock().unwrap().get(), 6);
+        let other = Mutex::<u32>::from_ticket(ticket(), &segment).unwrap_err();
+        assert!(matches!(other, Error::TypeMismatch { what: "size", .. }));
+        let other = Event::from_ticket(ticket(), &segment).unwrap_err();
+        assert!(matches!(other, Error::WrongKind { wanted: "event", found: "mutex" }));
     }
 
     #[test]
@@ -420,11 +440,11 @@ mod tests {
     fn a_guard_of_who_we_were_is_not_ours_even_if_we_hold_the_lock() {
         let segment = Segment::create().unwrap();
         let mutex = Mutex::new(&segment, 0_u64).unwrap();
-        let guard = mutex.lock().unwrap();
+        let mut guard = mutex.lock().unwrap();
         let attachment = segment.attachment();
         attachment.set_me(None);
         assert!(matches!(mutex.lock(), Err(LockError::Failed(Error::Forked))));
-        assert!(matches!(guard.lock_parts(), Err(Error::Forked)));
+        assert!(matches!(guard.held(), Err(Error::Forked)));
         let touched = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| guard.get()));
         assert!(touched.is_err());
         attachment.set_me(Some(guard.me));
@@ -432,15 +452,17 @@ mod tests {
     }
 
     #[test]
-    fn handles_travel_and_are_counted() {
+    fn handles_travel_and_the_last_one_ends_the_mutex() {
         fn travels<T: Send + Sync>() {}
         travels::<Mutex<u64>>();
         let segment = Segment::create().unwrap();
         let mutex = Mutex::new(&segment, 0_u64).unwrap();
         let other = mutex.clone();
-        assert_eq!(mutex.handle().count_here(), 2);
+        let id = mutex.handle().id();
         drop(mutex);
-        assert_eq!(other.handle().count_here(), 1);
         assert!(format!("{other:?} {:?}", other.lock().unwrap()).contains("is_ours: true"));
+        assert!(segment.attachment().directory.find(id).is_some());
+        drop(other);
+        assert!(segment.attachment().directory.find(id).is_none());
     }
 }

@@ -10,9 +10,10 @@ use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, Ordering};
 use slipring_core::sync;
 
+use super::condvar::sealed::Sealed;
+use super::condvar::{Held, Lock};
 use super::lock_error::{LockResult, told};
 use super::words::Words;
-use crate::attachment::Attachment;
 use crate::object::{Handle, Kind};
 use crate::until::Until;
 use crate::{Error, Result, Segment};
@@ -20,9 +21,9 @@ use crate::{Error, Result, Segment};
 /// A lock that the thread which holds it may take again: it is given back when it was unlocked as often. It protects no
 /// value of its own.
 ///
-/// The holder is one thread of one process. A holder that lives is waited for; when its process dies the lock goes to the
-/// next, who is told by [`LockError::OwnerDied`](super::LockError::OwnerDied). A thread that ends while its process
-/// lives, its guard forgotten, keeps the lock.
+/// The holder is one thread of one process. A holder that lives is waited for; when its process dies the lock goes to
+/// the next, who is told by [`LockError::OwnerDied`](super::LockError::OwnerDied). A thread that ends while its
+/// process lives, its guard forgotten, keeps the lock.
 ///
 /// # Examples
 ///
@@ -99,34 +100,40 @@ impl ReentrantMutex {
     /// [`Error::TimedOut`], and as [`ReentrantMutex::lock`].
     #[inline]
     pub fn lock_until(&self, until: impl Into<Until>) -> LockResult<ReentrantGuard<'_>> {
-        let me = self.words.me()?;
-        let guard = ReentrantGuard { mutex: self, me, not_send: PhantomData };
-        // Nobody is asked for dead: a lock that is free or ours is taken without a system call.
-        match self.words.get().try_lock(me, thread_number(), |_| false) {
-            Ok(Some(how)) => told(how, guard),
-            Ok(None) => Self::lock_slow(guard, until.into()),
-            Err(sync::TooDeep) => Err(too_deep(guard).into()),
+        let (me, thread) = (self.words.me()?, thread_number());
+        // First without asking who is dead, which takes a system call.
+        match self.words.get().try_lock(me, thread, |_| false).map_err(too_deep)? {
+            Some(how) => told(how, self.guard(me)),
+            None => self.lock_slow(me, thread, until.into()),
         }
     }
 
-    /// As `guard`, which does not hold the lock yet.
     #[cold]
-    fn lock_slow(guard: ReentrantGuard<'_>, until: Until) -> LockResult<ReentrantGuard<'_>> {
-        // Until it holds the lock it must not give it back.
-        let guard = std::mem::ManuallyDrop::new(guard);
-        let (words, me, thread) = (&guard.mutex.words, guard.me, thread_number());
+    fn lock_slow(
+        &self,
+        me: OwnerId,
+        thread: NonZeroU32,
+        until: Until,
+    ) -> LockResult<ReentrantGuard<'_>> {
+        let core = self.words.get();
         let how = if until.is_now() {
-            let attachment = words.handle().attachment();
-            let taken = words.get().try_lock(me, thread, |owner| attachment.is_dead(owner));
-            taken.map_err(|sync::TooDeep| TOO_DEEP)?.ok_or(Error::WouldBlock)?
+            let attachment = self.words.handle().attachment();
+            let taken = core.try_lock(me, thread, |owner| attachment.is_dead(owner));
+            taken.map_err(too_deep)?.ok_or(Error::WouldBlock)?
         } else {
-            let locked = words.wait(until, |wait| words.get().lock(me, thread, wait));
+            let locked = self.words.wait(until, |wait| core.lock(me, thread, wait));
             locked.map_err(|error| match error {
-                sync::LockError::TooDeep => TOO_DEEP,
+                sync::LockError::TooDeep => too_deep(sync::TooDeep),
                 sync::LockError::Stopped(stop) => stop.into(),
             })?
         };
-        told(how, std::mem::ManuallyDrop::into_inner(guard))
+        told(how, self.guard(me))
+    }
+
+    /// The guard of a lock that was just taken.
+    #[inline]
+    fn guard(&self, me: OwnerId) -> ReentrantGuard<'_> {
+        ReentrantGuard { mutex: self, me, not_send: PhantomData }
     }
 
     /// How often the holder has taken it; 0 if nobody did. A glance, except for the holder.
@@ -146,5 +153,162 @@ impl ReentrantMutex {
 
     pub(crate) fn handle(&self) -> &Handle {
         self.words.handle()
+    }
+}
+
+#[cold]
+fn too_deep(_: sync::TooDeep) -> Error {
+    Error::OverLimit { limit: u32::MAX.into() }
+}
+
+/// A number that no other living thread of this process has. A fork's only thread keeps the one of its original.
+#[inline]
+fn thread_number() -> NonZeroU32 {
+    thread_local!(static MINE: Cell<Option<NonZeroU32>> = const { Cell::new(None) });
+    MINE.with(|mine| mine.get().unwrap_or_else(|| number_thread(mine)))
+}
+
+#[cold]
+fn number_thread(mine: &Cell<Option<NonZeroU32>>) -> NonZeroU32 {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // ORDERING: Relaxed; each thread gets another number, and nothing else matters.
+        let next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        if let Some(number) = NonZeroU32::new(next) {
+            mine.set(Some(number));
+            return number;
+        }
+    }
+}
+
+impl ReentrantGuard<'_> {
+    /// Whether this process took it.
+    #[inline]
+    fn is_ours(&self) -> bool {
+        self.mutex.words.me().is_ok_and(|me| me == self.me)
+    }
+}
+
+impl Sealed for ReentrantGuard<'_> {
+    fn held(&mut self) -> Result<Held<'_>> {
+        let words = &self.mutex.words;
+        if !self.is_ours() {
+            return Err(Error::Forked);
+        }
+        let lock = Lock::Reentrant(words.get(), thread_number());
+        Ok(Held { lock, me: self.me, attachment: words.handle().attachment() })
+    }
+}
+
+impl Drop for ReentrantGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // A copied guard must not even give back a lock that the child has taken for itself since.
+        if self.is_ours() {
+            // It holds it: the guard does not leave its thread.
+            let _ = self.mutex.words.get().unlock(self.me, thread_number(), Scope::Shared);
+        }
+    }
+}
+
+impl fmt::Debug for ReentrantMutex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReentrantMutex").field("count", &self.count()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ReentrantGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReentrantGuard").field("is_ours", &self.is_ours()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::LockError;
+    use crate::sync::testing::{alone, in_child, somebody_dead};
+    use std::time::Duration;
+
+    fn is_blocked<G>(result: LockResult<G>) -> bool {
+        matches!(result, Err(LockError::Failed(Error::WouldBlock)))
+    }
+
+    #[test]
+    fn its_holder_takes_it_again_and_another_thread_does_not() {
+        let segment = Segment::create().unwrap();
+        let lock = ReentrantMutex::new(&segment).unwrap();
+        let outer = lock.lock().unwrap();
+        let inner = lock.try_lock().unwrap();
+        assert_eq!(lock.count(), 2);
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                assert!(lock.is_locked() && !lock.is_mine() && is_blocked(lock.try_lock()));
+                let late = lock.lock_until(Duration::from_millis(2));
+                assert!(matches!(late, Err(LockError::Failed(Error::TimedOut))));
+            });
+        });
+        drop(outer);
+        assert!(lock.is_mine() && lock.count() == 1, "guards may go in any order");
+        drop(inner);
+        assert!(!lock.is_locked());
+    }
+
+    #[test]
+    fn a_thread_that_waits_gets_it_after_the_last_unlock() {
+        let segment = Segment::create().unwrap();
+        let lock = ReentrantMutex::new(&segment).unwrap();
+        let outer = lock.lock().unwrap();
+        let other = lock.clone();
+        let waiting = std::thread::spawn(move || {
+            let _guard = other.lock().unwrap();
+            other.is_mine()
+        });
+        drop(lock.lock().unwrap());
+        drop(outer);
+        assert!(waiting.join().unwrap());
+    }
+
+    #[test]
+    fn a_dead_owners_lock_goes_to_the_next_who_is_told() {
+        let segment = Segment::create().unwrap();
+        let lock = ReentrantMutex::new(&segment).unwrap();
+        for take in [ReentrantMutex::lock, ReentrantMutex::try_lock] {
+            let dead = lock.words.get().try_lock(somebody_dead(), NonZeroU32::MAX, |_| false);
+            assert!(matches!(dead, Ok(Some(_))));
+            let told = take(&lock).unwrap_err();
+            assert!(told.is_owner_died() && lock.is_mine() && lock.count() == 1);
+            assert!(lock.lock().is_ok(), "once more is no inheritance");
+            drop(told);
+            assert!(!lock.is_locked());
+        }
+    }
+
+    #[test]
+    fn a_guard_that_a_fork_copied_gives_nothing_back() {
+        alone(|| {
+            let segment = Segment::create().unwrap();
+            let lock = ReentrantMutex::new(&segment).unwrap();
+            let guard = lock.lock().unwrap();
+            assert!(in_child(|| {
+                // SAFETY: the parent's own guard is another copy, and is not touched here.
+                drop(unsafe { std::ptr::read(&raw const guard) });
+                !lock.is_mine() && is_blocked(lock.try_lock())
+            }));
+            assert!(lock.is_mine() && lock.count() == 1);
+        });
+    }
+
+    #[test]
+    fn too_deep_is_an_error_of_its_own() {
+        let error = too_deep(sync::TooDeep);
+        assert!(matches!(error, Error::OverLimit { limit: 0xFFFF_FFFF }));
+    }
+
+    #[test]
+    fn threads_have_different_numbers() {
+        let mine = thread_number();
+        assert_eq!(mine, thread_number());
+        assert_ne!(std::thread::spawn(thread_number).join().unwrap(), mine);
     }
 }

@@ -27,8 +27,9 @@ pub(crate) fn in_child(f: impl FnOnce() -> bool) -> bool {
     libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
 }
 
-/// Runs a test that forks in a process of its own: the child has a handle of everything that its parent has, and its end
-/// is a death, which other tests of this process would see in their segments. Call it with the whole test as a closure.
+/// Runs a test that forks in a process of its own: the child has a handle of everything that its parent has, and its
+/// end is a death, which other tests of this process would see in their segments. Call it with the whole test as a
+/// closure.
 pub(crate) fn alone<F: FnOnce()>(test: F) {
     if std::env::var_os(ALONE).is_some() {
         return test();

@@ -20,13 +20,12 @@ impl<B> Words<B> {
     /// Makes an object.
     pub(super) fn create(segment: &Segment, kind: Kind, body: B) -> Result<Self> {
         let len = size_of::<B>() as u64;
-        let [handle] =
-            Handle::create(segment.attachment(), kind, len, [Role::First], |at, _| {
-                debug_assert!(at.cast::<B>().is_aligned());
-                // SAFETY: committed memory for a `B`, reserved for us; aligned to 128, which is enough for every body.
-                unsafe { at.cast::<B>().write(body) };
-                Ok(())
-            })?;
+        let [handle] = Handle::create(segment.attachment(), kind, len, [Role::First], |at, _| {
+            debug_assert!(at.cast::<B>().is_aligned());
+            // SAFETY: committed memory for a `B`, reserved for us; aligned to 128, which is enough for every body.
+            unsafe { at.cast::<B>().write(body) };
+            Ok(())
+        })?;
         Self::from_handle(handle)
     }
 

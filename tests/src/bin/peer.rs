@@ -14,6 +14,8 @@ mod crash;
 mod forks;
 #[path = "peer/misc.rs"]
 mod misc;
+#[path = "peer/victims.rs"]
+mod victims;
 
 /// The words behind the command's name, in order.
 struct Args(std::vec::IntoIter<String>);
@@ -57,6 +59,7 @@ fn main() {
     let mut args = Args(words.into_iter());
     let known = channels::run(&command, &mut args)
         || forks::run(&command, &mut args)
-        || misc::run(&command, &mut args);
+        || misc::run(&command, &mut args)
+        || victims::run(&command, &mut args);
     assert!(known, "{command:?} is no command of the peer");
 }

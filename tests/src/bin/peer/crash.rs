@@ -1,4 +1,5 @@
-//! The crash build's hook: a peer that is killed, or stopped, at a step that its environment names.
+//! The crash build's hook: a peer that is killed, or held up, at a step that its environment names, and tells which steps
+//! it passed.
 
 /// Installs the hook where the environment asks for it; nothing in other builds.
 pub fn arm() {
@@ -11,19 +12,42 @@ mod build {
     use std::fs::OpenOptions;
     use std::io::Write;
     use std::sync::OnceLock;
+    use std::time::Duration;
 
     use slipring_core::crash_point;
     use slipring_core::primitive::{AtomicU32, Ordering};
 
-    /// Which point, and how many times it is passed before it counts.
-    static TARGET: OnceLock<(String, u32)> = OnceLock::new();
-    static PASSED: AtomicU32 = AtomicU32::new(0);
+    /// A point, and how many times it is passed before it counts.
+    struct Target {
+        name: String,
+        after: u32,
+        passed: AtomicU32,
+    }
+
+    impl Target {
+        /// From `NAME#AFTER`.
+        fn parse(text: &str) -> Self {
+            let (name, after) = text.split_once('#').expect("NAME#AFTER");
+            let after = after.parse().expect("a number behind #");
+            Self { name: name.to_owned(), after, passed: AtomicU32::new(0) }
+        }
+
+        fn is_now(&self, name: &str) -> bool {
+            self.name == name && self.passed.fetch_add(1, Ordering::Relaxed) == self.after
+        }
+    }
+
+    static KILL: OnceLock<Target> = OnceLock::new();
+    static DELAY: OnceLock<Target> = OnceLock::new();
     static TRACE: OnceLock<String> = OnceLock::new();
+    /// Long enough for another process to run into the gap.
+    const GAP: Duration = Duration::from_millis(150);
 
     pub fn arm() {
-        if let Ok(target) = std::env::var("SLIPRING_CRASH_AT") {
-            let (name, after) = target.split_once('#').unwrap_or((&target, "0"));
-            let _ = TARGET.set((name.to_owned(), after.parse().unwrap_or(0)));
+        for (variable, cell) in [("SLIPRING_CRASH_AT", &KILL), ("SLIPRING_DELAY_AT", &DELAY)] {
+            if let Ok(target) = std::env::var(variable) {
+                let _ = cell.set(Target::parse(&target));
+            }
         }
         if let Ok(path) = std::env::var("SLIPRING_CRASH_TRACE") {
             let _ = TRACE.set(path);
@@ -32,19 +56,27 @@ mod build {
     }
 
     fn hit(name: &'static str) {
-        if let Some(path) = TRACE.get()
-            && let Ok(mut file) = OpenOptions::new().append(true).create(true).open(path)
-        {
-            let _ = file.write_all(format!("{name}\n").as_bytes());
+        if KILL.get().is_none() {
+            note(name);
         }
-        if let Some((target, after)) = TARGET.get()
-            && target == name
-            && PASSED.fetch_add(1, Ordering::Relaxed) == *after
-        {
+        if DELAY.get().is_some_and(|target| target.is_now(name)) {
+            std::thread::sleep(GAP);
+        }
+        if KILL.get().is_some_and(|target| target.is_now(name)) {
+            note(name);
             let _ = rustix::process::kill_process(
                 rustix::process::getpid(),
                 rustix::process::Signal::KILL,
             );
+        }
+    }
+
+    /// Leaves the name in the trace, with one system call.
+    fn note(name: &str) {
+        if let Some(path) = TRACE.get()
+            && let Ok(mut file) = OpenOptions::new().append(true).create(true).open(path)
+        {
+            let _ = file.write_all(format!("{name}\n").as_bytes());
         }
     }
 }

@@ -1,0 +1,188 @@
+//! The side that sends.
+
+use std::fmt;
+
+use bytemuck::Pod;
+use slipring_core::futex::Scope;
+use slipring_core::owner::OwnerId;
+use slipring_core::ring::spsc_slots::{Producer, PushError};
+
+use super::end::{End, corrupt, stopped};
+use crate::object::Handle;
+use crate::until::Until;
+use crate::{Error, Result};
+
+/// Sends values to a slot ring. One at a time may be in use: it cannot be cloned, and of the copies that a fork makes
+/// the first one used has the side. See the [module](super).
+///
+/// Each operation that touches the ring gives [`Error::TooManyHandles`] where another process, or another handle of
+/// this one, has the side.
+pub struct SlotSender<T: Pod> {
+    end: End<T>,
+    /// The side, and who we were when we claimed it: a fork changes that.
+    side: Option<(OwnerId, Producer<T>)>,
+}
+
+impl<T: Pod> SlotSender<T> {
+    /// The sender that `handle` is.
+    pub(crate) fn from_handle(handle: Handle) -> Result<Self> {
+        Ok(Self { end: End::new(handle)?, side: None })
+    }
+
+    /// Sends a copy of `value`, waiting for room for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`] when the ring is full and the last receiver is gone: where there is room, nobody looks
+    /// who will take it. [`Error::TooManyHandles`], [`Error::Interrupted`], [`Error::Forked`]. The value was not sent
+    /// then.
+    #[inline]
+    pub fn send(&mut self, value: &T) -> Result<()> {
+        self.send_until(value, Until::NEVER)
+    }
+
+    /// Sends a copy of `value` if that takes no waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] when the ring is full, and as [`SlotSender::send`].
+    #[inline]
+    pub fn try_send(&mut self, value: &T) -> Result<()> {
+        self.send_until(value, Until::NOW)
+    }
+
+    /// Sends a copy of `value`, waiting for room until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], and as [`SlotSender::send`].
+    #[inline]
+    pub fn send_until(&mut self, value: &T, until: impl Into<Until>) -> Result<()> {
+        let (_, side) = self.side()?;
+        match side.try_push(value) {
+            Ok(()) => Ok(()),
+            Err(PushError::Full) => self.send_slow(value, until.into()),
+            Err(PushError::Corrupt) => Err(corrupt()),
+        }
+    }
+
+    #[cold]
+    fn send_slow(&mut self, value: &T, until: Until) -> Result<()> {
+        if until.is_now() {
+            self.end.check_peer()?;
+            return Err(self.end.would_block());
+        }
+        let (end, side) = self.side()?;
+        side.push(value, &mut end.wait(until)).map_err(stopped)
+    }
+
+    /// Sends copies of several values, in order, and looks for a sleeping receiver once for all that had room. Returns
+    /// how many were sent before the deadline: all, unless there was no room for the rest.
+    ///
+    /// # Errors
+    ///
+    /// As [`SlotSender::send_until`], where not even the first was sent.
+    pub fn send_batch(&mut self, values: &[T], until: impl Into<Until>) -> Result<usize> {
+        let until = until.into();
+        let mut sent = self.push_batch(values)?;
+        while let Some(next) = values.get(sent) {
+            match self.send_slow(next, until) {
+                Ok(()) => sent += 1,
+                Err(error) if sent == 0 => return Err(error),
+                Err(_) => break,
+            }
+            sent += self.push_batch(&values[sent..]).unwrap_or(0);
+        }
+        Ok(sent)
+    }
+
+    fn push_batch(&mut self, values: &[T]) -> Result<usize> {
+        let (_, side) = self.side()?;
+        side.push_batch(values).map_err(|_| corrupt())
+    }
+
+    /// How many values are in the ring: never too few, but some may be gone already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyHandles`], [`Error::Forked`].
+    pub fn len(&mut self) -> Result<u64> {
+        Ok(self.side()?.1.len())
+    }
+
+    /// Whether the receiver has taken everything. Once true, true until the next send.
+    ///
+    /// # Errors
+    ///
+    /// As [`SlotSender::len`].
+    pub fn is_empty(&mut self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Whether a send would wait now. Once false, false until the next send.
+    ///
+    /// # Errors
+    ///
+    /// As [`SlotSender::len`].
+    pub fn is_full(&mut self) -> Result<bool> {
+        Ok(self.len()? == self.capacity())
+    }
+
+    /// How many values the ring holds.
+    pub fn capacity(&self) -> u64 {
+        self.end.ring.capacity()
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.end.handle
+    }
+
+    /// Our side of the ring.
+    #[inline]
+    fn side(&mut self) -> Result<(&mut End<T>, &mut Producer<T>)> {
+        let me = self.end.me()?;
+        if self.side.as_ref().is_none_or(|(owner, _)| *owner != me) {
+            self.claim(me)?;
+        }
+        match &mut self.side {
+            Some((_, producer)) => Ok((&mut self.end, producer)),
+            None => Err(Error::Forked),
+        }
+    }
+
+    /// The first operation, or the first one after a fork: what the last one knew is not ours.
+    #[cold]
+    fn claim(&mut self, me: OwnerId) -> Result<()> {
+        self.side = None;
+        self.end.claim(me)?;
+        let mode = self.end.handle.attachment().fences;
+        // SAFETY: the claim says that no other handle has this side, in any process, while ours has it; and that what
+        // the last one did is done.
+        let producer = unsafe { self.end.ring.producer(Scope::Shared, mode) };
+        match producer {
+            Ok(producer) => {
+                self.side = Some((me, producer));
+                Ok(())
+            }
+            Err(_) => {
+                self.end.let_go(me);
+                Err(corrupt())
+            }
+        }
+    }
+}
+
+impl<T: Pod> Drop for SlotSender<T> {
+    fn drop(&mut self) {
+        let Ok(me) = self.end.me() else { return };
+        if self.side.take().is_some() {
+            self.end.let_go(me);
+        }
+    }
+}
+
+impl<T: Pod> fmt::Debug for SlotSender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlotSender").field("capacity", &self.capacity()).finish_non_exhaustive()
+    }
+}

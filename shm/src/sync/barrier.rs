@@ -1,0 +1,306 @@
+//! A place where a fixed number of parties meet.
+
+use std::fmt;
+
+use slipring_core::futex::Scope;
+use slipring_core::sync;
+use slipring_core::sync::barrier::MAX_PARTIES;
+use slipring_core::sync::{Arrived, BarrierError, Broken, Turn};
+
+use super::words::Words;
+use crate::object::{Handle, Kind};
+use crate::until::Until;
+use crate::wait::Stop;
+use crate::{Error, Result, Segment};
+
+/// A place where a fixed number of parties meet: all wait until the last has come, again and again.
+///
+/// A party that gives up breaks the barrier for all, and so does a process that dies with a handle of it: those who
+/// wait and those who come get [`Error::BrokenBarrier`], until somebody resets it. A process that ends in good order
+/// drops its handles first; one that calls `exit` with a handle is taken for dead.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{Barrier, Segment};
+///
+/// let segment = Segment::create()?;
+/// let barrier = Barrier::new(&segment, 2)?;
+/// let there = barrier.clone();
+/// let other = std::thread::spawn(move || there.wait());
+/// let turn = barrier.wait()?;
+/// let others = other.join().unwrap()?;
+/// assert!(turn.is_leader() != others.is_leader(), "one of them is");
+/// # Ok::<(), slipring::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Barrier {
+    words: Words<sync::Barrier>,
+}
+
+/// A party's part in one meeting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BarrierTurn {
+    index: u32,
+}
+
+impl BarrierTurn {
+    /// How many had come before: 0 to `parties - 1`, each once in a meeting.
+    pub fn index(self) -> u32 {
+        self.index
+    }
+
+    /// Whether it came first, as one in each meeting does.
+    pub fn is_leader(self) -> bool {
+        self.index == 0
+    }
+}
+
+impl Barrier {
+    /// Makes a barrier for `parties` to meet at, 1 to 65 535.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Capacity`], no memory.
+    pub fn new(segment: &Segment, parties: u32) -> Result<Self> {
+        let body = sync::Barrier::new(parties).map_err(|_| Error::Capacity {
+            what: "a barrier's number of parties",
+            wanted: parties.into(),
+            min: 1,
+            max: MAX_PARTIES.into(),
+        })?;
+        Ok(Self { words: Words::create(segment, Kind::Barrier, body)? })
+    }
+
+    /// The barrier that `handle` is of.
+    pub(crate) fn from_handle(handle: Handle) -> Result<Self> {
+        Ok(Self { words: Words::from_handle(handle)? })
+    }
+
+    /// Comes, and waits for the others for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BrokenBarrier`] if the barrier is broken, or was broken or reset meanwhile. [`Error::Interrupted`]: the
+    /// barrier is broken now. [`Error::Forked`].
+    pub fn wait(&self) -> Result<BarrierTurn> {
+        self.wait_until(Until::NEVER)
+    }
+
+    /// Comes, and waits for the others until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`]: the barrier is broken now. And as [`Barrier::wait`].
+    pub fn wait_until(&self, until: impl Into<Until>) -> Result<BarrierTurn> {
+        self.wait_with(until, || Ok(()))
+    }
+
+    /// As [`Barrier::wait_until`]; the last one to come runs `action` before anybody goes on.
+    ///
+    /// # Errors
+    ///
+    /// That of the action, for the one that ran it: the barrier is broken then, as it is when the action panics. And as
+    /// [`Barrier::wait_until`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use slipring::{Barrier, Segment, Until};
+    ///
+    /// let segment = Segment::create()?;
+    /// let alone = Barrier::new(&segment, 1)?;
+    /// let mut meetings = 0;
+    /// alone.wait_with(Until::NEVER, || {
+    ///     meetings += 1;
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(meetings, 1);
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    pub fn wait_with(
+        &self,
+        until: impl Into<Until>,
+        action: impl FnOnce() -> Result<()>,
+    ) -> Result<BarrierTurn> {
+        self.words.me()?;
+        let core = self.words.get();
+        let met = self.words.wait(until.into(), |wait| match core.arrive(wait)? {
+            Arrived::Early(turn) => core.wait_for_release(turn, wait).map(Ok),
+            Arrived::Last(turn) => {
+                let last = Last { core, turn: Some(turn) };
+                match action() {
+                    Ok(()) => last.release().map(Ok).map_err(|Broken| BarrierError::Broken),
+                    Err(error) => Ok(Err(error)),
+                }
+            }
+        });
+        match met {
+            Ok(index) => index.map(|index| BarrierTurn { index }),
+            // All had come in the moment when the time was over: they went on.
+            Err(BarrierError::Stopped { stop: Stop::TimedOut, met: Some(index) }) => {
+                Ok(BarrierTurn { index })
+            }
+            Err(BarrierError::Stopped { stop, .. }) => Err(stop.into()),
+            Err(BarrierError::Broken) => Err(Error::BrokenBarrier),
+        }
+    }
+
+    /// Breaks the barrier: all who wait and all who come get [`Error::BrokenBarrier`], until it is reset.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`].
+    pub fn abort(&self) -> Result<()> {
+        self.words.me()?;
+        self.words.get().abort(Scope::Shared);
+        Ok(())
+    }
+
+    /// Makes a broken barrier whole again. Those who wait at it get [`Error::BrokenBarrier`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`].
+    pub fn reset(&self) -> Result<()> {
+        self.words.me()?;
+        self.words.get().reset(Scope::Shared);
+        Ok(())
+    }
+
+    /// Whether it is broken. A glance: it may be old when it returns.
+    pub fn is_broken(&self) -> bool {
+        self.words.get().is_broken()
+    }
+
+    /// How many meet.
+    pub fn parties(&self) -> u32 {
+        self.words.get().parties()
+    }
+
+    /// How many are here and wait for the others. A glance: it may be old when it returns.
+    pub fn n_waiting(&self) -> u32 {
+        self.words.get().n_waiting()
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        self.words.handle()
+    }
+}
+
+/// The last one to come, which lets the others go or, dropped, breaks the barrier.
+struct Last<'a> {
+    core: &'a sync::Barrier,
+    turn: Option<Turn>,
+}
+
+impl Last<'_> {
+    fn release(mut self) -> std::result::Result<u32, Broken> {
+        self.turn.take().map_or(Err(Broken), |turn| self.core.release(turn, Scope::Shared))
+    }
+}
+
+impl Drop for Last<'_> {
+    fn drop(&mut self) {
+        if let Some(turn) = self.turn.take() {
+            self.core.refuse(turn, Scope::Shared);
+        }
+    }
+}
+
+impl fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("Barrier");
+        text.field("parties", &self.parties()).field("n_waiting", &self.n_waiting());
+        text.field("is_broken", &self.is_broken()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::testing::{alone, in_child};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::Duration;
+
+    fn is_broken(result: &Result<BarrierTurn>) -> bool {
+        matches!(result, Err(Error::BrokenBarrier))
+    }
+
+    #[test]
+    fn all_meet_again_and_again_and_each_has_its_own_index() {
+        let segment = Segment::create().unwrap();
+        let barrier = Barrier::new(&segment, 3).unwrap();
+        for _ in 0..50 {
+            let mut indices: Vec<_> = std::thread::scope(|s| {
+                let parties: Vec<_> = (0..3).map(|_| s.spawn(|| barrier.wait())).collect();
+                parties.into_iter().map(|p| p.join().unwrap().unwrap().index()).collect()
+            });
+            indices.sort_unstable();
+            assert_eq!(indices, [0, 1, 2]);
+        }
+        assert_eq!((barrier.parties(), barrier.n_waiting()), (3, 0));
+    }
+
+    #[test]
+    fn giving_up_breaks_it_until_it_is_reset() {
+        let segment = Segment::create().unwrap();
+        let barrier = Barrier::new(&segment, 2).unwrap();
+        let gave_up = barrier.wait_until(Duration::from_millis(2));
+        assert!(matches!(gave_up, Err(Error::TimedOut)) && barrier.is_broken());
+        assert!(is_broken(&barrier.wait()));
+        barrier.reset().unwrap();
+        assert!(!barrier.is_broken());
+        barrier.abort().unwrap();
+        assert!(is_broken(&barrier.wait()));
+    }
+
+    #[test]
+    fn those_who_wait_learn_of_an_abort() {
+        let segment = Segment::create().unwrap();
+        let barrier = Barrier::new(&segment, 2).unwrap();
+        std::thread::scope(|s| {
+            let waiting = s.spawn(|| barrier.wait());
+            while barrier.n_waiting() == 0 {
+                std::thread::yield_now();
+            }
+            barrier.abort().unwrap();
+            assert!(is_broken(&waiting.join().unwrap()));
+        });
+    }
+
+    #[test]
+    fn a_process_that_dies_with_a_handle_breaks_it() {
+        alone(|| {
+            let segment = Segment::create().unwrap();
+            let barrier = Barrier::new(&segment, 2).unwrap();
+            assert!(in_child(|| !barrier.is_broken()));
+            assert!(is_broken(&barrier.wait()), "it was found dead while we waited");
+            barrier.reset().unwrap();
+            let late = barrier.wait_until(Duration::from_millis(120));
+            assert!(matches!(late, Err(Error::TimedOut)), "it dies once");
+        });
+    }
+
+    #[test]
+    fn an_action_that_fails_or_panics_breaks_it() {
+        let segment = Segment::create().unwrap();
+        let barrier = Barrier::new(&segment, 1).unwrap();
+        let failed = barrier.wait_with(Until::NEVER, || Err(Error::Closed));
+        assert!(matches!(failed, Err(Error::Closed)) && barrier.is_broken());
+        barrier.reset().unwrap();
+        let wait = || barrier.wait_with(Until::NEVER, || panic!("by intent"));
+        assert!(catch_unwind(AssertUnwindSafe(wait)).is_err() && barrier.is_broken());
+        barrier.reset().unwrap();
+        assert!(barrier.wait().unwrap().is_leader());
+    }
+
+    #[test]
+    fn absurd_numbers_of_parties_are_refused() {
+        let segment = Segment::create().unwrap();
+        for parties in [0, MAX_PARTIES + 1] {
+            let error = Barrier::new(&segment, parties).unwrap_err();
+            assert!(matches!(error, Error::Capacity { min: 1, max: 65_535, .. }));
+        }
+    }
+}

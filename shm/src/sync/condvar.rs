@@ -1,0 +1,346 @@
+//! A condition to wait for while a lock is open.
+
+use std::convert::Infallible;
+use std::fmt;
+
+use bytemuck::Pod;
+use slipring_core::futex::Scope;
+use slipring_core::owner::OwnerId;
+use slipring_core::primitive::AtomicU32;
+use slipring_core::sync::{self, Acquired, Waited};
+use slipring_core::wait::Waiter;
+
+use super::lock_error::{LockError, LockResult};
+use super::mutex::Guard;
+use super::reentrant::ReentrantGuard;
+use super::words::Words;
+use crate::object::{Handle, Kind};
+use crate::until::Until;
+use crate::wait::{Stop, Wait};
+use crate::{Error, Result, Segment};
+
+/// A condition to wait for while a lock is open: with the guard of a [`Mutex`](super::Mutex) or of a
+/// [`ReentrantMutex`](super::ReentrantMutex).
+///
+/// Change the condition with the lock held; notify with the lock held or afterwards. A notification reaches those who
+/// waited before it. **A wait may return without one**: look at the condition again after each. Notifying is one load
+/// while nobody waits, and no waiter is waited for: a dead one costs the others nothing but a needless return.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{Condvar, Mutex, OrRecover, Segment};
+///
+/// let segment = Segment::create()?;
+/// let (stock, more) = (Mutex::new(&segment, 0_u32)?, Condvar::new(&segment)?);
+/// let (stock_here, more_here) = (stock.clone(), more.clone());
+/// let consumer = std::thread::spawn(move || {
+///     let mut guard = stock_here.lock().or_recover()?;
+///     while guard.get() == 0 {
+///         more_here.wait(&mut guard).or_recover()?;
+///     }
+///     guard.set(guard.get() - 1);
+///     Ok::<(), slipring::Error>(())
+/// });
+/// stock.lock().or_recover()?.set(1);
+/// more.notify_one()?;
+/// consumer.join().unwrap()?;
+/// assert_eq!(stock.lock().or_recover()?.get(), 0);
+/// # Ok::<(), slipring::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Condvar {
+    words: Words<sync::Condvar>,
+}
+
+/// A guard whose lock a [`Condvar`] can open and take again: [`Guard`] and [`ReentrantGuard`].
+pub trait Reopen: sealed::Sealed {}
+
+/// A lock that a guard holds.
+pub(super) use sealed::{Held, Lock};
+
+pub(super) mod sealed {
+    use std::num::NonZeroU32;
+
+    use slipring_core::owner::OwnerId;
+    use slipring_core::sync;
+
+    use crate::Result;
+    use crate::attachment::Attachment;
+
+    /// A lock that a guard holds.
+    pub struct Held<'a> {
+        pub(crate) lock: Lock<'a>,
+        pub(crate) me: OwnerId,
+        pub(crate) attachment: &'a Attachment,
+    }
+
+    /// Which.
+    pub enum Lock<'a> {
+        /// A mutex.
+        Plain(&'a sync::Mutex),
+        /// A reentrant one, and this thread's number.
+        Reentrant(&'a sync::ReentrantMutex, NonZeroU32),
+    }
+
+    /// Only this crate's guards can be waited with.
+    pub trait Sealed {
+        /// The lock, if this process holds it.
+        fn held(&mut self) -> Result<Held<'_>>;
+    }
+}
+
+impl Condvar {
+    /// Makes a condition that nobody waits for.
+    ///
+    /// # Errors
+    ///
+    /// No memory.
+    pub fn new(segment: &Segment) -> Result<Self> {
+        Ok(Self { words: Words::create(segment, Kind::Condvar, sync::Condvar::new())? })
+    }
+
+    /// The condition that `handle` is of.
+    pub(crate) fn from_handle(handle: Handle) -> Result<Self> {
+        Ok(Self { words: Words::from_handle(handle)? })
+    }
+
+    /// Opens the lock, waits for a notification for as long as it takes, and takes the lock again: a reentrant one is
+    /// opened however deep it is, and taken again as deep.
+    ///
+    /// # Errors
+    ///
+    /// The guard holds the lock after each of them but [`Error::Forked`].
+    /// [`LockError::OwnerDied`]: somebody died with the lock meanwhile; the guard has inherited it, and whether it was
+    /// notified is not said. [`Error::Interrupted`]. [`Error::Forked`]: the guard was copied by a fork.
+    pub fn wait<G: Reopen>(&self, guard: &mut G) -> LockResult<()> {
+        self.wait_until(guard, Until::NEVER)
+    }
+
+    /// As [`Condvar::wait`], until a deadline. The deadline ends the wait for a notification; for the lock it waits as
+    /// long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], and as [`Condvar::wait`].
+    pub fn wait_until<G: Reopen>(&self, guard: &mut G, until: impl Into<Until>) -> LockResult<()> {
+        self.words.me()?;
+        let (core, held) = (self.words.get(), guard.held()?);
+        let waited = self.words.wait(until.into(), |wait| held.wait_on(core, wait))?;
+        match waited {
+            Waited { acquired: Acquired::AfterDeath, .. } => Err(LockError::OwnerDied(())),
+            Waited { notified: false, stop: Some(stop), .. } => Err(Error::from(stop).into()),
+            Waited { .. } => Ok(()),
+        }
+    }
+
+    /// Releases one who waits, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`].
+    #[inline]
+    pub fn notify_one(&self) -> Result<()> {
+        self.notify(1)
+    }
+
+    /// Releases all who wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`].
+    #[inline]
+    pub fn notify_all(&self) -> Result<()> {
+        self.notify(u32::MAX)
+    }
+
+    /// Releases `count` of those who wait, or all if they are fewer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`].
+    #[inline]
+    pub fn notify(&self, count: u32) -> Result<()> {
+        self.words.me()?;
+        self.words.get().notify(count, Scope::Shared);
+        Ok(())
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        self.words.handle()
+    }
+}
+
+impl<T: Pod> Reopen for Guard<'_, T> {}
+impl Reopen for ReentrantGuard<'_> {}
+
+impl Held<'_> {
+    /// Waits on `condvar` with the lock open.
+    fn wait_on(&self, condvar: &sync::Condvar, wait: &mut Wait<'_>) -> Result<Waited<Stop>> {
+        let mut relock = Relock(Wait::new(self.attachment, None, None));
+        let waited = match self.lock {
+            Lock::Plain(lock) => condvar.wait(lock, self.me, wait, &mut relock),
+            Lock::Reentrant(lock, thread) => {
+                condvar.wait_reentrant(lock, self.me, thread, wait, &mut relock)
+            }
+        };
+        waited.map_err(not_owner)
+    }
+}
+
+/// A guard is the proof that its lock is held, so some process wrote where it must not.
+#[cold]
+fn not_owner(_: sync::NotOwner) -> Error {
+    Error::Corrupt { what: "a lock that was taken names another holder" }
+}
+
+/// The waiter that takes the lock again: nothing ends its wait but the lock.
+struct Relock<'a>(Wait<'a>);
+
+impl Waiter for Relock<'_> {
+    type Stop = Infallible;
+
+    fn scope(&self) -> Scope {
+        self.0.scope()
+    }
+
+    fn spin(&mut self) -> bool {
+        self.0.spin()
+    }
+
+    fn sleep(&mut self, word: &AtomicU32, expected: u32) -> std::result::Result<(), Infallible> {
+        // Without a deadline only a signal ends it, and the lock is needed in any case.
+        let _ = self.0.sleep(word, expected);
+        Ok(())
+    }
+
+    fn fence_peers(&mut self) {
+        self.0.fence_peers();
+    }
+
+    fn is_dead(&mut self, owner: OwnerId) -> bool {
+        self.0.is_dead(owner)
+    }
+}
+
+impl fmt::Debug for Condvar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waiters = self.words.get().waiters();
+        f.debug_struct("Condvar").field("waiters", &waiters).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::testing::{alone, in_child, somebody_dead};
+    use crate::sync::{Mutex, OrRecover, ReentrantMutex};
+    use std::time::Duration;
+
+    const SHORT: Duration = Duration::from_millis(2);
+
+    fn wait_for_waiters(condvar: &Condvar, count: u32) {
+        while condvar.words.get().waiters() != count {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn so_many_are_released_as_were_notified() {
+        let segment = Segment::create().unwrap();
+        let (mutex, condvar) =
+            (Mutex::new(&segment, 0_u32).unwrap(), Condvar::new(&segment).unwrap());
+        std::thread::scope(|s| {
+            for _ in 0..3 {
+                s.spawn(|| {
+                    let mut guard = mutex.lock().unwrap();
+                    while guard.get() == 0 {
+                        condvar.wait(&mut guard).unwrap();
+                    }
+                    guard.set(guard.get() - 1);
+                });
+            }
+            wait_for_waiters(&condvar, 3);
+            mutex.lock().unwrap().set(1);
+            condvar.notify_one().unwrap();
+            while mutex.lock().unwrap().get() != 0 {
+                std::thread::yield_now();
+            }
+            mutex.lock().unwrap().set(2);
+            condvar.notify(2).unwrap();
+        });
+        assert_eq!(mutex.lock().unwrap().get(), 0);
+        condvar.notify_all().unwrap();
+    }
+
+    #[test]
+    fn the_lock_is_open_while_somebody_waits_and_held_when_the_wait_ends() {
+        let segment = Segment::create().unwrap();
+        let (mutex, condvar) =
+            (Mutex::new(&segment, 0_u32).unwrap(), Condvar::new(&segment).unwrap());
+        let mut guard = mutex.lock().unwrap();
+        std::thread::scope(|s| {
+            s.spawn(|| mutex.lock().unwrap().set(5));
+            while guard.get() != 5 {
+                let waited = condvar.wait_until(&mut guard, SHORT);
+                assert!(matches!(waited, Err(LockError::Failed(Error::TimedOut))));
+                assert!(mutex.is_locked());
+            }
+        });
+    }
+
+    #[test]
+    fn a_reentrant_lock_is_opened_from_any_depth_and_taken_again_as_deep() {
+        let segment = Segment::create().unwrap();
+        let lock = ReentrantMutex::new(&segment).unwrap();
+        let condvar = Condvar::new(&segment).unwrap();
+        let outer = lock.lock().unwrap();
+        let mut inner = lock.lock().unwrap();
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                let _guard = lock.lock().unwrap();
+                condvar.notify_all().unwrap();
+            });
+            condvar.wait(&mut inner).unwrap();
+        });
+        assert_eq!(lock.count(), 2);
+        drop((outer, inner));
+        assert!(!lock.is_locked());
+    }
+
+    #[test]
+    fn a_waiter_is_told_that_somebody_died_with_the_lock_meanwhile() {
+        let segment = Segment::create().unwrap();
+        let (mutex, condvar) =
+            (Mutex::new(&segment, 0_u32).unwrap(), Condvar::new(&segment).unwrap());
+        let mut guard = mutex.lock().unwrap();
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                while !mutex.core().try_lock_fast(somebody_dead()) {
+                    std::thread::yield_now();
+                }
+                condvar.notify_all().unwrap();
+            });
+            let waited = condvar.wait(&mut guard);
+            assert!(matches!(waited, Err(LockError::OwnerDied(()))));
+        });
+        assert!(mutex.is_locked() && condvar.wait_until(&mut guard, SHORT).is_err());
+        drop(guard);
+        assert!(mutex.lock().or_recover().is_ok());
+    }
+
+    #[test]
+    fn waiting_with_a_copied_guard_is_refused() {
+        alone(|| {
+            let segment = Segment::create().unwrap();
+            let (mutex, condvar) =
+                (Mutex::new(&segment, 0_u32).unwrap(), Condvar::new(&segment).unwrap());
+            let mut guard = mutex.lock().unwrap();
+            assert!(in_child(|| {
+                let waited = condvar.wait(&mut guard);
+                matches!(waited, Err(LockError::Failed(Error::Forked)))
+            }));
+            assert!(mutex.is_locked());
+        });
+    }
+}
