@@ -52,7 +52,8 @@ impl Run {
 /// Somebody who is killed at a fixed point, before the scenario's own victim comes.
 fn mess(handoff: Handoff, kind: &str, at: Option<&str>) {
     let point = at.map(|point| format!("{point}#0")).unwrap_or_default();
-    let env: &[_] = if at.is_some() { &[("SLIPRING_CRASH_AT", &point)] } else { &[] };
+    let env = [("SLIPRING_CRASH_AT", point.as_str())];
+    let env = if at.is_some() { &env[..] } else { &[] };
     let mut peer = Peer::start_with(handoff, &["victim", "mess", kind], env);
     if at.is_none() {
         peer.expect("held");
@@ -395,7 +396,9 @@ fn mutex(run: &Run) {
     // Somebody else at it, so that both sleep and wake each other.
     while !victim.has_ended() {
         match mutex.lock_until(PATIENCE) {
-            Ok(guard) => assert_eq!(guard.get()[0], guard.get()[1], "half-changed, and nobody told"),
+            Ok(guard) => {
+                assert_eq!(guard.get()[0], guard.get()[1], "half-changed, and nobody told")
+            }
             Err(LockError::OwnerDied(mut guard)) => guard.set([0, 0]),
             Err(LockError::Failed(error)) => panic!("{error}"),
         }
@@ -471,17 +474,22 @@ fn condvar(run: &Run) {
         h.give("condvar", &condvar)
     });
     let mut victim = run.victim(handoff, &["condvar"]);
-    let mut round = 0;
-    while !victim.has_ended() {
-        round += 1;
-        if round % 2 == 0 {
-            condvar.notify_all().unwrap();
+    let done = Event::new(&segment).unwrap();
+    std::thread::scope(|scope| {
+        // Somebody to notify, nearly all the time.
+        scope.spawn(|| {
+            while !done.is_set() {
+                let mut guard = mutex.lock_until(PATIENCE).or_recover().unwrap();
+                let _ = condvar.wait_until(&mut guard, Duration::from_millis(50));
+            }
+        });
+        while !victim.has_ended() {
+            condvar.notify_one().unwrap();
             std::thread::sleep(Duration::from_millis(3));
-        } else {
-            let mut guard = mutex.lock_until(PATIENCE).or_recover().unwrap();
-            let _ = condvar.wait_until(&mut guard, Duration::from_millis(3));
         }
-    }
+        done.set().unwrap();
+        condvar.notify_all().unwrap();
+    });
     // Nobody waits for the dead, and a living waiter is woken.
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| {
@@ -498,7 +506,7 @@ fn condvar(run: &Run) {
         assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
         drop(lock.lock_until(PATIENCE).or_recover().unwrap());
     });
-    drop((mutex, lock, condvar));
+    drop((mutex, lock, condvar, done));
     check_segment(&segment);
 }
 
@@ -537,7 +545,10 @@ fn segment(run: &Run) {
     match Segment::from_fd(&file) {
         Ok(segment) => check_segment(&segment),
         Err(
-            Error::HalfMade { .. } | Error::NotASegment { .. } | Error::Truncated { .. } | Error::Failed,
+            Error::HalfMade { .. }
+            | Error::NotASegment { .. }
+            | Error::Truncated { .. }
+            | Error::Failed,
         ) => {}
         Err(error) => panic!("{error}"),
     }
@@ -586,6 +597,7 @@ fn reap(run: &Run) {
     let (condvar, semaphore) =
         (Condvar::new(&segment).unwrap(), Semaphore::new(&segment, 1).unwrap());
     let (mut tx, mut rx) = ByteQueue::bounded(&segment, 8).unwrap();
+    tx.send(&[3; 100]).unwrap();
     let (mut reader, writer) = Pipe::one_way(&segment).unwrap();
     let with = |name: &str| {
         give(&segment, |h| match name {
@@ -597,7 +609,6 @@ fn reap(run: &Run) {
             _ => Ok(()),
         })
     };
-    tx.send(&[3; 100]).unwrap();
     // The first to notice a death cleans up after it; so that the victim does, these die one right after the other.
     mess(with("rx"), "taker", Some("mpmc.pop.after_take"));
     mess(with("mutex"), "lock", None);

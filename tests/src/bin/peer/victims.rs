@@ -7,9 +7,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use slipring::{
-    Barrier, ByteQueue, ByteReceiver, ByteSender, Condvar, Error, Event, Handoff, Mutex,
-    OrRecover, Pipe, PipeReader, PipeWriter, ReentrantMutex, Segment, SegmentOptions, Semaphore,
-    SlotReceiver, SlotSender, Until,
+    Barrier, ByteQueue, ByteReceiver, ByteSender, Condvar, Error, Event, Handoff, Mutex, OrRecover,
+    Pipe, PipeReader, PipeWriter, ReentrantMutex, Segment, SegmentOptions, Semaphore, SlotReceiver,
+    SlotSender, Until,
 };
 use slipring_tests::log::Log;
 use slipring_tests::message::{self, MIXED, Stamp};
@@ -149,15 +149,19 @@ fn pipe_recv(args: &mut Args) {
     let mut bytes = Vec::new();
     for round in 0..30 {
         match round % 3 {
-            0 => {
-                reader.recv_into(&mut bytes, LONG).unwrap();
-                log.write(message::read(&bytes));
-            }
-            1 => log.write(message::read(&reader.recv_view_until(LONG).unwrap().to_vec())),
+            0 => match reader.recv_into(&mut bytes, LONG) {
+                Ok(_) => log.write(message::read(&bytes)),
+                Err(_) => return,
+            },
+            1 => match reader.recv_view_until(LONG) {
+                Ok(view) => log.write(message::read(&view.to_vec())),
+                Err(_) => return,
+            },
             _ => {
                 reader.as_fd().unwrap();
-                while reader.poll(SHORT).unwrap_or(false) {
-                    log.write(message::read(&reader.recv().unwrap()));
+                while reader.poll(SHORT).unwrap() {
+                    let Ok(message) = reader.recv() else { return };
+                    log.write(message::read(&message));
                 }
             }
         }
@@ -243,13 +247,15 @@ fn condvar() {
 }
 
 fn barrier() {
-    let barrier: Barrier = inherited().take("barrier").unwrap();
+    let mut inherited = inherited();
+    let barrier: Barrier = inherited.take("barrier").unwrap();
     for _ in 0..5 {
         let _ = barrier.wait_until(LONG);
     }
-    // Alone at it: gives up, which breaks it.
-    let _ = barrier.wait_until(SHORT);
-    barrier.reset().unwrap();
+    // Alone at one: gives up, which breaks it.
+    let alone = Barrier::new(inherited.segment(), 2).unwrap();
+    assert!(matches!(alone.wait_until(SHORT), Err(Error::TimedOut)));
+    assert!(alone.is_broken());
     barrier.abort().unwrap();
     barrier.reset().unwrap();
     let _ = barrier.wait_until(LONG);
