@@ -70,7 +70,7 @@ impl Kind {
 pub(crate) enum Role {
     /// Senders, producers, the first end of a pipe; all handles of locks.
     First = 0,
-    /// Receivers, consumers, the second end of a pipe.
+    /// Receivers, consumers, the second end of a pipe; of a barrier, those who have been at it.
     Second = 1,
 }
 
@@ -273,6 +273,10 @@ impl Drop for Handle {
         let Ok(me) = self.attachment.me() else { return };
         if !last {
             return;
+        }
+        // The other side's mark goes too, where it says something else than that there is a handle: a barrier's parties.
+        if !private.handles.contains_key(&(self.place.id, self.role.other())) {
+            self.holders(self.role.other()).remove(me);
         }
         self.holders(self.role).remove(me);
         crash_point!("object.drop.removed");

@@ -135,7 +135,7 @@ fn free_locks(attachment: &Attachment, place: Place, dead: OwnerId) {
         Some(Kind::ReentrantMutex) => {
             with_body(attachment, place, |l: &sync::ReentrantMutex| l.recover(dead, Scope::Shared));
         }
-        Some(Kind::Barrier) if is_held_by(attachment, place, dead) => {
+        Some(Kind::Barrier) if is_party(attachment, place, dead) => {
             with_body(attachment, place, |b: &sync::Barrier| b.break_by_death(Scope::Shared));
         }
         Some(Kind::Pipe) => pipe::free_locks(attachment, place, dead),
@@ -144,9 +144,10 @@ fn free_locks(attachment: &Attachment, place: Place, dead: OwnerId) {
     crash_point!("recovery.bury.lock_freed");
 }
 
-fn is_held_by(attachment: &Attachment, place: Place, who: OwnerId) -> bool {
+/// Whether a process has been at a barrier.
+fn is_party(attachment: &Attachment, place: Place, who: OwnerId) -> bool {
     let header = object::header(attachment, place);
-    header.is_ok_and(|header| Role::ALL.iter().any(|role| header.holders(*role).contains(who)))
+    header.is_ok_and(|header| header.holders(Role::Second).contains(who))
 }
 
 /// Step 5. A ring that its maker hung into a queue, and did not live to publish, is the queue's.

@@ -29,7 +29,7 @@ use slipring_tests::wait_until;
 /// A waiter has what a dead one held within this time.
 const SOON: Duration = Duration::from_millis(200);
 /// Everything else takes less than this, or hangs.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 5 });
 
 /// One run of a scenario: what its victim's environment says, and where its logs are.
 struct Run {

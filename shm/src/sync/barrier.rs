@@ -8,16 +8,17 @@ use slipring_core::sync::barrier::MAX_PARTIES;
 use slipring_core::sync::{Arrived, BarrierError, Broken, Turn};
 
 use super::words::Words;
-use crate::object::{Handle, Kind};
+use crate::object::{Handle, Kind, Role};
 use crate::until::Until;
 use crate::wait::Stop;
 use crate::{Error, Result, Segment};
 
 /// A place where a fixed number of parties meet: all wait until the last has come, again and again.
 ///
-/// A party that gives up breaks the barrier for all, and so does a process that dies with a handle of it: those who
-/// wait and those who come get [`Error::BrokenBarrier`], until somebody resets it. A process that ends in good order
-/// drops its handles first; one that calls `exit` with a handle is taken for dead.
+/// A party that gives up breaks the barrier for all, and so does a process that dies after it has once been at it: those
+/// who wait and those who come get [`Error::BrokenBarrier`], until somebody resets it. A process that ends in good order
+/// drops its handles first; one that calls `exit` with a handle is taken for dead. A process that was never at the
+/// barrier is nobody whom it knows: a program's child that only happens to have a handle breaks nothing.
 ///
 /// # Examples
 ///
@@ -123,7 +124,7 @@ impl Barrier {
         until: impl Into<Until>,
         action: impl FnOnce() -> Result<()>,
     ) -> Result<BarrierTurn> {
-        self.words.me()?;
+        self.come()?;
         let core = self.words.get();
         let met = self.words.wait(until.into(), |wait| match core.arrive(wait)? {
             Arrived::Early(turn) => core.wait_for_release(turn, wait).map(Ok),
@@ -144,6 +145,16 @@ impl Barrier {
             Err(BarrierError::Stopped { stop, .. }) => Err(stop.into()),
             Err(BarrierError::Broken) => Err(Error::BrokenBarrier),
         }
+    }
+
+    /// Notes, once, that this process is one of the parties: its death breaks the barrier.
+    fn come(&self) -> Result<()> {
+        let (me, parties) = (self.words.me()?, self.words.handle().holders(Role::Second));
+        if !parties.contains(me) {
+            parties.add(me);
+            crash_point!("barrier.come.noted");
+        }
+        Ok(())
     }
 
     /// Breaks the barrier: all who wait and all who come get [`Error::BrokenBarrier`], until it is reset.

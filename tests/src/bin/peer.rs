@@ -12,6 +12,8 @@ mod channels;
 mod crash;
 #[path = "peer/forks.rs"]
 mod forks;
+#[path = "peer/locks.rs"]
+mod locks;
 #[path = "peer/misc.rs"]
 mod misc;
 #[path = "peer/victims.rs"]
@@ -59,6 +61,7 @@ fn main() {
     let mut args = Args(words.into_iter());
     let known = channels::run(&command, &mut args)
         || forks::run(&command, &mut args)
+        || locks::run(&command, &mut args)
         || misc::run(&command, &mut args)
         || victims::run(&command, &mut args);
     assert!(known, "{command:?} is no command of the peer");

@@ -353,7 +353,9 @@ fn mess(args: &mut Args) {
             sleep_for_ever();
         }
         "barrier" => {
-            let _barrier: Barrier = inherited.take("barrier").unwrap();
+            let barrier: Barrier = inherited.take("barrier").unwrap();
+            let _ = barrier.wait_until(SHORT);
+            barrier.reset().unwrap();
             super::say("held");
             sleep_for_ever();
         }
