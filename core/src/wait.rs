@@ -21,9 +21,12 @@ pub trait Waiter {
     /// Sleeps while `*word == expected`, until woken, until a slice of time is over, or for no reason at all: the
     /// caller looks at its condition again after every return.
     ///
+    /// A sleep that was woken returns `Ok`, even past the deadline: its caller looks once more and takes what the wake-up
+    /// was for. A wake-up spent on one who then gives up would leave another asleep until its slice is over.
+    ///
     /// # Errors
     ///
-    /// `Stop` when the call has to give up. The condition was false just before.
+    /// `Stop` when the call has to give up, and nobody woke it. The condition was false just before.
     fn sleep(&mut self, word: &AtomicU32, expected: u32) -> Result<(), Self::Stop>;
 
     /// Makes every running process of the segment execute a full fence (`membarrier`), and executes one here. Called

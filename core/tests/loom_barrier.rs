@@ -150,6 +150,20 @@ fn one_gives_up_and_the_other_meets_it_or_learns_of_it() {
 }
 
 #[test]
+fn one_who_gives_up_wakes_who_waits_for_a_third() {
+    loom::model(|| {
+        let barrier = Arc::new(Barrier::new(3).unwrap());
+        let patient = {
+            let barrier = barrier.clone();
+            thread::spawn(move || barrier.wait(&mut Patient::new()))
+        };
+        let mine = barrier.wait(&mut Hasty);
+        assert_eq!(mine, Err(BarrierError::Stopped { stop: (), met: None }));
+        assert_eq!(patient.join().unwrap(), Err(BarrierError::Broken));
+    });
+}
+
+#[test]
 fn a_reset_breaks_who_waits_and_nobody_who_comes_later() {
     loom::model(|| {
         let barrier = Arc::new(Barrier::new(2).unwrap());

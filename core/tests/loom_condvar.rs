@@ -7,10 +7,10 @@ use core::num::NonZeroU32;
 
 use loom::sync::Arc;
 use loom::thread;
-use slipring_core::futex::Scope;
+use slipring_core::futex::{self, Scope};
 use slipring_core::owner::OwnerId;
-use slipring_core::primitive::{AtomicU32, DataCell, Ordering};
-use slipring_core::sync::{Acquired, Condvar, Mutex, ReentrantMutex};
+use slipring_core::primitive::{AtomicU32, DataCell, Ordering, spin_hint};
+use slipring_core::sync::{Acquired, Condvar, Event, Mutex, ReentrantMutex};
 use slipring_core::wait::Waiter;
 use support::Patient;
 
@@ -21,10 +21,10 @@ fn id(index: u32) -> OwnerId {
     OwnerId::new(index, 0)
 }
 
-/// Gives up where it would sleep.
-struct Hasty;
+/// Sleeps once, then gives up.
+struct Impatient;
 
-impl Waiter for Hasty {
+impl Waiter for Impatient {
     type Stop = ();
 
     fn scope(&self) -> Scope {
@@ -35,7 +35,8 @@ impl Waiter for Hasty {
         false
     }
 
-    fn sleep(&mut self, _word: &AtomicU32, _expected: u32) -> Result<(), ()> {
+    fn sleep(&mut self, word: &AtomicU32, expected: u32) -> Result<(), ()> {
+        futex::wait(word, expected, Scope::Private, None);
         Err(())
     }
 
@@ -137,24 +138,40 @@ fn two_waiters_are_both_served_by_two_notifications_of_one() {
 fn one_who_gives_up_takes_no_notification_from_the_other() {
     loom::model(|| {
         let shared = Shared::new();
-        let hasty = {
-            let shared = shared.clone();
+        let [gave_up, served] = [(), ()].map(|()| Arc::new(Event::new(false)));
+        let impatient = {
+            let (shared, gave_up) = (shared.clone(), gave_up.clone());
             thread::spawn(move || {
                 shared.lock(1);
                 let Shared(all) = &shared;
-                let waited = all.1.wait(&all.0, id(1), &mut Hasty, &mut Patient::new()).unwrap();
+                let (mut wait, mut relock) = (Impatient, Patient::new());
+                let waited = all.1.wait(&all.0, id(1), &mut wait, &mut relock).unwrap();
                 assert!(waited.notified || waited.stop.is_some());
                 shared.unlock(1);
+                gave_up.set(Scope::Private);
                 waited.notified
             })
         };
         let taker = {
-            let shared = shared.clone();
-            thread::spawn(move || shared.take(2))
+            let (shared, served) = (shared.clone(), served.clone());
+            thread::spawn(move || {
+                shared.take(2);
+                served.set(Scope::Private);
+            })
         };
         shared.put(3, |c| c.notify_one(Scope::Private));
-        // Legal: the hasty one was released in the other's place; then the other needs one more.
-        if hasty.join().unwrap() {
+        while !gave_up.is_set() && !served.is_set() {
+            spin_hint();
+        }
+        // Legal: the other was released, and the impatient one sleeps on or comes to; or the impatient one was, and
+        // then the other needs one more; or the impatient one gave up, and then the other needs nothing.
+        if !gave_up.is_set() {
+            while !gave_up.is_set() {
+                shared.0.1.notify_all(Scope::Private);
+                spin_hint();
+            }
+            impatient.join().unwrap();
+        } else if impatient.join().unwrap() {
             shared.0.1.notify_one(Scope::Private);
         }
         taker.join().unwrap();

@@ -126,21 +126,69 @@ fn a_producer_and_two_consumers_share_two_slots() {
     two_consumers(2);
 }
 
-#[test]
-fn of_two_consumers_one_takes_the_only_message() {
-    loom::model(|| {
-        let world = world(2);
-        world.try_push(0).unwrap();
+/// A full ring; one consumer goes once round, another looks once. Whoever sees a hint of the next lap finds the slots of
+/// that lap (E3): a stale look at one would pass for a corrupt ring.
+fn one_lap(capacity: u64) {
+    loom::model(move || {
+        let world = world(capacity);
+        (0..capacity).for_each(|n| assert!(world.try_push(n).is_ok()));
         let other = {
             let world = world.clone();
-            thread::spawn(move || world.try_pop())
+            thread::spawn(move || (0..capacity).map(|_| world.try_pop()).collect::<Vec<_>>())
         };
-        let outcomes = [world.try_pop(), other.join().unwrap()];
-        assert!(
-            outcomes == [Ok(0), Err(PopError::Empty)] || outcomes == [Err(PopError::Empty), Ok(0)],
-            "{outcomes:?}"
-        );
+        let mut found = vec![world.try_pop()];
+        found.extend(other.join().unwrap());
+        assert_eq!(found.iter().filter(|f| **f == Err(PopError::Empty)).count(), 1, "{found:?}");
+        let mut taken: Vec<_> = found.into_iter().flatten().collect();
+        taken.sort_unstable();
+        assert!(taken.into_iter().eq(0..capacity), "nothing is lost, nothing comes twice");
     });
+}
+
+#[test]
+fn two_consumers_go_round_one_slot() {
+    one_lap(1);
+}
+
+#[test]
+fn two_consumers_go_round_two_slots() {
+    one_lap(2);
+}
+
+/// A full ring, and one who empties and fills it again while another looks: a hint that lags by a lap costs steps and
+/// no message.
+fn lag_by_a_lap(capacity: u64) {
+    loom::model(move || {
+        let world = world(capacity);
+        (0..capacity).for_each(|n| assert!(world.try_push(n).is_ok()));
+        let other = {
+            let world = world.clone();
+            thread::spawn(move || {
+                let taken: Vec<_> = (0..capacity).filter_map(|_| world.try_pop().ok()).collect();
+                (capacity..2 * capacity).for_each(|n| assert!(world.try_push(n).is_ok()));
+                taken
+            })
+        };
+        let found = world.try_pop();
+        assert!(matches!(found, Ok(_) | Err(PopError::Empty)), "{found:?}");
+        let mut taken = other.join().unwrap();
+        taken.extend(found);
+        while let Ok(n) = world.try_pop() {
+            taken.push(n);
+        }
+        taken.sort_unstable();
+        assert!(taken.iter().copied().eq(0..2 * capacity), "{taken:?}");
+    });
+}
+
+#[test]
+fn a_consumer_that_lags_by_a_lap_of_one_slot_loses_nothing() {
+    lag_by_a_lap(1);
+}
+
+#[test]
+fn a_consumer_that_lags_by_a_lap_of_two_slots_loses_nothing() {
+    lag_by_a_lap(2);
 }
 
 #[test]

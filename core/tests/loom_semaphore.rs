@@ -7,8 +7,8 @@ use loom::sync::Arc;
 use loom::thread;
 use slipring_core::futex::{self, Scope};
 use slipring_core::owner::OwnerId;
-use slipring_core::primitive::{AtomicU32, DataCell};
-use slipring_core::sync::Semaphore;
+use slipring_core::primitive::{AtomicU32, DataCell, spin_hint};
+use slipring_core::sync::{Event, Semaphore};
 use slipring_core::wait::Waiter;
 use support::Patient;
 
@@ -121,19 +121,40 @@ fn a_release_that_clears_the_mark_forgets_no_sleeper() {
 fn a_wake_up_spent_on_one_who_gives_up_goes_to_the_other() {
     loom::model(|| {
         let semaphore = Arc::new(Semaphore::new(0).unwrap());
+        let [gave_up, served] = [(), ()].map(|()| Arc::new(Event::new(false)));
         let impatient = {
-            let semaphore = semaphore.clone();
-            thread::spawn(move || semaphore.acquire(&mut Impatient).is_ok())
+            let (semaphore, gave_up) = (semaphore.clone(), gave_up.clone());
+            thread::spawn(move || {
+                let taken = semaphore.acquire(&mut Impatient).is_ok();
+                gave_up.set(Scope::Private);
+                taken
+            })
         };
         let patient = {
-            let semaphore = semaphore.clone();
-            thread::spawn(move || acquire(&semaphore))
+            let (semaphore, served) = (semaphore.clone(), served.clone());
+            thread::spawn(move || {
+                acquire(&semaphore);
+                served.set(Scope::Private);
+            })
         };
         release(&semaphore, 1);
-        // Legal: the patient one has the permit, or the impatient one was first and the second permit is for the other.
-        release(&semaphore, 1);
+        // Legal: the impatient one slept until the permit came, or took it at once. Where it slept first, it gives up,
+        // and the wake-up and the permit are the other's.
+        let mut left = 0;
+        while !gave_up.is_set() && !served.is_set() {
+            spin_hint();
+        }
+        if !gave_up.is_set() {
+            // The patient one was served; the impatient one may sleep on.
+            release(&semaphore, 1);
+            left += 1;
+        }
+        let taken = impatient.join().unwrap();
+        if taken && left == 0 {
+            release(&semaphore, 1);
+            left += 1;
+        }
         patient.join().unwrap();
-        let taken = u32::from(impatient.join().unwrap());
-        assert_eq!(semaphore.value(), 1 - taken);
+        assert_eq!(semaphore.value(), left - u32::from(taken));
     });
 }

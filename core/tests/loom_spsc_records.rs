@@ -45,7 +45,7 @@ fn send(producer: &mut Producer, n: u8, extra: usize) -> Result<(), ClaimError> 
     Ok(())
 }
 
-/// The next record, if there is one; loom's cells report bytes that are written while they are read.
+/// The next record, if there is one, and its first 8 bytes; loom's cells report bytes that are written while they are read.
 fn receive(consumer: &mut Consumer) -> Option<u8> {
     let kind = consumer.peek().unwrap().map(|record| {
         let mut bytes = [0xff; 8];
@@ -132,18 +132,24 @@ fn released_bytes_are_written_again_only_when_the_reader_is_done() {
             thread::spawn(move || {
                 send(&mut producer, 0, 104).unwrap();
                 send(&mut producer, 1, 104).unwrap();
-                // At index 240, then over the first record's bytes. Legal: sent if it was released, full if not.
-                let third = send(&mut producer, 2, 0);
+                // Padding at index 240, then over the first record's bytes. Legal: sent if those were released, full if
+                // not.
+                let third = producer.claim(16, 0).map(|mut claim| {
+                    claim.write(0, &[2; 16]);
+                    claim.commit(2);
+                });
                 assert!(matches!(third, Ok(()) | Err(ClaimError::Full)));
                 drop(memory);
                 2 + u8::from(third.is_ok())
             })
         };
         let (mut consumer, mut next) = (consumer(&ring), 0);
-        if consumer.peek().unwrap().is_some() {
+        if let Some(kind) = receive(&mut consumer) {
+            assert_eq!(kind, 0);
             next += 1;
-            if let Some(record) = consumer.peek_next().unwrap() {
-                assert_eq!(record.kind(), 1);
+            let two = [consumer.peek().unwrap(), consumer.peek_next().unwrap()];
+            for record in two.into_iter().flatten() {
+                assert_eq!(record.kind(), next);
                 next += 1;
             }
             consumer.release_all();

@@ -89,7 +89,7 @@ impl Mutex {
     #[inline]
     pub fn try_lock(&self, me: OwnerId, is_dead: impl FnOnce(OwnerId) -> bool) -> Option<Acquired> {
         if self.try_lock_fast(me) {
-            crash_point!("mutex.lock.held");
+            crash_point!("mutex.try_lock.held");
             return Some(Acquired::Clean);
         }
         self.try_inherit(me, is_dead)
