@@ -103,6 +103,7 @@ pub(crate) struct Wait<'a> {
     deadline: Option<Deadline>,
     spun: u32,
     spin_end: u64,
+    sleeps: u32,
 }
 
 impl<'a> Wait<'a> {
@@ -112,7 +113,7 @@ impl<'a> Wait<'a> {
         spin: Option<&'a mut Spin>,
         deadline: Option<Deadline>,
     ) -> Self {
-        Self { attachment, spin, deadline, spun: 0, spin_end: 0 }
+        Self { attachment, spin, deadline, spun: 0, spin_end: 0, sleeps: 0 }
     }
 
     /// One slice of sleep in the caller's system call, which is given its end.
@@ -131,7 +132,13 @@ impl<'a> Wait<'a> {
             }
         }
         self.spun = 0;
+        self.sleeps = self.sleeps.wrapping_add(1);
         self.after_sleep(wake)
+    }
+
+    /// How many times it has slept.
+    pub(crate) fn sleeps(&self) -> u32 {
+        self.sleeps
     }
 
     /// What a sleep that ended means for the call: `Err` if it has to give up.

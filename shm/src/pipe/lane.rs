@@ -31,6 +31,9 @@ pub(super) const BYTES: u8 = 1;
 /// The record is the descriptor of a block.
 pub(super) const BLOCK: u8 = 2;
 
+/// Bytes of a pipe's words, for the layout fingerprint.
+pub(crate) const BODY_BYTES: u64 = size_of::<Body>() as u64;
+
 /// What a pipe's body begins with.
 #[repr(C)]
 pub(super) struct Body {
@@ -216,6 +219,11 @@ pub(crate) fn rings_of(attachment: &Attachment, place: Place) -> Vec<(u32, Recor
     rings
 }
 
+/// More records than this are in no ring: a header takes eight bytes.
+pub(super) fn most_records(ring: &Records) -> u64 {
+    ring.size() / 8
+}
+
 /// Whether a record that was published at `position` and not released names `block`.
 pub(crate) fn names_block(ring: &Records, position: u64, block: BlockRef) -> bool {
     ring.holds(position, |kind, word| kind == BLOCK && Descriptor::block_of(word) == Some(block))
@@ -248,7 +256,9 @@ pub(crate) fn drain(attachment: &Attachment, place: Place, me: OwnerId) {
         // SAFETY: nobody has a handle of the pipe, and the recovery lock keeps others from doing the same.
         let consumer = unsafe { lane.ring.consumer(Scope::Shared, FenceMode::Symmetric) };
         let Ok(mut consumer) = consumer else { return };
-        while let Ok(Some(record)) = consumer.peek() {
+        // A ring that a peer gone mad has bent into a circle has no end.
+        for _ in 0..most_records(&lane.ring) {
+            let Ok(Some(record)) = consumer.peek() else { break };
             if record.kind() == BLOCK {
                 let position = record.position();
                 let mut word = [0; 8];
@@ -264,4 +274,33 @@ pub(crate) fn drain(attachment: &Attachment, place: Place, me: OwnerId) {
             consumer.release();
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Pipe, PipeOptions, Segment, SegmentOptions};
+
+    #[test]
+    fn a_ring_that_was_bent_into_a_circle_keeps_nobody() {
+        let segment = Segment::with(SegmentOptions::new().reserve(64 << 20)).unwrap();
+        let options = PipeOptions::new().ring(256);
+        let (mut reader, mut writer) = Pipe::one_way_with(&segment, options).unwrap();
+        let loan = writer.loan(1).unwrap();
+        let ring = writer.end().lane.ring;
+        // SAFETY: nobody else sends meanwhile.
+        let mut producer = unsafe { ring.producer(Scope::Shared, FenceMode::Symmetric) }.unwrap();
+        let first = producer.claim(8, 0).unwrap().as_mut_ptr().wrapping_sub(8).cast::<u64>();
+        let header = 1 << 63 | 8 << 34 | 2 << 8 | u64::from(BLOCK);
+        let (block, len) = loan.block();
+        let word = Descriptor::Block { block, len }.encode();
+        for index in 0..16 {
+            // SAFETY: the ring has 32 words.
+            unsafe { first.add(2 * index).cast::<[u64; 2]>().write([header, word]) };
+        }
+        assert!(matches!(reader.try_recv(), Err(Error::Corrupt { .. })));
+        // Now with the death procedure.
+        drop((reader, writer));
+        assert!(segment.blocks_in_use() > 0, "the loan was in nobody's ring");
+    }
 }

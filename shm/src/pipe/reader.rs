@@ -9,11 +9,12 @@ use slipring_core::block::{BlockRef, Descriptor, Magazines, Returns};
 use slipring_core::futex::{Scope, Wake};
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::FenceMode;
+use slipring_core::ring::Corrupt;
 use slipring_core::ring::spsc_records::Consumer;
 use slipring_core::wait::Waiter;
 
 use super::end::{End, Turn};
-use super::lane::{BLOCK, BYTES};
+use super::lane::{BLOCK, BYTES, most_records};
 use super::writer::damaged;
 use crate::object::Handle;
 use crate::payload::{self, View};
@@ -214,17 +215,18 @@ impl PipeReader {
 
     /// Takes the next message in a turn of ours; short ones are appended to `into`.
     fn take(&mut self, me: OwnerId, until: Until, into: &mut Vec<u8>) -> Result<Taken> {
-        let (turn, taken) = loop {
+        // What dead receivers had taken is passed over. More of that than the ring holds is a ring that a peer gone mad
+        // has bent into a circle.
+        for _ in 0..most_records(&self.end.lane.ring) {
             let turn = self.await_message(until)?;
-            if let Some(taken) = self.take_one(me, into)? {
-                break (turn, taken);
+            let Some(taken) = self.take_one(me, into)? else { continue };
+            if self.end.lane.words().bell.is_watched() && self.consumer.is_empty() {
+                self.quiet();
             }
-        };
-        if self.end.lane.words().bell.is_watched() && self.consumer.is_empty() {
-            self.quiet();
+            drop(turn);
+            return Ok(taken);
         }
-        drop(turn);
-        Ok(taken)
+        Err(damaged(Corrupt))
     }
 
     /// Takes the record that is there. `None` for a message that was lost with a receiver who had it in its hands.

@@ -27,8 +27,6 @@ const MAX_IN_RING: usize = 4096;
 const WEIGHT: u64 = 64;
 /// After so many messages that nobody took it is time to ask whether the reader lives.
 const SENDS_PER_PROBE: u32 = 64;
-/// Looks for room between two questions whether the reader lives.
-const LOOKS_PER_PROBE: u32 = 64;
 
 /// Sends messages to the other end of a pipe. See [`Pipe`](super::Pipe).
 pub struct PipeWriter {
@@ -260,13 +258,14 @@ impl PipeWriter {
     fn wait_for_room(&mut self, len: usize, weight: usize, until: Until) -> Result<()> {
         let (attachment, mut spin) = (self.end.attachment().clone(), self.end.spin.clone());
         let mut wait = Wait::new(&attachment, Some(&mut spin), until.deadline());
-        let (ring, mut looks) = (self.end.lane.ring, 0_u32);
+        let (ring, mut probed) = (self.end.lane.ring, None);
         let (end, producer) = (&self.end, &mut self.producer);
-        let room = ring.not_full().wait_until(&mut wait, attachment.fences, |_| {
-            looks += 1;
-            if looks % LOOKS_PER_PROBE == 1
-                && let Err(error) = end.probe_open()
-            {
+        let room = ring.not_full().wait_until(&mut wait, attachment.fences, |wait| {
+            // The kernel is asked at first, and after each sleep; in between the hint will do.
+            let asleep = Some(wait.sleeps());
+            let open = if probed == asleep { end.check_open() } else { end.probe_open() };
+            probed = asleep;
+            if let Err(error) = open {
                 return Some(Err(error));
             }
             match producer.claim(len, weight) {

@@ -19,6 +19,9 @@ use crate::{Error, Result, Segment};
 /// A ring's number is its offset in the arena in these units.
 pub(crate) const RING_UNIT: u64 = 64;
 
+/// Bytes of a queue's words, for the layout fingerprint.
+pub(crate) const BODY_BYTES: u64 = size_of::<Body>() as u64;
+
 /// The body of a queue.
 #[repr(C)]
 pub(super) struct Body {

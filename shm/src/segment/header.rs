@@ -80,7 +80,9 @@ pub const LAYOUT: u64 = {
     let hash = fold(hash, size_of::<NoteLine>() as u64);
     let hash = fold(hash, size_of::<Chain>() as u64);
     let hash = fold(hash, size_of::<mpmc::Header>() as u64);
-    fold(hash, size_of::<ObjectHeader>() as u64)
+    let hash = fold(hash, size_of::<ObjectHeader>() as u64);
+    let hash = fold(hash, crate::queue::BODY_BYTES);
+    fold(hash, crate::pipe::BODY_BYTES)
 };
 
 /// Folds one more number into a fingerprint. The order counts.

@@ -296,12 +296,17 @@ fn own_description(file: BorrowedFd<'_>) -> Result<OwnedFd> {
     })
 }
 
-/// A memfd that somebody can shrink would be a SIGBUS to come.
+/// A memfd that somebody can shrink would be a SIGBUS to come. A file with a name cannot be sealed.
 fn refuse_shrinkable(file: BorrowedFd<'_>) -> Result<()> {
-    match memory::seals(file).map_err(Error::io("read the seals of the file"))? {
-        Seals::NoShrink | Seals::Unavailable => Ok(()),
-        Seals::Open => Err(Error::NotASegment { why: "it is not sealed against shrinking".into() }),
-    }
+    let sealed = match memory::seals(file).map_err(Error::io("read the seals of the file"))? {
+        Seals::NoShrink => true,
+        Seals::Open => false,
+        Seals::Unavailable => {
+            !file::is_memfd(file).map_err(Error::io("read a link of /proc/self/fd"))?
+        }
+    };
+    let why = "it is not sealed against shrinking";
+    if sealed { Ok(()) } else { Err(Error::NotASegment { why: why.into() }) }
 }
 
 fn read_header(file: BorrowedFd<'_>, size: u64) -> Result<Checked> {
@@ -430,6 +435,10 @@ mod tests {
         file::write_at(file.as_fd(), &header_bytes(), 0).unwrap();
         memory::set_size(file.as_fd(), MIN_RESERVE).unwrap();
         assert!(matches!(attach(&file), Err(Error::NotASegment { .. })));
+        let unsealable = rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        file::write_at(unsealable.as_fd(), &header_bytes(), 0).unwrap();
+        memory::set_size(unsealable.as_fd(), MIN_RESERVE).unwrap();
+        assert!(matches!(attach(&unsealable), Err(Error::NotASegment { .. })));
     }
 
     #[test]

@@ -281,14 +281,22 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_dies_with_a_handle_breaks_it() {
+    fn a_process_that_was_at_it_and_died_breaks_it() {
         alone(|| {
             let segment = Segment::create().unwrap();
             let barrier = Barrier::new(&segment, 2).unwrap();
+            let short = Duration::from_millis(120);
             assert!(in_child(|| !barrier.is_broken()));
+            assert!(matches!(barrier.wait_until(short), Err(Error::TimedOut)), "it was never here");
+            barrier.reset().unwrap();
+            assert!(in_child(|| {
+                let gave_up = barrier.wait_until(Duration::from_millis(1));
+                barrier.reset().unwrap();
+                matches!(gave_up, Err(Error::TimedOut))
+            }));
             assert!(is_broken(&barrier.wait()), "it was found dead while we waited");
             barrier.reset().unwrap();
-            let late = barrier.wait_until(Duration::from_millis(120));
+            let late = barrier.wait_until(short);
             assert!(matches!(late, Err(Error::TimedOut)), "it dies once");
         });
     }

@@ -11,7 +11,7 @@
 //! | `semaphore.rs` | [`Semaphore`], [`BoundedSemaphore`] | its permits are gone |
 //! | `event.rs` | [`Event`]: a flag to wait for | nothing |
 //! | `condvar.rs` | [`Condvar`]: wait with a lock open | others may return without a notification |
-//! | `barrier.rs` | [`Barrier`]: wait until all are there | the barrier breaks |
+//! | `barrier.rs` | [`Barrier`]: wait until all are there | the barrier breaks, if it has been at it |
 //! | `lock_error.rs` | [`LockError`]: how one is told | |
 //! | `words.rs` | what all handles have in common | |
 //!
