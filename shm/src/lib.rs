@@ -31,7 +31,6 @@ mod recovery;
 pub mod segment;
 pub mod slots;
 pub mod sync;
-#[allow(dead_code, reason = "one thin function per system call; not every build uses each")]
 mod sys;
 mod until;
 mod wait;

@@ -8,7 +8,7 @@ use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU64, Ordering};
 use slipring_core::ring::chain::{Bound, Chain, MAX_LEVELS};
-use slipring_core::ring::mpmc::{self, PopError, Ring};
+use slipring_core::ring::mpmc::{self, Ring};
 
 use super::QueueOptions;
 use crate::attachment::Attachment;
@@ -273,14 +273,10 @@ pub(crate) fn drain(attachment: &Attachment, place: Place, me: OwnerId) {
     let note = unsafe { note.as_ref() };
     for (ring_id, ring) in rings_of(attachment, place) {
         let mut returns = Returns::default();
-        loop {
-            match ring.pop(|position, word| note.write(ring_id, position, word)) {
-                Ok((position, word)) => {
-                    free_taken(attachment, me, ring_id, position, word, &mut returns);
-                    note.erase();
-                }
-                Err(PopError::Empty | PopError::Drained | PopError::Corrupt) => break,
-            }
+        let pop = || ring.pop(|position, word| note.write(ring_id, position, word));
+        while let Ok((position, word)) = pop() {
+            free_taken(attachment, me, ring_id, position, word, &mut returns);
+            note.erase();
         }
         attachment.pool.flush(&mut Default::default(), &mut returns);
     }

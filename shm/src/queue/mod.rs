@@ -6,7 +6,7 @@
 //!
 //! Any process that has handles may be killed or stopped at any instruction, and the others go on. A kill costs at most
 //! the messages that the process had in its hands. When the last sender is gone, in whatever way, receivers get what is
-//! left and then [`Error::Disconnected`](crate::Error::Disconnected); senders get it when the last receiver is gone.
+//! left and then [`Error::Disconnected`]; senders get it when the last receiver is gone.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -107,7 +107,7 @@ impl ByteQueue {
     ///
     /// # Errors
     ///
-    /// [`Error::Capacity`](crate::Error::Capacity), no memory.
+    /// [`Error::Capacity`], no memory.
     pub fn bounded(segment: &Segment, capacity: u64) -> Result<(ByteSender, ByteReceiver)> {
         Self::with(segment, QueueOptions::bounded(capacity))
     }
@@ -183,7 +183,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Capacity`](crate::Error::Capacity), no memory.
+    /// [`Error::Capacity`], no memory.
     pub fn bounded(segment: &Segment, capacity: u64) -> Result<(Sender<T>, Receiver<T>)> {
         Self::with(segment, QueueOptions::bounded(capacity))
     }

@@ -150,7 +150,7 @@ impl Geometry {
         if chunk != CHUNK {
             return corrupt("the header states another chunk size");
         }
-        if !(MIN_RESERVE..=MAX_RESERVE).contains(&reserve) || reserve % CHUNK != 0 {
+        if !(MIN_RESERVE..=MAX_RESERVE).contains(&reserve) || !reserve.is_multiple_of(CHUNK) {
             return corrupt("the header states an impossible reserve");
         }
         let mut end = 0;

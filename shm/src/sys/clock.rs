@@ -31,12 +31,6 @@ pub(crate) fn has_passed(deadline: Deadline) -> bool {
     deadline.nanos <= now()
 }
 
-/// The nearer of `deadline` and `slice` from now: how long one sleep of a longer wait may last.
-pub(crate) fn slice_of(deadline: Option<Deadline>, slice: Duration) -> Deadline {
-    let end = deadline_in(slice);
-    deadline.map_or(end, |deadline| deadline.min(end))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,14 +50,5 @@ mod tests {
         assert!(has_passed(Deadline { nanos: 1 }));
         assert!(!has_passed(deadline_in(Duration::from_secs(60))));
         assert!(remaining(deadline_in(Duration::from_secs(60))) > Duration::from_secs(50));
-    }
-
-    #[test]
-    fn a_slice_never_outlasts_the_deadline() {
-        let near = Deadline { nanos: 1 };
-        assert_eq!(slice_of(Some(near), Duration::from_secs(1)), near);
-        let far = deadline_in(Duration::from_secs(60));
-        assert!(slice_of(Some(far), Duration::from_millis(50)) < far);
-        assert!(slice_of(None, Duration::from_millis(50)) < far);
     }
 }

@@ -84,6 +84,7 @@ pub(crate) fn read_at(fd: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> io:
 }
 
 /// Writes all of `bytes` at `offset`. Retries `EINTR`.
+#[cfg(test)]
 pub(crate) fn write_at(fd: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> io::Result<()> {
     let mut done = 0;
     while done < bytes.len() {

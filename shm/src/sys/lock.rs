@@ -15,11 +15,6 @@ pub(crate) fn try_lock_byte(fd: BorrowedFd<'_>, offset: u64) -> io::Result<bool>
     }
 }
 
-/// Locks the byte, sleeping while somebody else has it. `Interrupted` when a signal handler ran.
-pub(crate) fn lock_byte(fd: BorrowedFd<'_>, offset: u64) -> io::Result<()> {
-    control(fd, libc::F_OFD_SETLKW, libc::F_WRLCK, offset).map(drop)
-}
-
 /// Unlocks the byte; nothing happens where it was not locked by this open file description.
 pub(crate) fn unlock_byte(fd: BorrowedFd<'_>, offset: u64) -> io::Result<()> {
     control(fd, libc::F_OFD_SETLK, libc::F_UNLCK, offset).map(drop)
@@ -93,19 +88,5 @@ mod tests {
         drop(copy);
         assert!(!is_locked_by_other(one.as_fd(), 1 << 40).unwrap());
         assert!(is_locked_by_other(one.as_fd(), u64::MAX).is_err());
-    }
-
-    #[test]
-    fn a_blocked_locker_gets_the_byte_when_it_is_freed() {
-        let one = memory::memfd("test").unwrap();
-        let two = file::reopen(one.as_fd()).unwrap();
-        assert!(try_lock_byte(one.as_fd(), 0).unwrap());
-        std::thread::scope(|s| {
-            let waiter = s.spawn(|| lock_byte(two.as_fd(), 0));
-            std::thread::sleep(std::time::Duration::from_millis(10));
-            unlock_byte(one.as_fd(), 0).unwrap();
-            waiter.join().unwrap().unwrap();
-        });
-        assert!(is_locked_by_other(one.as_fd(), 0).unwrap());
     }
 }

@@ -34,23 +34,12 @@ pub(crate) enum Received {
     Hangup,
 }
 
-/// What a look without reading showed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Probe {
-    /// At least one byte.
-    Byte,
-    /// Nothing there now.
-    Empty,
-    /// Nothing there, and nobody has the other end any more.
-    Hangup,
-}
-
 /// Why a wait ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ready {
     /// There is a byte to read.
     Readable,
-    /// Nobody has the other end any more; bytes may be left, [`probe`] tells.
+    /// Nobody has the other end any more; bytes may be left.
     Hangup,
     /// The deadline has passed.
     TimedOut,
@@ -82,20 +71,7 @@ pub(crate) fn send_byte(fd: BorrowedFd<'_>, byte: u8) -> io::Result<Sent> {
 /// Reads what is there, up to `buffer.len()` bytes, which must not be 0; never blocks.
 pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
     debug_assert!(!buffer.is_empty());
-    receive_with(fd, buffer, RecvFlags::DONTWAIT)
-}
-
-/// Looks without reading; never blocks.
-pub(crate) fn probe(fd: BorrowedFd<'_>) -> io::Result<Probe> {
-    let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
-    Ok(match receive_with(fd, &mut [0], flags)? {
-        Received::Bytes(_) => Probe::Byte,
-        Received::Empty => Probe::Empty,
-        Received::Hangup => Probe::Hangup,
-    })
-}
-
-fn receive_with(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: RecvFlags) -> io::Result<Received> {
+    let flags = RecvFlags::DONTWAIT;
     match rustix::io::retry_on_intr(|| rustix::net::recv(fd, &mut *buffer, flags)) {
         Ok((_, 0)) => Ok(Received::Hangup),
         Ok((_, read)) => Ok(Received::Bytes(read)),
@@ -143,19 +119,16 @@ mod tests {
     use std::os::fd::AsFd;
 
     #[test]
-    fn a_byte_is_probed_waited_for_and_read() {
+    fn a_byte_is_waited_for_and_read() {
         let (one, two) = pair().unwrap();
         let (one, two) = (one.as_fd(), two.as_fd());
-        assert_eq!(probe(two).unwrap(), Probe::Empty);
         assert_eq!(receive(two, &mut [0; 4]).unwrap(), Received::Empty);
         assert_eq!(send_byte(one, 7).unwrap(), Sent::Done);
         assert_eq!(send_byte(one, 8).unwrap(), Sent::Done);
-        assert_eq!(probe(two).unwrap(), Probe::Byte);
         assert_eq!(wait_readable(two, None).unwrap(), Ready::Readable);
         let mut bytes = [0; 4];
         assert_eq!(receive(two, &mut bytes).unwrap(), Received::Bytes(2));
         assert_eq!(bytes, [7, 8, 0, 0]);
-        assert_eq!(probe(two).unwrap(), Probe::Empty);
     }
 
     #[test]
@@ -168,10 +141,8 @@ mod tests {
         drop(copy);
         assert!(has_hung_up(two.as_fd()).unwrap());
         assert_eq!(wait_readable(two.as_fd(), None).unwrap(), Ready::Hangup);
-        assert_eq!(probe(two.as_fd()).unwrap(), Probe::Byte);
         assert_eq!(receive(two.as_fd(), &mut [0; 4]).unwrap(), Received::Bytes(1));
         assert_eq!(receive(two.as_fd(), &mut [0; 4]).unwrap(), Received::Hangup);
-        assert_eq!(probe(two.as_fd()).unwrap(), Probe::Hangup);
         assert_eq!(send_byte(two.as_fd(), 1).unwrap(), Sent::Hangup);
     }
 
@@ -181,7 +152,6 @@ mod tests {
         send_byte(two.as_fd(), 1).unwrap();
         drop(one);
         assert_eq!(receive(two.as_fd(), &mut [0; 4]).unwrap(), Received::Hangup);
-        assert_eq!(probe(two.as_fd()).unwrap(), Probe::Hangup);
     }
 
     #[test]
