@@ -22,6 +22,17 @@ const MIN_ROUNDS: u32 = 2;
 const PAUSES: u32 = 4;
 
 /// How long a blocked call may spin before it sleeps.
+///
+/// ```
+/// use std::time::Duration;
+/// use slipring::{ByteQueue, Segment, SpinPolicy};
+///
+/// let segment = Segment::create()?;
+/// // A core is set aside for this process: it may burn it.
+/// segment.set_spin(SpinPolicy::For(Duration::from_millis(1)));
+/// let (_sender, _receiver) = ByteQueue::bounded(&segment, 1)?;
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum SpinPolicy {
     /// As long as it pays, learnt per handle, at most about the price of one wake-up; never on a single CPU.

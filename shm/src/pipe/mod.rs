@@ -18,6 +18,8 @@
 mod end;
 mod lane;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -183,6 +185,24 @@ fn create(
 }
 
 /// One end of a duplex pipe: a reader and a writer.
+///
+/// ```
+/// use slipring::{Pipe, Segment};
+///
+/// let segment = Segment::create()?;
+/// let (mut client, server) = Pipe::duplex(&segment)?;
+/// let (mut requests, mut answers) = server.split();
+/// let thread = std::thread::spawn(move || {
+///     while let Ok(request) = requests.recv() {
+///         answers.send(request.to_ascii_uppercase().as_slice()).unwrap();
+///     }
+/// });
+/// client.send(b"hello")?;
+/// assert_eq!(client.recv()?, b"HELLO");
+/// drop(client); // the end of file for the other side
+/// thread.join().unwrap();
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Connection {
     reader: PipeReader,

@@ -26,6 +26,25 @@ use crate::wait::Wait;
 use crate::{Error, Result};
 
 /// Receives messages from the other end of a pipe. See [`Pipe`](super::Pipe).
+///
+/// ```
+/// use std::time::Duration;
+/// use slipring::{Error, Pipe, Segment, Until};
+///
+/// let segment = Segment::create()?;
+/// let (mut reader, mut writer) = Pipe::one_way(&segment)?;
+/// assert!(!reader.poll(Duration::from_millis(1))?);
+/// assert!(matches!(reader.try_recv(), Err(Error::WouldBlock)));
+///
+/// writer.send_value("a value")?;
+/// writer.send(&[7; 100_000])?;
+/// drop(writer);
+/// assert_eq!(reader.recv_value::<String>(Until::NEVER)?, "a value");
+/// assert_eq!(reader.recv_view()?.len(), 100_000);
+/// assert!(reader.poll(Until::NOW)?, "the end of file can be received");
+/// assert!(matches!(reader.recv(), Err(Error::Disconnected)));
+/// # Ok::<(), Error>(())
+/// ```
 pub struct PipeReader {
     end: End,
     consumer: Consumer,

@@ -29,6 +29,23 @@ const WEIGHT: u64 = 64;
 const SENDS_PER_PROBE: u32 = 64;
 
 /// Sends messages to the other end of a pipe. See [`Pipe`](super::Pipe).
+///
+/// ```
+/// use slipring::{Error, Pipe, Segment};
+///
+/// let segment = Segment::create()?;
+/// let (mut reader, mut writer) = Pipe::one_way(&segment)?;
+/// writer.send(b"a few bytes")?;
+/// writer.send_value(&[1_u32, 2, 3])?;
+/// let mut loan = writer.loan(1 << 20)?;
+/// loan.write_at(0, b"a megabyte, written in place");
+/// writer.send_loan(loan)?;
+///
+/// assert_eq!(reader.recv()?.len(), 11);
+/// drop(reader);
+/// assert!(matches!(writer.send(b"?"), Err(Error::Disconnected)));
+/// # Ok::<(), Error>(())
+/// ```
 pub struct PipeWriter {
     end: End,
     producer: Producer,

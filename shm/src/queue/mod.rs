@@ -16,6 +16,8 @@
 mod end;
 mod receiver;
 mod sender;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -23,6 +23,22 @@ const TRIES_PER_REAP: u32 = 64;
 
 /// Receives byte messages from a queue. Clone it for another thread; other processes get theirs by fork or through
 /// [`Handoff`](crate::Handoff).
+///
+/// ```
+/// use slipring::{ByteQueue, Error, Segment, Until};
+///
+/// let segment = Segment::create()?;
+/// let (mut sender, mut receiver) = ByteQueue::unbounded(&segment)?;
+/// sender.send_batch(["a", "b", "c", "d"], Until::NEVER)?;
+/// drop(sender);
+///
+/// let mut buffer = Vec::new();
+/// assert_eq!(receiver.recv_into(&mut buffer, Until::NEVER)?, 1);
+/// assert_eq!(receiver.recv_batch(2, Until::NEVER)?, [b"b", b"c"]);
+/// assert_eq!(receiver.recv_view()?.to_vec(), b"d");
+/// assert!(matches!(receiver.try_recv(), Err(Error::Disconnected)));
+/// # Ok::<(), Error>(())
+/// ```
 pub struct ByteReceiver {
     end: End,
     taker: Taker,

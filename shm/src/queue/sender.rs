@@ -19,6 +19,23 @@ use crate::{Error, Result};
 
 /// Sends byte messages to a queue. Clone it for another thread; other processes get theirs by fork or through
 /// [`Handoff`](crate::Handoff).
+///
+/// ```
+/// use std::time::Duration;
+/// use slipring::{ByteQueue, Error, Segment};
+///
+/// let segment = Segment::create()?;
+/// let (mut sender, mut receiver) = ByteQueue::bounded(&segment, 3)?;
+/// let sent = sender.send_batch(["a", "b", "c", "d"], Duration::from_millis(1))?;
+/// assert_eq!((sent, sender.len(), sender.is_full()), (3, 3, true));
+/// assert!(matches!(sender.try_send(b"d"), Err(Error::WouldBlock)));
+///
+/// let mut other = sender.try_clone()?;
+/// let thread = std::thread::spawn(move || other.send(b"d"));
+/// assert_eq!(receiver.recv()?, b"a");
+/// thread.join().unwrap()?;
+/// # Ok::<(), Error>(())
+/// ```
 pub struct ByteSender {
     end: End,
     magazines: Magazines,

@@ -1,0 +1,90 @@
+//! What pipes promise within one process; what they promise between processes is in the package `tests`.
+
+use std::time::Duration;
+
+use super::*;
+use crate::SegmentOptions;
+
+fn segment() -> Segment {
+    Segment::with(SegmentOptions::new().reserve(4 << 30)).unwrap()
+}
+
+#[test]
+fn rings_that_cannot_be_are_refused() {
+    let segment = segment();
+    for ring in [0, 255, 257, 1000, 1 << 29] {
+        let error = Pipe::duplex_with(&segment, PipeOptions::new().ring(ring)).unwrap_err();
+        assert!(matches!(error, Error::Capacity { .. }), "{ring}: {error}");
+    }
+}
+
+#[test]
+fn the_smallest_ring_passes_messages_of_any_size() {
+    let segment = segment();
+    let options = PipeOptions::new().ring(256);
+    let (mut reader, mut writer) = Pipe::one_way_with(&segment, options).unwrap();
+    for len in (0..300).chain([5000, 1 << 20]) {
+        writer.send(&vec![len as u8; len]).unwrap();
+        assert_eq!(reader.recv().unwrap(), vec![len as u8; len]);
+    }
+    drop((reader, writer));
+    assert_eq!(segment.blocks_in_use(), 0);
+}
+
+#[test]
+fn a_lagging_reader_holds_its_writer_back_whatever_the_size() {
+    let segment = segment();
+    for len in [10, 4000, 100_000, 4 << 20] {
+        let (mut reader, mut writer) = Pipe::one_way(&segment).unwrap();
+        let sent = (0..100_000).take_while(|_| writer.try_send(&vec![1; len]).is_ok()).count();
+        assert!((3..100_000).contains(&sent), "{sent} of {len} bytes");
+        assert!(matches!(writer.try_send(&vec![1; len]), Err(Error::WouldBlock)));
+        let short = Duration::from_millis(5);
+        assert!(matches!(writer.send_until(&vec![1; len], short), Err(Error::TimedOut)));
+        for _ in 0..sent {
+            assert_eq!(reader.recv().unwrap().len(), len);
+        }
+        writer.send(&vec![1; len]).unwrap();
+    }
+    assert_eq!(segment.blocks_in_use(), 0);
+}
+
+#[test]
+fn a_message_that_is_no_value_is_an_error_and_the_next_one_comes() {
+    let segment = segment();
+    let (mut here, mut there) = Pipe::duplex(&segment).unwrap();
+    here.send(b"\xff\xff\xff").unwrap();
+    here.send_value(&"a word").unwrap();
+    let never = Until::NEVER;
+    assert!(matches!(there.recv_value::<String>(never), Err(Error::Decode(_))));
+    assert_eq!(there.recv_value::<String>(never).unwrap(), "a word");
+}
+
+#[test]
+fn the_end_comes_when_both_halves_are_gone() {
+    let segment = segment();
+    let (here, mut there) = Pipe::duplex(&segment).unwrap();
+    let (reader, mut writer) = here.split();
+    let copy = reader.try_clone().unwrap();
+    drop(reader);
+    writer.send(b"the last words").unwrap();
+    drop(writer);
+    assert_eq!(there.recv().unwrap(), b"the last words");
+    assert!(matches!(there.try_recv(), Err(Error::WouldBlock)), "a half is left");
+    drop(copy);
+    assert!(matches!(there.try_recv(), Err(Error::Disconnected)));
+}
+
+#[test]
+fn views_of_pipes_keep_their_message_and_nothing_else() {
+    let segment = segment();
+    let (mut reader, mut writer) = Pipe::one_way(&segment).unwrap();
+    writer.send(&[1; 100]).unwrap();
+    writer.send(&[2; 100_000]).unwrap();
+    let (short, long) = (reader.recv_view().unwrap(), reader.recv_view().unwrap());
+    drop((reader, writer));
+    assert_eq!((short.to_vec(), long.to_vec()), (vec![1; 100], vec![2; 100_000]));
+    assert_eq!(segment.blocks_in_use(), 1);
+    drop(long);
+    assert_eq!(segment.blocks_in_use(), 0);
+}

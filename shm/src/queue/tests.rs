@@ -1,0 +1,113 @@
+//! What queues promise within one process; what they promise between processes is in the package `tests`.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{Error, SegmentOptions, Until};
+
+fn segment() -> Segment {
+    Segment::with(SegmentOptions::new().reserve(4 << 30)).unwrap()
+}
+
+#[test]
+fn capacities_that_no_ring_can_have_are_refused() {
+    let segment = segment();
+    for capacity in [0, (1 << 26) + 1, u64::MAX] {
+        let error = ByteQueue::bounded(&segment, capacity).unwrap_err();
+        assert!(
+            matches!(error, Error::Capacity { wanted, min: 1, .. } if wanted == capacity),
+            "{error}"
+        );
+    }
+    assert!(ByteQueue::bounded(&segment, 1).is_ok(), "and nothing is the worse for it");
+}
+
+#[test]
+fn a_message_that_is_no_value_is_an_error_and_the_next_one_comes() {
+    let segment = segment();
+    let (mut tx, mut rx) = Queue::<(u32, String)>::bounded(&segment, 8).unwrap();
+    let mut whole = Vec::new();
+    encode(&(7_u32, "seven"), &mut whole).unwrap();
+    for wrong in [&whole[..3], &[][..], &[0xff; 40], &[&whole[..], &[1]].concat()] {
+        tx.bytes().send(wrong).unwrap();
+    }
+    tx.send(&(7, "seven".into())).unwrap();
+    for _ in 0..4 {
+        assert!(matches!(rx.recv(), Err(Error::Decode(_))));
+    }
+    assert_eq!(rx.recv().unwrap(), (7, "seven".to_owned()));
+}
+
+#[test]
+fn a_closed_queue_takes_nothing_and_gives_what_it_has() {
+    let segment = segment();
+    let (mut tx, mut rx) = ByteQueue::bounded(&segment, 8).unwrap();
+    tx.send(b"one").unwrap();
+    rx.close();
+    assert!(matches!(tx.send(b"two"), Err(Error::Closed)));
+    assert!(matches!(tx.send_batch(["two", "three"], Until::NOW), Err(Error::Closed)));
+    assert_eq!(rx.recv().unwrap(), b"one");
+    assert!(matches!(rx.recv(), Err(Error::Closed)));
+}
+
+#[test]
+fn batches_take_what_there_is_and_no_more_than_was_asked_for() {
+    let segment = segment();
+    let (mut tx, mut rx) = ByteQueue::bounded(&segment, 5).unwrap();
+    let words = ["a", "b", "some words that need a block", "d", "e", "f", "g"];
+    assert_eq!(tx.send_batch(words, Until::NOW).unwrap(), 5, "as many as there is room for");
+    assert!(matches!(tx.send_batch(words, Duration::from_millis(1)), Err(Error::TimedOut)));
+    assert_eq!(rx.recv_batch(2, Until::NOW).unwrap(), [b"a", b"b"]);
+    assert_eq!(rx.recv_batch(0, Until::NOW).unwrap().len(), 0);
+    let rest = rx.recv_batch(99, Until::NEVER).unwrap();
+    assert_eq!(rest.len(), 3);
+    assert_eq!(rest[0], words[2].as_bytes());
+    assert!(matches!(rx.recv_batch(1, Until::NOW), Err(Error::WouldBlock)));
+}
+
+#[test]
+fn loans_and_views_give_their_blocks_back() {
+    let segment = segment();
+    let (mut tx, mut rx) = ByteQueue::bounded(&segment, 4).unwrap();
+    let other = self::segment();
+    let (mut other_tx, _other_rx) = ByteQueue::bounded(&other, 4).unwrap();
+    for len in [0, 1, 100, 5000, 3 << 20] {
+        drop(tx.loan(len).unwrap());
+        let mut loan = tx.loan(len).unwrap();
+        loan.write_at(0, &vec![5; len]);
+        loan.truncate(len / 2);
+        tx.send_loan(loan).unwrap();
+        let view = rx.recv_view().unwrap();
+        assert_eq!(view.to_vec(), vec![5; len / 2]);
+        let foreign = tx.loan(10).unwrap();
+        assert!(matches!(other_tx.send_loan(foreign), Err(Error::Forked)), "another segment's");
+    }
+    drop((tx, rx));
+    assert_eq!(segment.blocks_in_use(), 0);
+}
+
+#[test]
+fn a_queue_ends_with_its_last_handle_and_its_messages_with_it() {
+    let segment = segment();
+    for _ in 0..3 {
+        let (mut tx, rx) = ByteQueue::unbounded(&segment).unwrap();
+        for number in 0..6000_u64 {
+            tx.send(&number.to_le_bytes()).unwrap();
+        }
+        assert_eq!((tx.len(), tx.capacity(), tx.is_full()), (6000, None, false));
+        drop(rx);
+        assert!(matches!(tx.send(b"x"), Err(Error::Disconnected)));
+    }
+    assert_eq!(segment.blocks_in_use(), 0);
+}
+
+#[test]
+fn a_message_over_what_the_segment_holds_is_refused() {
+    let small = Segment::with(SegmentOptions::new().reserve(64 << 20)).unwrap();
+    let (mut tx, _rx) = ByteQueue::bounded(&small, 4).unwrap();
+    assert!(matches!(tx.loan(40 << 20), Err(Error::TooLong { .. })));
+    let held: Vec<_> = std::iter::from_fn(|| tx.loan(1 << 20).ok()).collect();
+    assert!(!held.is_empty());
+    assert!(matches!(tx.loan(1 << 20), Err(Error::NoSpace { .. })), "all of that size are out");
+    tx.send(&[7; 100]).unwrap();
+}
