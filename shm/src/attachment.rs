@@ -29,7 +29,9 @@ use crate::{Error, Result, recovery};
 /// Lock bytes lie far beyond any size that a segment can have.
 const LOCK_BASE: u64 = 1 << 62;
 /// How long a creation waits for somebody who holds the recovery lock and is alive: stopped, perhaps.
-const RECOVERY_PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const RECOVERY_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the end of an object waits for it: somebody else's death procedure can do it as well.
+pub(crate) const SHORT_PATIENCE: Duration = Duration::from_millis(100);
 /// Looks for the dead come at most this often from one process.
 const REAP_INTERVAL: u64 = 20_000_000;
 
@@ -248,12 +250,16 @@ impl Attachment {
     /// [`Error::TimedOut`] if a living process keeps the lock for very long: it was stopped.
     pub(crate) fn with_recovery<R>(&self, f: impl FnOnce() -> R) -> Result<R> {
         let _private = self.private.lock();
-        self.with_recovery_held(f)
+        self.with_recovery_held(RECOVERY_PATIENCE, f)
     }
 
-    /// The same for somebody who holds the private lock.
-    pub(crate) fn with_recovery_held<R>(&self, f: impl FnOnce() -> R) -> Result<R> {
-        let deadline = clock::deadline_in(RECOVERY_PATIENCE);
+    /// The same for somebody who holds the private lock, and has so much patience.
+    pub(crate) fn with_recovery_held<R>(
+        &self,
+        patience: Duration,
+        f: impl FnOnce() -> R,
+    ) -> Result<R> {
+        let deadline = clock::deadline_in(patience);
         let mut nap = Duration::from_micros(5);
         while !self.lock_recovery()? {
             if clock::has_passed(deadline) {
@@ -269,16 +275,10 @@ impl Attachment {
         Ok(result)
     }
 
-    /// Runs `f` under the recovery lock if it is to be had at once.
+    /// Runs `f` under the recovery lock if it is to be had at once: not where a thread of ours waits for it, either.
     fn try_with_recovery<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
-        let _private = self.private.lock();
-        if !self.lock_recovery().unwrap_or(false) {
-            return None;
-        }
-        crash_point!("attachment.recovery.tried");
-        let result = f();
-        self.unlock_recovery();
-        Some(result)
+        let _private = self.private.try_lock()?;
+        self.with_recovery_held(Duration::ZERO, f).ok()
     }
 
     fn lock_recovery(&self) -> Result<bool> {

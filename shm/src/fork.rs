@@ -16,12 +16,13 @@
 //! Threads that the parent had besides the forking one do not exist in the child; what they held of private memory
 //! is locked by the forking thread, and what they held in the segment stays the parent's.
 
+use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Once, Weak};
 
 use slipring_core::owner::OwnerId;
 
-use crate::attachment::{Attachment, Private};
+use crate::attachment::{Attachment, Private, RECOVERY_PATIENCE};
 use crate::object;
 use crate::private_lock::PrivateLock;
 use crate::sys::{file, process};
@@ -35,6 +36,11 @@ struct List {
 
 static LIST: PrivateLock<List> = PrivateLock::new(List { all: Vec::new(), forking: Vec::new() });
 static HANDLERS: Once = Once::new();
+
+thread_local! {
+    /// Forks of this thread are for programs that are started.
+    static FOR_PROGRAM: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Has `attachment` take part in the forks of this process.
 pub(crate) fn register(attachment: &Arc<Attachment>) -> Result<()> {
@@ -58,10 +64,22 @@ unsafe extern "C" fn prepare() {
     }
 }
 
+/// Runs `start`, which forks to start a program. That child takes no part: it is another program in a moment, and until
+/// somebody noticed the end of a participant that nobody needed, its handles would keep this process's peers waiting.
+pub(crate) fn for_program<R>(start: impl FnOnce() -> R) -> R {
+    FOR_PROGRAM.set(true);
+    let started = start();
+    FOR_PROGRAM.set(false);
+    started
+}
+
 /// Takes the private lock and prepares the child's place. Where none is to be had the child is told so by
 /// [`Error::Forked`]; the fork itself goes on.
 fn prepare_one(attachment: &Attachment) {
     attachment.private.lock_for_fork();
+    if FOR_PROGRAM.get() {
+        return;
+    }
     // SAFETY: locked for the fork by this thread, just now.
     unsafe {
         attachment.private.with_held(|private| {
@@ -73,7 +91,7 @@ fn prepare_one(attachment: &Attachment) {
 fn conceive(attachment: &Attachment, private: &Private) -> Result<(OwnerId, OwnedFd)> {
     attachment.me()?;
     let proof = attachment.reopen()?;
-    let embryo = attachment.with_recovery_held(|| -> Result<OwnerId> {
+    let embryo = attachment.with_recovery_held(RECOVERY_PATIENCE, || -> Result<OwnerId> {
         let embryo = attachment.begin_life(std::os::fd::AsFd::as_fd(&proof), false)?;
         for (id, role) in private.handles.keys() {
             object::hold(attachment, *id, *role, embryo);

@@ -17,7 +17,7 @@ use crate::attachment::Attachment;
 use crate::object::{Handle, Kind, Role};
 use crate::segment::Mapping;
 use crate::sys::file;
-use crate::{Error, Result, Segment, object};
+use crate::{Error, Result, Segment, fork, object};
 
 /// Where a child finds what it inherits.
 const VARIABLE: &str = "SLIPRING_HANDOFF";
@@ -175,7 +175,8 @@ impl Handoff {
                 })
             });
         }
-        let child = command.spawn().map_err(Error::io("start the program"));
+        let child = fork::for_program(|| command.spawn());
+        let child = child.map_err(Error::io("start the program"));
         crash_point!("handoff.spawn.started");
         // The child has both now, or there is none and the place goes with its proof.
         drop(proof);
@@ -312,6 +313,7 @@ fn take_fd(number: RawFd) -> Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::testing::alone;
 
     #[test]
     fn a_broken_description_is_an_error_and_takes_no_descriptor() {
@@ -321,6 +323,19 @@ mod tests {
         let (name, ticket) = parse_ticket("jobs:1:1:77").unwrap();
         assert_eq!((name.as_str(), ticket.kind, ticket.role), ("jobs", Kind::Queue, Role::Second));
         assert_eq!(ticket.id.to_bits(), 77);
+    }
+
+    #[test]
+    fn a_program_that_is_started_has_what_it_was_given_and_nothing_else() {
+        alone(|| {
+            let segment = Segment::create().unwrap();
+            let (sender, mut receiver) = crate::ByteQueue::bounded(&segment, 1).unwrap();
+            let mut child = Handoff::new(&segment).spawn(&mut Command::new("true")).unwrap();
+            assert_eq!(segment.participants().len(), 2, "this process and the program");
+            drop(sender);
+            assert!(matches!(receiver.try_recv(), Err(Error::Disconnected)), "at once");
+            assert!(child.wait().unwrap().success());
+        });
     }
 
     #[test]

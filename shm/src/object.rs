@@ -12,7 +12,7 @@ use slipring_core::member::Holders;
 use slipring_core::owner::OwnerId;
 use slipring_core::ring::sides::{Side, Sides};
 
-use crate::attachment::Attachment;
+use crate::attachment::{Attachment, RECOVERY_PATIENCE, SHORT_PATIENCE};
 use crate::{Error, Result, recovery};
 
 /// What an object is.
@@ -147,7 +147,7 @@ impl Handle {
     ) -> Result<[Self; N]> {
         let me = attachment.me()?;
         let mut private = attachment.private.lock();
-        let place = attachment.with_recovery_held(|| -> Result<Place> {
+        let place = attachment.with_recovery_held(RECOVERY_PATIENCE, || -> Result<Place> {
             let place = reserve(attachment, kind, HEADER_BYTES + body_len, me)?;
             let made = commit_and_init(attachment, place, |body| init(body, place))
                 .and_then(|()| header(attachment, place));
@@ -287,8 +287,9 @@ impl Drop for Handle {
         let (place, attachment) = (self.place, &self.attachment);
         if header(attachment, place).is_ok_and(ObjectHeader::is_abandoned) {
             // If the lock is not to be had, the next death procedure ends the object.
-            let _ =
-                attachment.with_recovery_held(|| recovery::end_if_abandoned(attachment, place, me));
+            let _ = attachment.with_recovery_held(SHORT_PATIENCE, || {
+                recovery::end_if_abandoned(attachment, place, me)
+            });
         }
     }
 }

@@ -34,6 +34,11 @@ impl<T> PrivateLock<T> {
         PrivateGuard(self)
     }
 
+    /// Takes the lock if nobody has it.
+    pub(crate) fn try_lock(&self) -> Option<PrivateGuard<'_, T>> {
+        self.lock.try_lock_fast(holder()).then_some(PrivateGuard(self))
+    }
+
     /// Takes the lock and keeps it until [`PrivateLock::unlock_after_fork`], across a fork.
     pub(crate) fn lock_for_fork(&self) {
         std::mem::forget(self.lock());
