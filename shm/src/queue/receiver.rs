@@ -111,27 +111,46 @@ impl ByteReceiver {
         Ok(buffer.len())
     }
 
-    /// Takes up to `max` messages, waiting for the first one only, and wakes senders once for all of them.
+    /// Takes up to `max` messages, waiting for the first one only, and wakes senders once for all of them. They
+    /// are copied to one buffer, and then shown to `each` in order. Returns how many there were.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteReceiver::recv_until`], where there was not even one.
+    pub fn recv_each(
+        &mut self,
+        max: usize,
+        until: impl Into<Until>,
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<usize> {
+        let (me, mut until) = (self.ready()?, until.into());
+        let (mut buffer, mut ends) = (Vec::new(), Vec::new());
+        while ends.len() < max {
+            match self.take(me, until) {
+                Ok(message) => {
+                    self.free_into(message, me, &mut buffer);
+                    ends.push(buffer.len());
+                    until = Until::NOW;
+                }
+                Err(error) if ends.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        // Before the caller's own work: senders need not wait for that.
+        self.announce(ends.len());
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        starts.zip(&ends).for_each(|(start, end)| each(&buffer[start..*end]));
+        Ok(ends.len())
+    }
+
+    /// As [`ByteReceiver::recv_each`], each message in a vector of its own.
     ///
     /// # Errors
     ///
     /// As [`ByteReceiver::recv_until`], where there was not even one.
     pub fn recv_batch(&mut self, max: usize, until: impl Into<Until>) -> Result<Vec<Vec<u8>>> {
-        let (me, mut until) = (self.ready()?, until.into());
         let mut messages = Vec::new();
-        while messages.len() < max {
-            match self.take(me, until) {
-                Ok(taken) => {
-                    let mut message = Vec::new();
-                    self.free_into(taken, me, &mut message);
-                    messages.push(message);
-                    until = Until::NOW;
-                }
-                Err(error) if messages.is_empty() => return Err(error),
-                Err(_) => break,
-            }
-        }
-        self.announce(messages.len());
+        self.recv_each(max, until, |message| messages.push(message.to_vec()))?;
         Ok(messages)
     }
 
@@ -412,8 +431,9 @@ impl<T: DeserializeOwned> Receiver<T> {
     ///
     /// As [`ByteReceiver::recv_until`], where there was not even one.
     pub fn recv_batch(&mut self, max: usize, until: impl Into<Until>) -> Result<Vec<Result<T>>> {
-        let messages = self.bytes.recv_batch(max, until)?;
-        Ok(messages.iter().map(|message| decode(message)).collect())
+        let mut values = Vec::new();
+        self.bytes.recv_each(max, until, |message| values.push(decode(message)))?;
+        Ok(values)
     }
 
     /// Another handle, for another thread.
