@@ -6,4 +6,9 @@ step "format" cargo fmt --all --check
 step "clippy" cargo clippy --workspace --all-targets -- -D warnings
 step "clippy, crash build" cargo clippy --workspace --all-targets --features slipring-tests/crash -- -D warnings
 RUSTFLAGS="--cfg loom" step "clippy, models" cargo clippy -p slipring-core --all-targets --target-dir target/loom -- -D warnings
+fuzz() {
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
+    cargo clippy --manifest-path fuzz/Cargo.toml --all-targets --target-dir target/fuzz -- -D warnings
+}
+step "format and clippy, fuzz targets" fuzz
 RUSTDOCFLAGS="-D warnings" step "docs" cargo doc --workspace --no-deps --document-private-items

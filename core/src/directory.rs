@@ -136,12 +136,12 @@ impl Directory {
     ///
     /// [`ReserveError`]; nothing was reserved.
     pub fn reserve(&self, len: u64, kind: u32, owner: OwnerId) -> Result<Place, ReserveError> {
-        let len = len.max(1).next_multiple_of(EXTENT_UNIT);
-        let index = match self.find_free(len) {
-            Some(index) => index,
+        let len = len.max(1).checked_next_multiple_of(EXTENT_UNIT).ok_or(ReserveError::Arena)?;
+        let place = match self.find_free(len) {
+            Some(place) => place,
             None => self.cut(len)?,
         };
-        let entry = self.entry(index);
+        let entry = self.entry(place.id.index);
         // ORDERING: Relaxed; under the recovery lock. The owner is there before the state says so.
         entry.kind.store(kind, Ordering::Relaxed);
         entry.owner.store(owner.bits(), Ordering::Relaxed);
@@ -149,7 +149,7 @@ impl Directory {
         // ORDERING: Release, with the owner.
         entry.state.store(RESERVED, Ordering::Release);
         crash_point!("directory.reserve.after_state");
-        Ok(self.place(index))
+        Ok(Place { kind, ..place })
     }
 
     /// The object in a reserved extent is made (I3).
@@ -219,23 +219,28 @@ impl Directory {
     }
 
     /// A free extent that is large enough and not more than twice too large.
-    fn find_free(&self, len: u64) -> Option<u32> {
-        (0..self.used()).find(|&index| {
+    fn find_free(&self, len: u64) -> Option<Place> {
+        let is_free = |index: &u32| {
             // ORDERING: Relaxed; under the recovery lock.
-            let free = self.entry(index).state.load(Ordering::Relaxed) == FREE;
-            let place = self.place(index);
-            free && place.len >= len && place.len / 2 <= len && self.fits(&place)
-        })
+            self.entry(*index).state.load(Ordering::Relaxed) == FREE
+        };
+        let mut free = (0..self.used()).filter(is_free).map(|index| self.place(index));
+        free.find(|p| p.len >= len && p.len / 2 <= len && self.fits(p))
     }
 
     /// Cuts a new extent from the arena.
-    fn cut(&self, len: u64) -> Result<u32, ReserveError> {
+    fn cut(&self, len: u64) -> Result<Place, ReserveError> {
         let index = self.used();
         if index == self.capacity {
             return Err(ReserveError::Entries);
         }
-        let last = index.checked_sub(1).map(|i| self.place(i));
-        let offset = last.map_or(0, |p| p.offset.saturating_add(p.len));
+        let offset = match index.checked_sub(1).map(|last| self.place(last)) {
+            None => 0,
+            Some(last) if self.fits(&last) => {
+                (last.offset + last.len).next_multiple_of(EXTENT_UNIT)
+            }
+            Some(_) => return Err(ReserveError::Arena),
+        };
         if offset.checked_add(len).is_none_or(|end| end > self.arena_len) {
             return Err(ReserveError::Arena);
         }
@@ -248,7 +253,9 @@ impl Directory {
         // ORDERING: Release; readers of `used` see the entry.
         self.used_word().store(u64::from(index) + 1, Ordering::Release);
         crash_point!("directory.cut.after_used");
-        Ok(index)
+        // ORDERING: Relaxed; under the recovery lock.
+        let generation = entry.generation.load(Ordering::Relaxed);
+        Ok(Place { id: ObjectId { index, generation }, kind: 0, offset, len })
     }
 
     /// How many entries have an extent.
@@ -320,6 +327,13 @@ mod tests {
             d.publish(place.id);
             d.entry(0).offset.store(u64::MAX - 63, Ordering::Relaxed);
             assert_eq!(d.find(place.id), None);
+            assert_eq!(d.reserve(64, 1, me()), Err(ReserveError::Arena), "behind it is nowhere");
+            d.entry(0).offset.store(0, Ordering::Relaxed);
+            d.entry(0).len.store(129, Ordering::Relaxed);
+            assert_eq!(d.reserve(64, 1, me()).map(|place| place.offset), Ok(256), "aligned");
+            assert_eq!(d.reserve(u64::MAX, 1, me()), Err(ReserveError::Arena));
+            d.entry(0).offset.store(u64::MAX - 63, Ordering::Relaxed);
+            d.free(ObjectId { index: 1, generation: 0 });
             d.used_word().store(u64::MAX, Ordering::Relaxed);
             assert_eq!(d.objects().count(), 0);
             assert_eq!(d.find(ObjectId::from_bits(u64::MAX)), None);

@@ -317,9 +317,11 @@ impl Pool {
         let geometry = self.geometry.classes()[usize::from(class)];
         for _ in 0..MAX_MISSES {
             let Some(word) = self.find_listed(&geometry) else { break };
-            let wanted = pick(self.word(&geometry, word).load(Ordering::Relaxed));
-            // ORDERING: AcqRel, E2.
-            let taken = self.word(&geometry, word).fetch_and(!wanted, Ordering::AcqRel) & wanted;
+            let (listed, known) = (self.word(&geometry, word), bits_of(&geometry, word));
+            // ORDERING: Relaxed; a hint.
+            let wanted = pick(listed.load(Ordering::Relaxed) & known);
+            // ORDERING: AcqRel, E2. Bits of blocks that there are not, which a peer gone mad has set, go with it.
+            let taken = listed.fetch_and(!wanted & known, Ordering::AcqRel) & wanted;
             crash_point!("pool.take_bits.taken");
             self.unlist_if_empty(&geometry, word);
             if taken != 0 {
@@ -374,7 +376,8 @@ impl Pool {
             if word >= g.words {
                 return Err(AllocError::Exhausted);
             }
-            let in_word = (g.count - word * 64).min(64);
+            let all = bits_of(&g, word);
+            let in_word = all.count_ones();
             self.commit_word(class, &g, word, in_word, backing).map_err(AllocError::Backing)?;
             crash_point!("pool.extend.committed");
             // ORDERING: Release, E1.
@@ -382,7 +385,7 @@ impl Pool {
             let (now, next) = (u64::from(word), u64::from(word) + 1);
             if fresh.compare_exchange(now, next, Ordering::Release, Ordering::Relaxed).is_ok() {
                 crash_point!("pool.extend.in_use");
-                return Ok((word, u64::MAX >> (64 - in_word)));
+                return Ok((word, all));
             }
         }
     }
@@ -451,6 +454,12 @@ impl Pool {
         // SAFETY: all bit patterns are valid, and the region lives as long as the pool (`new`).
         unsafe { self.meta.add(offset as usize).cast::<AtomicU64>().as_ref() }
     }
+}
+
+/// The bits of a bitmap word that stand for blocks: all, but for the last word of a class. `word` is below its words.
+#[inline]
+fn bits_of(class: &ClassGeometry, word: u32) -> u64 {
+    u64::MAX >> (64 - (class.count - word * 64).min(64))
 }
 
 #[cfg(all(test, not(loom)))]
@@ -585,6 +594,27 @@ pub(super) mod tests {
         assert_eq!(m.pool.check(BlockRef { index: 64, ..block }, 1), None, "not in use yet");
         assert_eq!(m.pool.check(BlockRef { index: u32::MAX, ..block }, 1), None);
         assert_eq!(m.pool.check(BlockRef { class: 31, index: 0 }, 1), None);
+    }
+
+    #[test]
+    fn a_bit_of_a_block_that_there_is_not_is_never_taken() {
+        let m = memory();
+        let mut mags = Magazines::default();
+        for (c, class) in m.pool.geometry().classes().iter().enumerate() {
+            let last = class.words - 1;
+            if class.count.is_multiple_of(64) {
+                continue;
+            }
+            let first = m.pool.alloc(&mut mags, class.payload, me(), &m).unwrap();
+            m.pool.fresh(class).store(u64::from(class.words), Ordering::Relaxed);
+            m.pool.word(class, last).store(u64::MAX, Ordering::Relaxed);
+            m.pool.summary(class, last / 64).store(1 << (last % 64), Ordering::Relaxed);
+            let mut taken = HashSet::from([first]);
+            while let Ok(block) = m.pool.alloc(&mut mags, class.payload, me(), &m) {
+                assert!(block.class == c as u8 && block.index < class.count, "{block:?}");
+                assert!(taken.insert(block));
+            }
+        }
     }
 
     #[test]

@@ -467,7 +467,8 @@ impl Ring {
         }
         // The hint lags: (found, i) is published, or (found - 1, i) is consumed.
         let done = if full { found } else { found - 1 };
-        TailStep::Jump(self.next(done << self.shift | self.index(pos)))
+        let to = self.next(done << self.shift | self.index(pos));
+        if to > pos { TailStep::Jump(to) } else { TailStep::Corrupt } // a lap that no ring lives to see
     }
 
     #[inline]
@@ -484,7 +485,8 @@ impl Ring {
             return HeadStep::Corrupt; // a hint led, which I3 excludes
         }
         // The hint lags: (found - 1, i) is consumed. Nothing more is known: never jump by the tail's rule.
-        HeadStep::Jump(self.next((found - 1) << self.shift | self.index(pos)))
+        let to = self.next((found - 1) << self.shift | self.index(pos));
+        if to > pos { HeadStep::Jump(to) } else { HeadStep::Corrupt } // a lap that no ring lives to see
     }
 }
 

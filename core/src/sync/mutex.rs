@@ -19,6 +19,7 @@
 //! | owner | held | the owner, by swap to 0; a waiter, by CAS to W + owner; anybody who proved the owner dead |
 //! | W + owner | held, and somebody may sleep | as above |
 //! | D, W + D | the owner died holding it (left by the death procedure) | anybody, by CAS to its own id |
+//! | an id that nobody can have | scribbled: taken as from a dead owner | anybody, by CAS to its own id |
 //!
 //! # Invariants
 //!
@@ -124,8 +125,7 @@ impl Mutex {
             if seen & WAITERS == 0 && waiter.spin() {
                 continue;
             }
-            if let Some(owner) = OwnerId::from_bits(seen)
-                && waiter.is_dead(owner)
+            if OwnerId::from_bits(seen).is_none_or(|owner| waiter.is_dead(owner))
                 && self.take_exact(seen, me, keep)
             {
                 return Ok(Acquired::AfterDeath);
@@ -146,8 +146,8 @@ impl Mutex {
         if seen & OWNER_MASK == 0 {
             return self.take_free(seen, me, 0);
         }
-        let owner = OwnerId::from_bits(seen)?;
-        (is_dead(owner) && self.take_exact(seen, me, 0)).then_some(Acquired::AfterDeath)
+        let dead = OwnerId::from_bits(seen).is_none_or(is_dead);
+        (dead && self.take_exact(seen, me, 0)).then_some(Acquired::AfterDeath)
     }
 
     /// Takes a lock that `seen` says nobody holds.
@@ -263,5 +263,15 @@ mod tests {
         assert_eq!(lock.try_lock(id(2), |_| false), Some(Acquired::AfterDeath));
         assert!(lock.unlock(id(2), Scope::Private));
         assert_eq!(lock.try_lock(id(2), |_| false), Some(Acquired::Clean));
+    }
+
+    #[test]
+    fn a_scribbled_owner_that_nobody_can_be_is_not_waited_for() {
+        let lock = Mutex::new();
+        // Bits of an epoch, and index 0.
+        lock.word.store(WAITERS | 5 << 20, Ordering::Relaxed);
+        assert_eq!(lock.try_lock(id(1), |_| unreachable!()), Some(Acquired::AfterDeath));
+        assert!(lock.unlock(id(1), Scope::Private));
+        assert_eq!(lock.try_lock(id(1), |_| false), Some(Acquired::Clean));
     }
 }

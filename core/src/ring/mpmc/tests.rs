@@ -284,3 +284,23 @@ fn positions_split_and_count_without_a_gap() {
         }
     }
 }
+
+#[test]
+fn laps_at_the_end_of_all_numbers_are_corrupt_and_no_circle() {
+    for capacity in [1, 2, 3, 4, 5] {
+        let ring = ring(capacity).ring;
+        for flags in [0, FULL, CLOSED, FULL | CLOSED] {
+            let control = u64::MAX << LAP_SHIFT | flags;
+            let (mut pos, mut steps) = (0, 0);
+            while let TailStep::Jump(to) = ring.tail_step(control, pos) {
+                (pos, steps) = (to, steps + 1);
+                assert!(steps <= 2 * capacity, "{capacity} {flags}");
+            }
+            (pos, steps) = (0, 0);
+            while let HeadStep::Jump(to) = ring.head_step(control, pos) {
+                (pos, steps) = (to, steps + 1);
+                assert!(steps <= 2 * capacity, "{capacity} {flags}");
+            }
+        }
+    }
+}
