@@ -158,12 +158,17 @@ impl Bell {
     }
 
     /// There is no message: the byte goes. `take_byte` takes one byte from the socket, if there is one.
-    pub fn settle(&self, hushed: Hushed, take_byte: impl FnOnce() -> bool) {
-        if hushed.was_rung && !take_byte() {
-            crash_point!("bell.settle.no_byte");
-            // Its sender is about to write it, or died: then the next one writes it.
-            // ORDERING: AcqRel; restores what `hush` cleared.
-            self.word.fetch_or(RUNG, Ordering::AcqRel);
+    pub fn settle(&self, hushed: Hushed, mut take_byte: impl FnMut() -> bool) {
+        if !hushed.was_rung || take_byte() {
+            return;
+        }
+        crash_point!("bell.settle.no_byte");
+        // Its sender is about to write it, or died: then the next one writes it.
+        // ORDERING: AcqRel; restores what `hush` cleared.
+        let seen = self.word.fetch_or(RUNG, Ordering::AcqRel);
+        if seen & (RUNG | STRAY) == RUNG {
+            // It wrote it, and rang again: of the two bytes one is too many. After a death that is not sure.
+            take_byte();
         }
     }
 

@@ -1,0 +1,47 @@
+//! The kernel's channels of bytes: what everybody has.
+
+use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::os::unix::net::UnixStream;
+
+use crate::message::{read, stamp};
+use crate::stream::{Put, Take};
+
+/// Writes messages of one size.
+pub struct Writer<W> {
+    to: W,
+    message: Vec<u8>,
+}
+
+/// Reads them.
+pub struct Reader<R> {
+    from: R,
+    message: Vec<u8>,
+}
+
+/// A pipe for messages of `size` bytes.
+pub fn pipe(size: usize) -> (Writer<PipeWriter>, Reader<PipeReader>) {
+    let (from, to) = std::io::pipe().expect("a pipe");
+    let message = vec![0; size];
+    (Writer { to, message: message.clone() }, Reader { from, message })
+}
+
+/// A pair of stream sockets for messages of `size` bytes.
+pub fn socket_pair(size: usize) -> (Writer<UnixStream>, Reader<UnixStream>) {
+    let (from, to) = UnixStream::pair().expect("a pair of sockets");
+    let message = vec![0; size];
+    (Writer { to, message: message.clone() }, Reader { from, message })
+}
+
+impl<W: Write> Put for Writer<W> {
+    fn put(&mut self, number: u64) {
+        stamp(&mut self.message, number);
+        self.to.write_all(&self.message).expect("the reader lives");
+    }
+}
+
+impl<R: Read> Take for Reader<R> {
+    fn take(&mut self) -> u64 {
+        self.from.read_exact(&mut self.message).expect("the writer lives");
+        read(&self.message)
+    }
+}
