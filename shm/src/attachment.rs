@@ -126,7 +126,11 @@ impl Attachment {
     #[inline]
     pub(crate) fn me(&self) -> Result<OwnerId> {
         // ORDERING: Relaxed; private memory, changed only while this process has one thread (a fork's child).
-        OwnerId::from_bits(self.me.load(Ordering::Relaxed)).ok_or(Error::Forked)
+        match OwnerId::from_bits(self.me.load(Ordering::Relaxed)) {
+            Some(me) => Ok(me),
+            // Not `ok_or`: that would build and drop an error in every operation.
+            None => Err(Error::Forked),
+        }
     }
 
     pub(crate) fn set_me(&self, me: Option<OwnerId>) {

@@ -15,11 +15,12 @@ use crate::sys::{clock, membarrier};
 pub(crate) const SLICE: Duration = Duration::from_millis(50);
 /// A sleep shorter than this would have been saved by spinning: about twice the price of a wake-up.
 const WORTH_SPINNING: u64 = 60_000;
-/// The longest adaptive spin in rounds of [`PAUSES`], about the price of one wake-up (25–50 µs).
-const MAX_ROUNDS: u32 = 250;
-const MIN_ROUNDS: u32 = 2;
-/// `PAUSE` instructions between two looks (25 ns each here).
-const PAUSES: u32 = 4;
+/// The longest adaptive spin in looks, about the price of one wake-up (25–50 µs).
+const MAX_ROUNDS: u32 = 1000;
+const MIN_ROUNDS: u32 = 64;
+/// So many looks come one right after the other: what is on its way already comes soonest. Then there is a `PAUSE`
+/// between two (25 ns each here).
+const EAGER_ROUNDS: u32 = 32;
 
 /// How long a blocked call may spin before it sleeps.
 ///
@@ -198,7 +199,9 @@ impl Waiter for Wait<'_> {
         };
         if go_on {
             self.spun = self.spun.wrapping_add(1);
-            (0..PAUSES).for_each(|_| spin_hint());
+            if self.spun > EAGER_ROUNDS {
+                spin_hint();
+            }
         }
         go_on
     }

@@ -106,6 +106,7 @@ impl Descriptor {
     }
 
     /// The block that `word` names, if it names one.
+    #[inline]
     pub fn block_of(word: u64) -> Option<BlockRef> {
         match Self::decode(word)? {
             Self::Block { block, .. } => Some(block),

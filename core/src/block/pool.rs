@@ -9,7 +9,8 @@
 //!
 //! * I1. A word index below `fresh` has its bitmap word, controls and (small classes) blocks in committed memory.
 //! * I2. Whoever frees a block makes its control FREE first and lists it second.
-//! * I3. A set bitmap bit has its summary bit set, or somebody is between the two steps, or died there.
+//! * I3. A set bitmap bit has its summary bit set, or somebody is between the two steps, or died there. A summary bit
+//!   may be set for a word that is empty.
 //!
 //! # Ordering
 //!
@@ -323,10 +324,12 @@ impl Pool {
             // ORDERING: AcqRel, E2. Bits of blocks that there are not, which a peer gone mad has set, go with it.
             let taken = listed.fetch_and(!wanted & known, Ordering::AcqRel) & wanted;
             crash_point!("pool.take_bits.taken");
-            self.unlist_if_empty(&geometry, word);
             if taken != 0 {
+                // A word that is empty now keeps its summary bit: who looks for a block next finds out, unless one has
+                // come back by then, as it does where one block goes round and round.
                 return Ok((word, taken));
             }
+            self.unlist_if_empty(&geometry, word);
         }
         let (word, all) = self.extend(class, backing)?;
         let wanted = pick(all);

@@ -276,6 +276,12 @@ impl Records {
         if sound(head, tail, self.size) { tail.wrapping_sub(head) } else { 0 }
     }
 
+    /// How far the consumer has come: it grows with each release. A glance: old when it returns.
+    pub fn released(&self) -> u64 {
+        // ORDERING: Relaxed; a hint.
+        self.header().head.load(Ordering::Relaxed)
+    }
+
     /// Whether there is no record. A glance: old when it returns.
     pub fn is_empty(&self) -> bool {
         // ORDERING: Relaxed; a hint.

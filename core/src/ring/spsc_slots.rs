@@ -79,6 +79,30 @@
 
 mod consumer;
 mod layout;
+/// Copies a value into its slot. Word by word where it consists of a few words, as the caller has just written it: a
+/// wider load cannot take its bytes from the store buffer, and would wait there behind the slot before.
+///
+/// # Safety
+///
+/// `from` may be read, `to` written; both are aligned, and they do not overlap.
+#[inline]
+unsafe fn copy_value<T: Pod>(from: *const T, to: *mut T) {
+    const MAX: usize = 64;
+    if size_of::<T>() > MAX || size_of::<T>() % 8 != 0 || align_of::<T>() < 8 {
+        // SAFETY: by the caller's word.
+        unsafe { to.copy_from_nonoverlapping(from, 1) };
+        return;
+    }
+    for index in 0..size_of::<T>() / 8 {
+        // SAFETY: a word of the value, aligned as the value is; all bit patterns are valid words.
+        // Volatile, so that the compiler does not make wide loads of it.
+        unsafe {
+            let word = from.cast::<u64>().add(index).read_volatile();
+            to.cast::<u64>().add(index).write(word);
+        }
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -449,7 +473,8 @@ impl<T: Pod> Producer<T> {
             // SAFETY: aligned and in bounds: a field of the slot.
             // SAFETY: nobody else accesses it: the one producer is us, and the consumer is past it or not yet there
             // (I2).
-            unsafe { to.write(*value) };
+            // SAFETY: `value` is a reference.
+            unsafe { copy_value(value, to) };
         });
     }
 

@@ -53,7 +53,7 @@ pub struct PipeWriter {
     buffer: Vec<u8>,
     /// Sends since the last look at the reader's progress, and where it was.
     unseen: u32,
-    seen_used: u64,
+    seen_released: u64,
     /// The kernel said that nobody has the other end any more.
     broken: bool,
 }
@@ -66,7 +66,7 @@ impl PipeWriter {
         // SAFETY: producers of a lane work under its send lock only, and resume first.
         let producer = unsafe { end.lane.ring.producer(Scope::Shared, mode) }.map_err(damaged)?;
         let (magazines, buffer) = (Magazines::default(), Vec::new());
-        Ok(Self { end, producer, magazines, buffer, unseen: 0, seen_used: 0, broken: false })
+        Ok(Self { end, producer, magazines, buffer, unseen: 0, seen_released: 0, broken: false })
     }
 
     /// Sends a copy of `message`, waiting for room for as long as it takes.
@@ -275,13 +275,13 @@ impl PipeWriter {
     fn wait_for_room(&mut self, len: usize, weight: usize, until: Until) -> Result<()> {
         let (attachment, mut spin) = (self.end.attachment().clone(), self.end.spin.clone());
         let mut wait = Wait::new(&attachment, Some(&mut spin), until.deadline());
-        let (ring, mut probed) = (self.end.lane.ring, None);
+        let (ring, mut probed) = (self.end.lane.ring, 0);
         let (end, producer) = (&self.end, &mut self.producer);
         let room = ring.not_full().wait_until(&mut wait, attachment.fences, |wait| {
-            // The kernel is asked at first, and after each sleep; in between the hint will do.
-            let asleep = Some(wait.sleeps());
-            let open = if probed == asleep { end.check_open() } else { end.probe_open() };
-            probed = asleep;
+            // The kernel is asked after each sleep; in between the hint will do.
+            let slept = wait.sleeps();
+            let open = if probed == slept { end.check_open() } else { end.probe_open() };
+            probed = slept;
             if let Err(error) = open {
                 return Some(Err(error));
             }
@@ -307,9 +307,9 @@ impl PipeWriter {
     #[cold]
     fn look_at_reader(&mut self) {
         self.unseen = 0;
-        let used = self.producer.used();
-        self.broken = used > 0 && used >= self.seen_used && self.end.probe_open().is_err();
-        self.seen_used = used;
+        let released = self.end.lane.ring.released();
+        self.broken = released == self.seen_released && self.end.probe_open().is_err();
+        self.seen_released = released;
     }
 }
 

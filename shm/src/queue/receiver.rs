@@ -337,18 +337,17 @@ impl Taker {
 /// Makes the block behind a descriptor that we took from `position` ours.
 #[inline]
 fn settle(end: &End, me: OwnerId, position: u64, word: u64) -> Result<Taken> {
-    let (attachment, forged) = (end.handle.attachment(), "a queue's message names no block of its");
-    let forged = Error::Corrupt { what: forged };
+    let attachment = end.handle.attachment();
     match Descriptor::decode(word) {
         Some(Descriptor::Inline { len, bytes }) => Ok(Taken::Inline(len, bytes)),
         Some(Descriptor::Block { block, len }) => {
             let pool = &attachment.pool;
-            let block = pool.check(block, len).ok_or(forged)?;
+            let block = pool.check(block, len).ok_or_else(not_ours)?;
             let ours = pool.control(block).taken(me, end.cursor.ring_id, position)
                 && pool.is_committed(block, len, &**attachment);
             if ours { Ok(Taken::Block(block, len)) } else { Err(not_ours()) }
         }
-        None => Err(forged),
+        None => Err(not_ours()),
     }
 }
 
