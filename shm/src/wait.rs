@@ -20,7 +20,7 @@ const MAX_ROUNDS: u32 = 1000;
 const MIN_ROUNDS: u32 = 64;
 /// So many looks come one right after the other: what is on its way already comes soonest. Then there is a `PAUSE`
 /// between two (25 ns each here).
-const EAGER_ROUNDS: u32 = 32;
+const EAGER_ROUNDS: u32 = 256;
 
 /// How long a blocked call may spin before it sleeps.
 ///

@@ -79,30 +79,6 @@
 
 mod consumer;
 mod layout;
-/// Copies a value into its slot. Word by word where it consists of a few words, as the caller has just written it: a
-/// wider load cannot take its bytes from the store buffer, and would wait there behind the slot before.
-///
-/// # Safety
-///
-/// `from` may be read, `to` written; both are aligned, and they do not overlap.
-#[inline]
-unsafe fn copy_value<T: Pod>(from: *const T, to: *mut T) {
-    const MAX: usize = 64;
-    if size_of::<T>() > MAX || size_of::<T>() % 8 != 0 || align_of::<T>() < 8 {
-        // SAFETY: by the caller's word.
-        unsafe { to.copy_from_nonoverlapping(from, 1) };
-        return;
-    }
-    for index in 0..size_of::<T>() / 8 {
-        // SAFETY: a word of the value, aligned as the value is; all bit patterns are valid words.
-        // Volatile, so that the compiler does not make wide loads of it.
-        unsafe {
-            let word = from.cast::<u64>().add(index).read_volatile();
-            to.cast::<u64>().add(index).write(word);
-        }
-    }
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -405,27 +381,57 @@ impl<T: Pod> Producer<T> {
     /// The waiter's reason to give up, or a corrupt ring; nothing was published then.
     #[inline]
     pub fn push<W: Waiter>(&mut self, value: &T, waiter: &mut W) -> Result<(), WaitError<W::Stop>> {
-        match self.try_push(value) {
-            Ok(()) => Ok(()),
-            Err(PushError::Full) => self.push_slow(value, waiter),
-            Err(PushError::Corrupt) => Err(WaitError::Corrupt),
+        loop {
+            match self.try_push(value) {
+                Ok(()) => return Ok(()),
+                Err(PushError::Full) => self.wait_for_room(waiter)?,
+                Err(PushError::Corrupt) => return Err(WaitError::Corrupt),
+            }
         }
     }
 
+    /// Whether there is room for one message, as far as the producer knows without a look at the consumer.
+    #[inline]
+    pub fn has_room_at_hand(&self) -> bool {
+        self.tail.position() != self.limit
+    }
+
+    /// Whether there is room for one message.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`] where head is impossible.
+    pub fn has_room(&mut self) -> Result<bool, Corrupt> {
+        if self.has_room_at_hand() {
+            return Ok(true);
+        }
+        match self.refresh() {
+            Ok(()) => Ok(true),
+            Err(PushError::Full) => Ok(false),
+            Err(PushError::Corrupt) => Err(Corrupt),
+        }
+    }
+
+    /// Waits until there is room for one message.
+    ///
+    /// It knows nothing of the message, and so the caller can keep that in registers: each store to the stack that
+    /// stands between two slots in the store buffer holds up the second one's cache line.
+    ///
+    /// # Errors
+    ///
+    /// As `push`.
     #[cold]
-    fn push_slow<W: Waiter>(
+    pub fn wait_for_room<W: Waiter>(
         &mut self,
-        value: &T,
         waiter: &mut W,
     ) -> Result<(), WaitError<W::Stop>> {
         let (ring, mode) = (self.ring, self.mode);
-        let pushed =
-            ring.header().not_full.wait_until(waiter, mode, |_| match self.try_push(value) {
-                Ok(()) => Some(Ok(())),
-                Err(PushError::Full) => None,
-                Err(PushError::Corrupt) => Some(Err(WaitError::Corrupt)),
-            });
-        pushed.map_err(WaitError::Stopped)?
+        let room = ring.header().not_full.wait_until(waiter, mode, |_| match self.refresh() {
+            Ok(()) => Some(Ok(())),
+            Err(PushError::Full) => None,
+            Err(PushError::Corrupt) => Some(Err(WaitError::Corrupt)),
+        });
+        room.map_err(WaitError::Stopped)?
     }
 
     /// How many messages fit.
@@ -473,8 +479,7 @@ impl<T: Pod> Producer<T> {
             // SAFETY: aligned and in bounds: a field of the slot.
             // SAFETY: nobody else accesses it: the one producer is us, and the consumer is past it or not yet there
             // (I2).
-            // SAFETY: `value` is a reference.
-            unsafe { copy_value(value, to) };
+            unsafe { to.write(*value) };
         });
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use bytemuck::Pod;
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
+use slipring_core::ring::WaitError;
 use slipring_core::ring::spsc_slots::Consumer;
 
 use super::end::{End, corrupt, stopped};
@@ -57,31 +58,34 @@ impl<T: Pod> SlotReceiver<T> {
     /// [`Error::TimedOut`], and as [`SlotReceiver::recv`].
     #[inline]
     pub fn recv_until(&mut self, until: impl Into<Until>) -> Result<T> {
-        match self.try_pop()? {
-            Some(value) => Ok(value),
-            None => self.recv_slow(until.into()),
+        let me = self.end.me()?;
+        let side = match &mut self.side {
+            Some((owner, side)) if *owner == me && !side.is_empty() => side,
+            _ => self.make_ready(until.into())?,
+        };
+        // A value is there, or the ring is corrupt, and nobody else receives.
+        match side.try_pop() {
+            Ok(Some(value)) => Ok(value),
+            Ok(None) | Err(_) => Err(corrupt()),
         }
     }
 
+    /// Our side of the ring, with a value there. That is not moved about meanwhile.
     #[cold]
-    fn recv_slow(&mut self, until: Until) -> Result<T> {
+    #[inline(never)]
+    fn make_ready(&mut self, until: Until) -> Result<&mut Consumer<T>> {
         let ended = if until.is_now() {
             self.end.check_peer().err().unwrap_or_else(|| self.end.would_block())
         } else {
             let (end, side) = self.side()?;
-            match side.pop(&mut end.wait(until)).map_err(stopped) {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
+            match side.wait_for_message(&mut end.wait(until)) {
+                Ok(()) => return Ok(self.side()?.1),
+                Err(stop) => stopped(WaitError::Stopped(stop)),
             }
         };
         // Only now: what was sent before the last sender went is there to be taken.
-        self.try_pop()?.ok_or(ended)
-    }
-
-    #[inline]
-    fn try_pop(&mut self) -> Result<Option<T>> {
         let (_, side) = self.side()?;
-        side.try_pop().map_err(|_| corrupt())
+        if side.is_empty() { Err(ended) } else { Ok(self.side()?.1) }
     }
 
     /// Takes as many values as there are and `into` holds, the oldest first, waiting for the first one only. Returns
@@ -96,7 +100,7 @@ impl<T: Pod> SlotReceiver<T> {
             return Ok(taken);
         }
         let Some((first, rest)) = into.split_first_mut() else { return Ok(0) };
-        *first = self.recv_slow(until.into())?;
+        *first = self.recv_until(until)?;
         Ok(1 + self.pop_batch(rest).unwrap_or(0))
     }
 

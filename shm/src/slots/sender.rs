@@ -5,7 +5,7 @@ use std::fmt;
 use bytemuck::Pod;
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
-use slipring_core::ring::spsc_slots::{Producer, PushError};
+use slipring_core::ring::spsc_slots::Producer;
 
 use super::end::{End, corrupt, stopped};
 use crate::object::Handle;
@@ -58,22 +58,30 @@ impl<T: Pod> SlotSender<T> {
     /// [`Error::TimedOut`], and as [`SlotSender::send`].
     #[inline]
     pub fn send_until(&mut self, value: &T, until: impl Into<Until>) -> Result<()> {
-        let (_, side) = self.side()?;
-        match side.try_push(value) {
-            Ok(()) => Ok(()),
-            Err(PushError::Full) => self.send_slow(value, until.into()),
-            Err(PushError::Corrupt) => Err(corrupt()),
-        }
+        let me = self.end.me()?;
+        let side = match &mut self.side {
+            Some((owner, side)) if *owner == me && side.has_room_at_hand() => side,
+            _ => self.make_ready(until.into())?,
+        };
+        // There is room, and nobody else sends.
+        side.try_push(value).map_err(|_| corrupt())
     }
 
+    /// Our side of the ring, with room for one value. It is not given the value, which can stay in registers meanwhile:
+    /// see [`Producer::wait_for_room`].
     #[cold]
-    fn send_slow(&mut self, value: &T, until: Until) -> Result<()> {
-        if until.is_now() {
-            self.end.check_peer()?;
-            return Err(self.end.would_block());
+    #[inline(never)]
+    fn make_ready(&mut self, until: Until) -> Result<&mut Producer<T>> {
+        let has_room = self.side()?.1.has_room().map_err(|_| corrupt())?;
+        if !has_room {
+            if until.is_now() {
+                self.end.check_peer()?;
+                return Err(self.end.would_block());
+            }
+            let (end, side) = self.side()?;
+            side.wait_for_room(&mut end.wait(until)).map_err(stopped)?;
         }
-        let (end, side) = self.side()?;
-        side.push(value, &mut end.wait(until)).map_err(stopped)
+        Ok(self.side()?.1)
     }
 
     /// Sends copies of several values, in order, and looks for a sleeping receiver once for all that had room. Returns
@@ -86,7 +94,7 @@ impl<T: Pod> SlotSender<T> {
         let until = until.into();
         let mut sent = self.push_batch(values)?;
         while let Some(next) = values.get(sent) {
-            match self.send_slow(next, until) {
+            match self.send_until(next, until) {
                 Ok(()) => sent += 1,
                 Err(error) if sent == 0 => return Err(error),
                 Err(_) => break,

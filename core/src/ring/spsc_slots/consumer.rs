@@ -94,19 +94,25 @@ impl<T: Pod> Consumer<T> {
     /// The waiter's reason to give up, or a corrupt ring; nothing was taken then.
     #[inline]
     pub fn pop<W: Waiter>(&mut self, waiter: &mut W) -> Result<T, WaitError<W::Stop>> {
-        match self.try_pop() {
-            Ok(Some(value)) => Ok(value),
-            Ok(None) => self.pop_slow(waiter),
-            Err(Corrupt) => Err(WaitError::Corrupt),
+        loop {
+            match self.try_pop() {
+                Ok(Some(value)) => return Ok(value),
+                Ok(None) => self.wait_for_message(waiter).map_err(WaitError::Stopped)?,
+                Err(Corrupt) => return Err(WaitError::Corrupt),
+            }
         }
     }
 
+    /// Waits for a message, which is not moved about meanwhile; a corrupt one ends the wait too, and `try_pop` will say
+    /// so.
+    ///
+    /// # Errors
+    ///
+    /// The waiter's reason to give up.
     #[cold]
-    fn pop_slow<W: Waiter>(&mut self, waiter: &mut W) -> Result<T, WaitError<W::Stop>> {
+    pub fn wait_for_message<W: Waiter>(&mut self, waiter: &mut W) -> Result<(), W::Stop> {
         let (ring, mode) = (self.ring, self.mode);
-        let popped =
-            ring.header().not_empty.wait_until(waiter, mode, |_| self.try_pop().transpose());
-        popped.map_err(WaitError::Stopped)?.map_err(|Corrupt| WaitError::Corrupt)
+        ring.header().not_empty.wait_until(waiter, mode, |_| (!self.is_empty()).then_some(()))
     }
 
     /// How many messages fit.
