@@ -45,6 +45,7 @@ impl Held {
 }
 
 impl Drop for Held {
+    #[inline]
     fn drop(&mut self) {
         if self.attachment.me().is_ok_and(|me| me == self.me) {
             self.attachment.pool.free_now(self.block, self.me);
@@ -81,14 +82,14 @@ pub struct Loan {
 
 impl Loan {
     /// A block for `len` bytes.
+    #[inline]
     pub(crate) fn new(
-        attachment: &Arc<Attachment>,
+        attachment: Arc<Attachment>,
         magazines: &mut Magazines,
         len: usize,
         me: OwnerId,
     ) -> Result<Self> {
-        let block = alloc(attachment, magazines, len as u64, me)?;
-        let attachment = attachment.clone();
+        let block = alloc(&attachment, magazines, len as u64, me)?;
         Ok(Self { held: Held { attachment, me, block, len: len as u64 }, written: 0 })
     }
 
@@ -153,12 +154,13 @@ impl Loan {
         (self.held.block, self.held.len)
     }
 
-    /// It was sent: not ours any more.
-    pub(crate) fn sent(self) {
+    /// It was sent: not ours any more. What is left of it may serve the next one.
+    #[inline]
+    pub(crate) fn sent(self) -> Arc<Attachment> {
         let Self { held, .. } = self;
         let held = std::mem::ManuallyDrop::new(held);
         // SAFETY: read once from a value that is never dropped.
-        drop(unsafe { std::ptr::read(&raw const held.attachment) });
+        unsafe { std::ptr::read(&raw const held.attachment) }
     }
 }
 
@@ -199,6 +201,7 @@ enum Content {
 
 impl View {
     /// A block that has just been taken from a ring.
+    #[inline]
     pub(crate) fn block(
         attachment: &Arc<Attachment>,
         block: BlockRef,

@@ -128,7 +128,7 @@ impl PipeWriter {
     pub fn loan(&mut self, len: usize) -> Result<Loan> {
         let me = self.ready()?;
         self.check_len(len)?;
-        Loan::new(self.end.handle.attachment(), &mut self.magazines, len, me)
+        Loan::new(self.end.handle.attachment().clone(), &mut self.magazines, len, me)
     }
 
     /// Sends what was filled in place, waiting for room for as long as it takes. Nothing is copied.
@@ -154,7 +154,7 @@ impl PipeWriter {
         }
         let (block, len) = loan.block();
         self.send_block(block, len, me, until.into())?;
-        loan.sent();
+        drop(loan.sent());
         Ok(())
     }
 

@@ -159,6 +159,7 @@ impl ByteReceiver {
     /// # Errors
     ///
     /// As [`ByteReceiver::recv`].
+    #[inline]
     pub fn recv_view(&mut self) -> Result<View> {
         self.recv_view_until(Until::NEVER)
     }
@@ -168,6 +169,7 @@ impl ByteReceiver {
     /// # Errors
     ///
     /// As [`ByteReceiver::recv_until`].
+    #[inline]
     pub fn recv_view_until(&mut self, until: impl Into<Until>) -> Result<View> {
         let me = self.ready()?;
         let taken = self.take(me, until.into())?;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use serde::Serialize;
 use slipring_core::block::{BlockRef, Descriptor, Magazines};
@@ -12,6 +13,7 @@ use slipring_core::ring::chain::Bound;
 use slipring_core::ring::mpmc::PushError;
 
 use super::end::{Cursor, End};
+use crate::attachment::Attachment;
 use crate::payload::{self, Loan};
 use crate::until::Until;
 use crate::wait::Wait;
@@ -39,11 +41,13 @@ use crate::{Error, Result};
 pub struct ByteSender {
     end: End,
     magazines: Magazines,
+    /// What the last loan left: the next one need not count references.
+    spare: Option<Arc<Attachment>>,
 }
 
 impl ByteSender {
     pub(super) fn new(end: End) -> Self {
-        Self { end, magazines: Magazines::default() }
+        Self { end, magazines: Magazines::default(), spare: None }
     }
 
     /// Sends a copy of `message`, waiting for room for as long as it takes. What was sent is found by any receiver as
@@ -118,10 +122,13 @@ impl ByteSender {
     /// # Errors
     ///
     /// [`Error::TooLong`], no memory.
+    #[inline]
     pub fn loan(&mut self, len: usize) -> Result<Loan> {
         let me = self.ready()?;
         self.check_len(len)?;
-        Loan::new(self.end.handle.attachment(), &mut self.magazines, len, me)
+        let spare = self.spare.take();
+        let attachment = spare.unwrap_or_else(|| self.end.handle.attachment().clone());
+        Loan::new(attachment, &mut self.magazines, len, me)
     }
 
     /// Sends what was filled in place, waiting for room for as long as it takes. Nothing is copied.
@@ -129,6 +136,7 @@ impl ByteSender {
     /// # Errors
     ///
     /// As [`ByteSender::send_loan_until`].
+    #[inline]
     pub fn send_loan(&mut self, loan: Loan) -> Result<()> {
         self.send_loan_until(loan, Until::NEVER)
     }
@@ -139,6 +147,7 @@ impl ByteSender {
     ///
     /// As [`ByteSender::send_until`]; the loan is given back to the segment then. [`Error::Forked`] for a loan that was
     /// taken before a fork, or in another segment.
+    #[inline]
     pub fn send_loan_until(&mut self, loan: Loan, until: impl Into<Until>) -> Result<()> {
         let me = self.ready()?;
         self.check_len(loan.len())?;
@@ -147,7 +156,7 @@ impl ByteSender {
         }
         let (block, len) = loan.block();
         self.publish(Descriptor::Block { block, len }, me, until.into())?;
-        loan.sent();
+        self.spare = Some(loan.sent());
         self.end.chain().not_empty.notify_after_rmw(1, Scope::Shared);
         Ok(())
     }
