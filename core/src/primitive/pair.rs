@@ -29,7 +29,9 @@ compile_error!(
 /// [`UnsupportedCpu`] where the instruction is missing: nothing here may be used then.
 pub fn check_cpu() -> Result<(), UnsupportedCpu> {
     const CMPXCHG16B: u32 = 1 << 13;
-    let features = core::arch::x86_64::__cpuid(1);
+    #[allow(unused_unsafe, reason = "a safe function in newer versions of Rust than our oldest")]
+    // SAFETY: every x86-64 CPU has `cpuid`, and leaf 1 of it.
+    let features = unsafe { core::arch::x86_64::__cpuid(1) };
     if features.ecx & CMPXCHG16B != 0 { Ok(()) } else { Err(UnsupportedCpu) }
 }
 

@@ -421,10 +421,7 @@ impl<T: Pod> Producer<T> {
     ///
     /// As `push`.
     #[cold]
-    pub fn wait_for_room<W: Waiter>(
-        &mut self,
-        waiter: &mut W,
-    ) -> Result<(), WaitError<W::Stop>> {
+    pub fn wait_for_room<W: Waiter>(&mut self, waiter: &mut W) -> Result<(), WaitError<W::Stop>> {
         let (ring, mode) = (self.ring, self.mode);
         let room = ring.header().not_full.wait_until(waiter, mode, |_| match self.refresh() {
             Ok(()) => Some(Ok(())),
