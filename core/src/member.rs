@@ -7,6 +7,7 @@
 //! # Memory
 //!
 //! ```text
+//! table:   | used (u32), in the place of record 0 | record 1 | record 2 | ...
 //! record:  | state (u32) | epoch (u32) | pid (u32) | pad | pid namespace (u64) | start time (u64) | joined (u64) |
 //! holders: 16 words of 64 bits: bit i of word w = participant w * 64 + i holds a handle
 //! ```
@@ -21,7 +22,8 @@
 //!
 //! * I1. While the state is not FREE, the record's proof of life was locked before the state was written.
 //! * I2. The epoch grows in `retire` only, after everything that carried the old id is gone.
-//! * I3. A holder bit is set by its own participant (or by the parent for its embryo) and cleared by it or, once it is
+//! * I3. `used` is at least the index of every record that is not FREE.
+//! * I4. A holder bit is set by its own participant (or by the parent for its embryo) and cleared by it or, once it is
 //!   dead, by the death procedure.
 //!
 //! # Ordering
@@ -70,6 +72,30 @@ pub struct Record {
     pid_namespace: AtomicU64,
     start_time: AtomicU64,
     joined: AtomicU64,
+}
+
+/// How far a table of records has been used, so that nobody has to look at all of it. All-zero is not at all.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct TableHead {
+    used: AtomicU32,
+}
+
+impl TableHead {
+    /// Record `index` is about to be used (I3). The caller holds the recovery lock.
+    pub fn note(&self, index: u32) {
+        // ORDERING: Relaxed; changed under the recovery lock only.
+        if self.used.load(Ordering::Relaxed) < index {
+            // ORDERING: Release, E1: who sees the record's state sees this.
+            self.used.store(index, Ordering::Release);
+        }
+    }
+
+    /// The highest index that was ever used; below [`MAX_PARTICIPANTS`], whatever is there.
+    pub fn used(&self) -> u32 {
+        // ORDERING: Acquire, pairs with `note`.
+        self.used.load(Ordering::Acquire).min(MAX_PARTICIPANTS - 1)
+    }
 }
 
 const FREE: u32 = 0;
@@ -230,6 +256,17 @@ mod tests {
         assert!(!record.is(first));
         let second = record.begin(5, Identity::default(), true);
         assert!(second != first && record.is(second) && !record.is(first));
+    }
+
+    #[test]
+    fn a_table_is_used_as_far_as_its_highest_record_and_no_further_than_it_goes() {
+        let head: TableHead = zeroed();
+        assert_eq!(head.used(), 0);
+        head.note(5);
+        head.note(3);
+        assert_eq!(head.used(), 5);
+        head.note(u32::MAX);
+        assert_eq!(head.used(), MAX_PARTICIPANTS - 1);
     }
 
     #[test]

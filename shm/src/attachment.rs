@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use slipring_core::block::{self, Backing, Geometry as PoolGeometry, NoteLine, Pool};
 use slipring_core::directory::{Directory, ObjectId};
-use slipring_core::member::{Identity, MAX_PARTICIPANTS, MemberState, Record};
+use slipring_core::member::{Identity, MAX_PARTICIPANTS, MemberState, Record, TableHead};
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, AtomicU64, FenceMode, Ordering};
 
@@ -168,6 +168,14 @@ impl Attachment {
         at.ok().map(|at| unsafe { at.cast::<Record>().as_ref() })
     }
 
+    /// What stands in the place of record 0.
+    fn table_head(&self) -> Result<&TableHead> {
+        let (table, _) = self.mapping.geometry().region(Region::Participants);
+        let at = self.mapping.ptr(table, PARTICIPANT_SIZE)?;
+        // SAFETY: in bounds of the mapping, aligned to a chunk, committed at creation, all bit patterns are valid.
+        Ok(unsafe { at.cast::<TableHead>().as_ref() })
+    }
+
     /// Whether `owner` is proven dead: its record went on to another life, or the kernel has freed its byte.
     pub(crate) fn is_dead(&self, owner: OwnerId) -> bool {
         if self.me().is_ok_and(|me| me == owner) {
@@ -195,6 +203,8 @@ impl Attachment {
                 continue;
             }
             crash_point!("attachment.begin_life.locked");
+            self.table_head()?.note(index);
+            crash_point!("attachment.begin_life.noted");
             let id = record.begin(index, identity(), live);
             crash_point!("attachment.begin_life.begun");
             return Ok(id);
@@ -213,7 +223,8 @@ impl Attachment {
 
     /// All participants there are: index and record.
     pub(crate) fn participants(&self) -> impl Iterator<Item = (OwnerId, &Record)> {
-        (1..MAX_PARTICIPANTS).filter_map(|index| {
+        let used = self.table_head().map_or(0, TableHead::used);
+        (1..=used).filter_map(|index| {
             let record = self.record(index)?;
             Some((record.id(index)?, record))
         })

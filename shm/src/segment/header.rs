@@ -39,7 +39,7 @@
 
 use bytemuck::{Pod, Zeroable};
 use slipring_core::block::NoteLine;
-use slipring_core::member::Record;
+use slipring_core::member::{Record, TableHead};
 use slipring_core::primitive::{AtomicU32, AtomicU64, FenceMode, Ordering};
 use slipring_core::ring::chain::Chain;
 use slipring_core::ring::mpmc;
@@ -77,6 +77,7 @@ pub const LAYOUT: u64 = {
     let hash = fold(hash, NOTE_SIZE);
     let hash = fold(hash, DIRECTORY_ENTRY_SIZE);
     let hash = fold(hash, size_of::<Record>() as u64);
+    let hash = fold(hash, size_of::<TableHead>() as u64);
     let hash = fold(hash, size_of::<NoteLine>() as u64);
     let hash = fold(hash, size_of::<Chain>() as u64);
     let hash = fold(hash, size_of::<mpmc::Header>() as u64);
