@@ -104,6 +104,13 @@ impl Peer {
         Pid::from_child(&self.child)
     }
 
+    /// Whether it is stopped.
+    pub fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let state = |stat: String| stat.rsplit(") ").next()?.chars().next();
+        stat.ok().and_then(state) == Some('T')
+    }
+
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("the peer can be waited for").is_some()

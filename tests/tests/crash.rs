@@ -21,6 +21,7 @@ use slipring::{
     OrRecover, Pipe, PipeOptions, PipeReader, QueueOptions, ReentrantMutex, Segment,
     SegmentOptions, Semaphore, Slots,
 };
+use slipring_core::primitive::{AtomicU64, Ordering};
 use slipring_tests::log::{self, Directory};
 use slipring_tests::message::{self, MIXED, Stamp};
 use slipring_tests::peer::Peer;
@@ -760,6 +761,74 @@ fn whoever_is_killed_at_whatever_step_the_others_go_on() {
     assert!(failures.is_empty(), "{failures:#?}");
     assert!(!only.is_empty() || kills >= all.len(), "only {kills} kills");
     assert!(misses * 10 <= kills, "{misses} of {kills} kills did not happen");
+}
+
+/// A sender and a receiver go on while another process of the same queue is stopped at any step of its own. Returns
+/// whether it came by that step.
+fn exchange_beside_a_stopped_one(role: &str, point: &str) -> bool {
+    const OURS: u32 = 9;
+    let segment = new_segment();
+    let (mut tx, mut rx) = ByteQueue::bounded(&segment, 4).unwrap();
+    let logs = Directory::new("stopped");
+    let handoff = give(&segment, |h| match role {
+        "queue-send" => h.give("tx", &tx),
+        _ => h.give("rx", &rx),
+    });
+    let log = logs.log("victim").to_str().unwrap().to_owned();
+    let stop = format!("{point}#0");
+    let mut victim =
+        Peer::start_with(handoff, &["victim", role, &log], &[("SLIPRING_STOP_AT", &stop)]);
+    let (done, received) = (AtomicU64::new(0), AtomicU64::new(0));
+    let mut stopped = false;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while done.load(Ordering::Relaxed) == 0 {
+                if let Ok(message) = rx.recv_until(Duration::from_millis(20)) {
+                    message::read(&message);
+                    received.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let (mut bytes, mut number) = (Vec::new(), 0);
+        let mut send = || {
+            message::write(Stamp { producer: OURS, number }, MIXED, &mut bytes);
+            number += 1;
+            let start = Instant::now();
+            tx.send_until(&bytes, PATIENCE).unwrap();
+            start.elapsed()
+        };
+        while !victim.is_stopped() && !victim.has_ended() {
+            send();
+        }
+        stopped = victim.is_stopped();
+        if stopped {
+            let before = received.load(Ordering::Relaxed);
+            let slowest = (0..100).map(|_| send()).max().unwrap();
+            assert!(slowest < SOON, "{role} stopped at {point}: {slowest:?} for one message");
+            let came = received.load(Ordering::Relaxed) - before;
+            assert!(came > 50, "{role} stopped at {point}: {came} received");
+            victim.signal(rustix::process::Signal::CONT);
+        }
+        while !victim.has_ended() {
+            send();
+        }
+        done.store(1, Ordering::Relaxed);
+    });
+    drop((tx, rx));
+    check_segment(&segment);
+    stopped
+}
+
+#[test]
+fn whoever_is_stopped_at_whatever_step_a_queue_goes_on() {
+    let mut stops = 0;
+    for role in ["queue-send", "queue-recv"] {
+        let scenario = SCENARIOS.iter().find(|s| s.0 == role).unwrap();
+        let points = run(*scenario, None).unwrap();
+        stops += points.keys().filter(|p| exchange_beside_a_stopped_one(role, p)).count();
+    }
+    println!("{stops} stops");
+    assert!(stops > 40, "only {stops} stops");
 }
 
 /// Recovery switched off in this process and in those that it starts: the checks above must notice. In a process of its

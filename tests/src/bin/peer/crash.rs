@@ -1,5 +1,5 @@
-//! The crash build's hook: a peer that is killed, or held up, at a step that its environment names, and tells which steps
-//! it passed.
+//! The crash build's hook: a peer that is killed, stopped or held up at a step that its environment names, and tells
+//! which steps it passed.
 
 /// Installs the hook where the environment asks for it; nothing in other builds.
 pub fn arm() {
@@ -14,6 +14,7 @@ mod build {
     use std::sync::OnceLock;
     use std::time::Duration;
 
+    use rustix::process::Signal;
     use slipring_core::crash_point;
     use slipring_core::primitive::{AtomicU32, Ordering};
 
@@ -38,13 +39,19 @@ mod build {
     }
 
     static KILL: OnceLock<Target> = OnceLock::new();
+    static STOP: OnceLock<Target> = OnceLock::new();
     static DELAY: OnceLock<Target> = OnceLock::new();
     static TRACE: OnceLock<String> = OnceLock::new();
     /// Long enough for another process to run into the gap.
     const GAP: Duration = Duration::from_millis(150);
 
     pub fn arm() {
-        for (variable, cell) in [("SLIPRING_CRASH_AT", &KILL), ("SLIPRING_DELAY_AT", &DELAY)] {
+        let cells = [
+            ("SLIPRING_CRASH_AT", &KILL),
+            ("SLIPRING_STOP_AT", &STOP),
+            ("SLIPRING_DELAY_AT", &DELAY),
+        ];
+        for (variable, cell) in cells {
             if let Ok(target) = std::env::var(variable) {
                 let _ = cell.set(Target::parse(&target));
             }
@@ -64,11 +71,15 @@ mod build {
         }
         if KILL.get().is_some_and(|target| target.is_now(name)) {
             note(name);
-            let _ = rustix::process::kill_process(
-                rustix::process::getpid(),
-                rustix::process::Signal::KILL,
-            );
+            signal_self(Signal::KILL);
         }
+        if STOP.get().is_some_and(|target| target.is_now(name)) {
+            signal_self(Signal::STOP);
+        }
+    }
+
+    fn signal_self(signal: Signal) {
+        let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
     }
 
     /// Leaves the name in the trace, with one system call.
