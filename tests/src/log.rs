@@ -5,6 +5,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use slipring_core::primitive::{AtomicU32, Ordering};
+
 use crate::message::Stamp;
 
 /// A log that is being written.
@@ -52,9 +54,13 @@ pub fn len(path: &Path) -> u64 {
 pub struct Directory(PathBuf);
 
 impl Directory {
-    /// An empty directory of this name.
+    /// An empty directory with this name in its own: no other has the same, in other tests of this process or elsewhere.
     pub fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("slipring-{name}-{}", std::process::id()));
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        // ORDERING: Relaxed; each gets another number, and nothing else matters.
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let unique = format!("slipring-{name}-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(unique);
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).expect("a directory for logs");
         Self(path)
