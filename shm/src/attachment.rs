@@ -9,7 +9,7 @@
 //! Rings, locks and blocks take none of them. Creating, opening and closing objects, joining and burying do.
 
 use std::collections::HashMap;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::time::Duration;
 
@@ -244,18 +244,34 @@ impl Attachment {
 
     /// Looks for dead participants and repairs what they left. Returns how many were buried.
     pub(crate) fn reap_now(&self) -> usize {
-        let dead: Vec<_> =
-            self.participants().map(|(id, _)| id).filter(|id| self.is_dead(*id)).collect();
-        if dead.is_empty() || !recovery::is_enabled() {
+        if !self.participants().any(|(id, _)| self.is_dead(id)) {
             return 0;
         }
         // Somebody else is at it, or is stopped in the middle of it: our own operations go on all the same.
-        self.try_with_recovery(|| {
-            let Ok(me) = self.me() else { return 0 };
-            let still = |id: &OwnerId| self.is_dead(*id);
-            dead.into_iter().filter(|id| still(id) && recovery::bury(self, *id, me)).count()
-        })
-        .unwrap_or(0)
+        self.try_with_recovery(|| self.bury_all_dead()).unwrap_or(0)
+    }
+
+    /// Repairs what the dead left. Under the recovery lock.
+    fn bury_all_dead(&self) -> usize {
+        let Ok(me) = self.me() else { return 0 };
+        if !recovery::is_enabled() {
+            return 0;
+        }
+        let dead: Vec<_> =
+            self.participants().map(|(id, _)| id).filter(|id| self.is_dead(*id)).collect();
+        dead.into_iter().filter(|id| recovery::bury(self, *id, me)).count()
+    }
+
+    /// The same, waiting for whoever is at it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], as [`Attachment::with_recovery`].
+    pub(crate) fn reap_patiently(&self) -> Result<()> {
+        if self.participants().any(|(id, _)| self.is_dead(id)) {
+            self.with_recovery(|| self.bury_all_dead())?;
+        }
+        Ok(())
     }
 
     /// Runs `f` under the recovery lock.
@@ -274,15 +290,7 @@ impl Attachment {
         patience: Duration,
         f: impl FnOnce() -> R,
     ) -> Result<R> {
-        let deadline = clock::deadline_in(patience);
-        let mut nap = Duration::from_micros(5);
-        while !self.lock_recovery()? {
-            if clock::has_passed(deadline) {
-                return Err(Error::TimedOut);
-            }
-            std::thread::sleep(nap);
-            nap = (nap * 2).min(Duration::from_millis(1));
-        }
+        wait_for_lock(patience, || self.lock_recovery())?;
         crash_point!("attachment.recovery.locked");
         let result = f();
         crash_point!("attachment.recovery.done");
@@ -417,6 +425,32 @@ fn identity() -> Identity {
         start_time: process::start_time().unwrap_or(0),
         joined: clock::now(),
     }
+}
+
+/// The recovery lock of a segment that this process takes no part in, held as long as what is returned lives.
+pub(crate) fn lock_recovery_of(file: &OwnedFd, patience: Duration) -> Result<impl Drop + use<'_>> {
+    struct Lock<'a>(&'a OwnedFd);
+    impl Drop for Lock<'_> {
+        fn drop(&mut self) {
+            let _ = lock::unlock_byte(self.0.as_fd(), LOCK_BASE);
+        }
+    }
+    wait_for_lock(patience, || lock::try_lock_byte(file.as_fd(), LOCK_BASE).map_err(lock_error))?;
+    Ok(Lock(file))
+}
+
+/// Tries again and again, for so long.
+fn wait_for_lock(patience: Duration, try_lock: impl Fn() -> Result<bool>) -> Result<()> {
+    let deadline = clock::deadline_in(patience);
+    let mut nap = Duration::from_micros(5);
+    while !try_lock()? {
+        if clock::has_passed(deadline) {
+            return Err(Error::TimedOut);
+        }
+        std::thread::sleep(nap);
+        nap = (nap * 2).min(Duration::from_millis(1));
+    }
+    Ok(())
 }
 
 fn lock_error(source: std::io::Error) -> Error {

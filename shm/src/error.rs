@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 use slipring_core::primitive::UnsupportedCpu;
 
@@ -119,6 +120,40 @@ pub enum Error {
         /// What is wrong.
         what: &'static str,
     },
+    /// This can be no name.
+    BadName {
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Somebody alive has this name already, or it was made to stay.
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// Nobody has this name.
+    NoSuchName {
+        /// The name.
+        name: String,
+    },
+    /// The file of this name belongs to a user who is not trusted.
+    ForeignOwner {
+        /// The name.
+        name: String,
+        /// The user that its file belongs to.
+        uid: u32,
+    },
+    /// The file of this name may not be opened, or none may be made.
+    NotPermitted {
+        /// The name.
+        name: String,
+    },
+    /// There is no directory for names, or it is on a file system that cannot hold them.
+    NoNames {
+        /// The directory.
+        directory: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The segment has no such object.
     NoSuchObject,
     /// The object is of another kind.
@@ -229,6 +264,32 @@ impl fmt::Display for Error {
             Self::Corrupt { what } => {
                 write!(f, "the segment is damaged: {what}; stop its processes and make a new one")
             }
+            Self::BadName { why } => write!(f, "this can be no name: {why}"),
+            Self::NameTaken { name } => write!(
+                f,
+                "the name {name:?} is taken; open it, choose another, or unlink it if nobody needs it"
+            ),
+            Self::NoSuchName { name } => {
+                write!(
+                    f,
+                    "nothing is called {name:?}; create it first, or see what there is with `slipring ls`"
+                )
+            }
+            Self::ForeignOwner { name, uid } => write!(
+                f,
+                "{name:?} belongs to user {uid}, who could have put anything there; \
+                 trust that user by name if it is meant"
+            ),
+            Self::NotPermitted { name } => write!(
+                f,
+                "{name:?} may not be used by this user; have its owner create it with a group and a mode that let \
+                 you in"
+            ),
+            Self::NoNames { directory, source } => write!(
+                f,
+                "names cannot be kept in {}: {source}; mount a tmpfs there, or name a directory on one in SLIPRING_DIR",
+                directory.display()
+            ),
             Self::NoSuchObject => f.write_str("the segment has no such object"),
             Self::WrongKind { wanted, found } => {
                 write!(f, "the object is a {found}, not a {wanted}")
@@ -253,7 +314,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io { source, .. } => Some(source),
+            Self::Io { source, .. } | Self::NoNames { source, .. } => Some(source),
             _ => None,
         }
     }

@@ -65,20 +65,30 @@ pub trait Transfer: Sized + sealed::Sealed {
 }
 
 pub(crate) mod sealed {
+    use crate::object::Handle;
+
     /// Only this crate's handles can be transferred.
-    pub trait Sealed {}
+    pub trait Sealed {
+        /// The handle within.
+        fn handle_of(&self) -> &Handle;
+    }
 }
 
 /// Makes handles transferable whose constructor takes nothing but a [`Handle`].
 macro_rules! transfer {
     ($(($($generic:tt)*) $handle:ty, $kind:ident, $of:expr, $from:expr;)*) => {$(
-        impl<$($generic)*> crate::handoff::sealed::Sealed for $handle {}
+        impl<$($generic)*> crate::handoff::sealed::Sealed for $handle {
+            fn handle_of(&self) -> &crate::object::Handle {
+                let of: fn(&Self) -> &crate::object::Handle = $of;
+                of(self)
+            }
+        }
 
         impl<$($generic)*> crate::handoff::Transfer for $handle {
             fn ticket(&self) -> crate::Result<crate::handoff::Ticket> {
-                let of: fn(&Self) -> &crate::object::Handle = $of;
+                let handle = crate::handoff::sealed::Sealed::handle_of(self);
                 let kind = crate::object::Kind::$kind;
-                Ok(crate::handoff::Ticket::new(kind, of(self), Vec::new()))
+                Ok(crate::handoff::Ticket::new(kind, handle, Vec::new()))
             }
 
             fn from_ticket(

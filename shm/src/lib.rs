@@ -7,6 +7,7 @@
 //! | [`queue`] | many to many, bounded or not, messages of any size |
 //! | [`pipe`] | two ends, messages of any size, end of file by close or death |
 //! | [`handoff`] | handles for a program that is started |
+//! | [`name`] | objects that unrelated programs find by name |
 //! | [`sync`] | locks, semaphores, events, conditions, barriers |
 //! | [`slots`] | one to one, values of one size: the shortest way |
 //! | [`error`] | the one error type |
@@ -22,6 +23,7 @@ mod attachment;
 pub mod error;
 mod fork;
 pub mod handoff;
+pub mod name;
 mod object;
 mod payload;
 pub mod pipe;
@@ -37,6 +39,7 @@ mod wait;
 
 pub use error::{Error, Result};
 pub use handoff::{Handoff, Inherited};
+pub use name::{Name, Named, unlink};
 pub use payload::{Loan, View};
 pub use pipe::{Connection, Pipe, PipeOptions, PipeReader, PipeWriter};
 pub use queue::{ByteQueue, ByteReceiver, ByteSender, Queue, QueueOptions, Receiver, Sender};

@@ -99,6 +99,9 @@ pub(crate) struct ObjectHeader {
     roles: [Holders; 2],
 }
 
+/// The object that a named segment is made for: the first one in it.
+pub(crate) const ROOT: ObjectId = ObjectId { index: 0, generation: 0 };
+
 /// Bytes before an object's body.
 pub(crate) const HEADER_BYTES: u64 = size_of::<ObjectHeader>() as u64;
 
@@ -124,7 +127,7 @@ pub(crate) fn header(attachment: &Attachment, place: Place) -> Result<&ObjectHea
 }
 
 /// A handle of one side of an object: this process holds that side while any such handle lives.
-pub(crate) struct Handle {
+pub struct Handle {
     attachment: Arc<Attachment>,
     place: Place,
     role: Role,
@@ -184,6 +187,25 @@ impl Handle {
         }
         *attachment.private.lock().handles.entry((place.id, role)).or_default() += 1;
         let body = attachment.arena(place.offset + HEADER_BYTES, place.len - HEADER_BYTES)?;
+        Ok(Self { attachment: attachment.clone(), place, role, body })
+    }
+
+    /// A handle of the object that a named segment was made for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchObject`] where that has ended, [`Error::WrongKind`].
+    pub(crate) fn open_root(attachment: &Arc<Attachment>, kind: Kind, role: Role) -> Result<Self> {
+        let me = attachment.me()?;
+        let mut private = attachment.private.lock();
+        let place = attachment.with_recovery_held(RECOVERY_PATIENCE, || -> Result<Place> {
+            let place = find(attachment, ROOT, kind)?;
+            header(attachment, place)?.holders(role).add(me);
+            crash_point!("object.open_root.held");
+            Ok(place)
+        })??;
+        let body = attachment.arena(place.offset + HEADER_BYTES, place.len - HEADER_BYTES)?;
+        *private.handles.entry((place.id, role)).or_default() += 1;
         Ok(Self { attachment: attachment.clone(), place, role, body })
     }
 

@@ -27,7 +27,7 @@ use slipring_core::sync;
 
 use crate::attachment::Attachment;
 use crate::object::{self, HEADER_BYTES, Kind, Role};
-use crate::{pipe, queue, slots};
+use crate::{name, pipe, queue, slots};
 
 /// Whether the dead are cleaned up after. The crash build can switch it off, to show that the tests would notice.
 pub(crate) fn is_enabled() -> bool {
@@ -221,6 +221,11 @@ fn wake(attachment: &Attachment, place: Place) {
 /// its memory. Killed in between, the next death procedure goes on.
 pub(crate) fn end_if_abandoned(attachment: &Attachment, place: Place, me: OwnerId) {
     let kind = Kind::from_word(place.kind);
+    let header_page = attachment.mapping.header();
+    let is_root = place.id == object::ROOT && header_page.is_named();
+    if is_root && header_page.persists() {
+        return;
+    }
     let still_there = attachment.directory.find(place.id).is_some();
     let has_holders =
         || object::header(attachment, place).is_ok_and(|header| !header.is_abandoned());
@@ -233,5 +238,9 @@ pub(crate) fn end_if_abandoned(attachment: &Attachment, place: Place, me: OwnerI
         _ => {}
     }
     crash_point!("recovery.end.emptied");
+    if is_root {
+        name::take_away(attachment);
+        crash_point!("recovery.end.unnamed");
+    }
     attachment.directory.free(place.id);
 }

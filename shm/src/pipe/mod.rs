@@ -369,9 +369,23 @@ fn redeem(ticket: Ticket, segment: &Segment) -> Result<(Handle, Arc<OwnedFd>)> {
     Ok((handle, Arc::new(fds.pop().ok_or_else(missing)?)))
 }
 
-impl sealed::Sealed for PipeReader {}
-impl sealed::Sealed for PipeWriter {}
-impl sealed::Sealed for Connection {}
+impl sealed::Sealed for PipeReader {
+    fn handle_of(&self) -> &Handle {
+        &self.end().handle
+    }
+}
+
+impl sealed::Sealed for PipeWriter {
+    fn handle_of(&self) -> &Handle {
+        &self.end().handle
+    }
+}
+
+impl sealed::Sealed for Connection {
+    fn handle_of(&self) -> &Handle {
+        &self.reader.end().handle
+    }
+}
 
 impl Transfer for PipeReader {
     fn ticket(&self) -> Result<Ticket> {

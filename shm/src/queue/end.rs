@@ -52,8 +52,12 @@ pub(super) struct End {
 // SAFETY: `body` is shared memory of atomics, mapped as long as `handle` lives.
 unsafe impl Send for End {}
 
-/// Makes a queue and a handle of each side.
-pub(super) fn create(segment: &Segment, options: QueueOptions) -> Result<(End, End)> {
+/// Makes a queue and a handle of each of these sides.
+pub(super) fn create<const N: usize>(
+    segment: &Segment,
+    options: QueueOptions,
+    roles: [Role; N],
+) -> Result<[Handle; N]> {
     let attachment = segment.attachment();
     let (Bound::Bounded(capacity) | Bound::Unbounded(capacity)) = options.bound();
     let ring_len = Ring::bytes(capacity).map_err(|_| Error::Capacity {
@@ -64,16 +68,14 @@ pub(super) fn create(segment: &Segment, options: QueueOptions) -> Result<(End, E
     })? as u64;
     let me = attachment.me()?;
     let body_len = size_of::<Body>() as u64;
-    let roles = [Role::First, Role::Second];
-    let [tx, rx] = Handle::create(attachment, Kind::Queue, body_len, roles, |body, _| {
+    Handle::create(attachment, Kind::Queue, body_len, roles, |body, _| {
         make_ring(attachment, me, ring_len, capacity, |ring_id| {
             let chain = Chain::new(options.bound(), ring_id);
             let max_len = AtomicU64::new(options.max_len());
             // SAFETY: committed memory for a body, reserved for us and aligned to 128.
             unsafe { body.cast::<Body>().write(Body { chain, max_len }) };
         })
-    })?;
-    Ok((End::new(tx)?, End::new(rx)?))
+    })
 }
 
 /// Makes a ring, and the directory's entry for it live once `hang` has made it somebody's. Under the recovery lock.

@@ -33,6 +33,7 @@ pub(crate) use sender::encode;
 pub use sender::{ByteSender, Sender};
 
 use crate::handoff::transfer;
+use crate::name::named;
 use crate::object::{Handle, Role};
 use crate::{Error, Result, Segment};
 
@@ -129,8 +130,8 @@ impl ByteQueue {
     ///
     /// As [`ByteQueue::bounded`].
     pub fn with(segment: &Segment, options: QueueOptions) -> Result<(ByteSender, ByteReceiver)> {
-        let (tx, rx) = end::create(segment, options)?;
-        Ok((ByteSender::new(tx), ByteReceiver::new(rx)?))
+        let [tx, rx] = end::create(segment, options, Role::ALL)?;
+        Ok((Self::sender_of(tx)?, Self::receiver_of(rx)?))
     }
 
     /// The sender that `handle` is.
@@ -216,6 +217,29 @@ transfer! {
     (T: Serialize) Sender<T>, Queue, |s| s.bytes_ref().handle(),
         |handle| Ok(Self::new(ByteQueue::sender_of(handle)?));
     (T: DeserializeOwned) Receiver<T>, Queue, |r| r.bytes_ref().handle(),
+        |handle| Ok(Self::new(ByteQueue::receiver_of(handle)?));
+}
+
+/// The sender of a new queue that nobody receives from yet.
+fn sender_alone(segment: &Segment, options: &QueueOptions) -> Result<ByteSender> {
+    let [tx] = end::create(segment, *options, [Role::First])?;
+    ByteQueue::sender_of(tx)
+}
+
+/// The receiver of a new queue that nobody sends to yet.
+fn receiver_alone(segment: &Segment, options: &QueueOptions) -> Result<ByteReceiver> {
+    let [rx] = end::create(segment, *options, [Role::Second])?;
+    ByteQueue::receiver_of(rx)
+}
+
+named! {
+    () ByteSender, Queue, First, QueueOptions, sender_alone, ByteQueue::sender_of;
+    () ByteReceiver, Queue, Second, QueueOptions, receiver_alone, ByteQueue::receiver_of;
+    (T: Serialize) Sender<T>, Queue, First, QueueOptions,
+        |segment, options| Ok(Self::new(sender_alone(segment, options)?)),
+        |handle| Ok(Self::new(ByteQueue::sender_of(handle)?));
+    (T: DeserializeOwned) Receiver<T>, Queue, Second, QueueOptions,
+        |segment, options| Ok(Self::new(receiver_alone(segment, options)?)),
         |handle| Ok(Self::new(ByteQueue::receiver_of(handle)?));
 }
 

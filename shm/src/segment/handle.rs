@@ -1,6 +1,6 @@
 //! [`Segment`]: this process's place in a segment, and what everything else is made in.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use slipring_core::member::MemberState;
@@ -119,7 +119,24 @@ impl Segment {
         Self::join(Mapping::attach(file.as_fd())?)
     }
 
-    fn join(mapping: Mapping) -> Result<Self> {
+    /// A new segment in an empty file that is about to be given this name.
+    pub(crate) fn new_named(
+        file: BorrowedFd<'_>,
+        name: &str,
+        persists: bool,
+        options: SegmentOptions,
+    ) -> Result<Self> {
+        let mapping = Mapping::create_in(file, options)?;
+        mapping.header().set_name(name, persists);
+        Self::join(mapping)
+    }
+
+    /// The segment of an attachment.
+    pub(crate) fn of(attachment: &Arc<Attachment>) -> Self {
+        Self { attachment: attachment.clone() }
+    }
+
+    pub(crate) fn join(mapping: Mapping) -> Result<Self> {
         Self::registered(Attachment::join(mapping)?)
     }
 

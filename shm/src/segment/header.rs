@@ -16,7 +16,9 @@
 //!      +-----------------+-----------------+-----------------+-----------------+
 //! 128  | offset and length of the eight regions, 16 bytes each                 |
 //!      +-----------------------------------------------------------------------+
-//! 256  | 0 up to 4096                                                          |
+//! 256  | flags  |name len|                  name, 128 bytes ...               |
+//!      +--------+--------+-----------------------------------------------------+
+//! 392  | 0 up to 4096                                                          |
 //! ```
 //!
 //! The first 16 bytes keep their place and meaning in every version: they are what versions tell each other.
@@ -127,7 +129,26 @@ pub(crate) struct Header {
     _line: [u64; 7],
     /// Offset and length of each region.
     regions: [[AtomicU64; 2]; REGIONS],
+    name: NameWords,
 }
+
+/// What the segment is called, if it has a name. Written by the creator before the file has its name.
+#[repr(C)]
+struct NameWords {
+    /// [`NAMED`], [`PERSISTS`].
+    flags: AtomicU32,
+    /// Bytes of the name.
+    len: AtomicU32,
+    /// The name's bytes, from the lowest of the first word on.
+    bytes: [AtomicU64; MAX_NAME / 8],
+}
+
+/// The segment has a name.
+const NAMED: u32 = 1;
+/// The name and its object stay when nobody has a handle any more.
+const PERSISTS: u32 = 2;
+/// The most bytes of a name.
+pub(crate) const MAX_NAME: usize = 128;
 
 /// A private copy of the header's words, as read. Any content is possible.
 #[repr(C)]
@@ -150,7 +171,7 @@ pub(crate) struct RawHeader {
 
 const _: () = {
     use core::mem::offset_of;
-    assert!(size_of::<Header>() == 256 && size_of::<RawHeader>() == 256);
+    assert!(offset_of!(Header, name) == 256 && size_of::<RawHeader>() == 256);
     assert!(offset_of!(Header, state) == 12 && offset_of!(RawHeader, state) == 12);
     assert!(offset_of!(Header, creator) == 24 && offset_of!(RawHeader, creator) == 24);
     assert!(offset_of!(Header, reserve) == 32 && offset_of!(RawHeader, reserve) == 32);
@@ -252,6 +273,42 @@ impl Header {
         crash_point!("header.finish.before_state");
         // ORDERING: Release; E1 "segment is ready".
         self.state.store(if ready { READY } else { FAILED }, Ordering::Release);
+    }
+
+    /// Calls the segment `name`, of at most [`MAX_NAME`] bytes. Before its file has that name: nobody else knows it.
+    pub(crate) fn set_name(&self, name: &str, persists: bool) {
+        let mut bytes = [0; MAX_NAME];
+        bytes[..name.len()].copy_from_slice(name.as_bytes());
+        for (word, bytes) in self.name.bytes.iter().zip(bytes.as_chunks().0) {
+            // ORDERING: Relaxed for all; the kernel's linking and opening of the file is between us and any reader.
+            word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
+        }
+        self.name.len.store(name.len() as u32, Ordering::Relaxed);
+        self.name.flags.store(if persists { NAMED | PERSISTS } else { NAMED }, Ordering::Relaxed);
+    }
+
+    /// What the segment is called.
+    pub(crate) fn name(&self) -> Option<String> {
+        if !self.is_named() {
+            return None;
+        }
+        // ORDERING: Relaxed for both, as in `set_name`. Whatever is there, it is no longer than there is room for.
+        let len = (self.name.len.load(Ordering::Relaxed) as usize).min(MAX_NAME);
+        let words = self.name.bytes.iter().map(|word| word.load(Ordering::Relaxed));
+        let bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).take(len).collect();
+        String::from_utf8(bytes).ok()
+    }
+
+    /// Whether it has a name.
+    pub(crate) fn is_named(&self) -> bool {
+        // ORDERING: Relaxed, as in `set_name`.
+        self.name.flags.load(Ordering::Relaxed) & NAMED != 0
+    }
+
+    /// Whether its name and its object stay when nobody has a handle any more.
+    pub(crate) fn persists(&self) -> bool {
+        // ORDERING: Relaxed, as in `set_name`.
+        self.name.flags.load(Ordering::Relaxed) & PERSISTS != 0
     }
 
     /// Whether creation has ended well.

@@ -25,7 +25,7 @@ use slipring_core::primitive::{AtomicU64, FenceMode, Ordering, check_cpu};
 
 use super::commit_map;
 use super::geometry::{CHUNK, Geometry, MIN_RESERVE, Region};
-use super::header::{Checked, Header, RawHeader};
+use super::header::{Checked, Header, MAGIC, RawHeader};
 use super::options::SegmentOptions;
 use crate::error::{Error, Result};
 use crate::sys::memory::{AllocateError, Seals};
@@ -263,7 +263,7 @@ impl Mapping {
         }
     }
 
-    fn header(&self) -> &Header {
+    pub(crate) fn header(&self) -> &Header {
         // SAFETY: the map is at least a chunk long and page-aligned; the header lies at its start.
         // SAFETY: atomic words only, so peers may write behind the reference; it lives as long as the map.
         unsafe { &*self.map.as_ptr().cast::<Header>() }
@@ -307,6 +307,16 @@ fn refuse_shrinkable(file: BorrowedFd<'_>) -> Result<()> {
     };
     let why = "it is not sealed against shrinking";
     if sealed { Ok(()) } else { Err(Error::NotASegment { why: why.into() }) }
+}
+
+/// Whether the file begins as a segment does, of whatever version.
+pub(crate) fn is_segment(file: BorrowedFd<'_>) -> Result<bool> {
+    let mut magic = [0; 8];
+    if regular_size(file)? < 8 {
+        return Ok(false);
+    }
+    file::read_at(file, &mut magic, 0).map_err(Error::io("read the segment's header"))?;
+    Ok(u64::from_le_bytes(magic) == MAGIC)
 }
 
 fn read_header(file: BorrowedFd<'_>, size: u64) -> Result<Checked> {

@@ -25,5 +25,6 @@ pub(crate) use geometry::{
 };
 pub use handle::{Memory, Participant, Segment};
 pub use header::ABI_VERSION;
-pub(crate) use mapping::Mapping;
+pub(crate) use header::MAX_NAME;
+pub(crate) use mapping::{Mapping, is_segment};
 pub use options::{DEFAULT_RESERVE, SegmentOptions};

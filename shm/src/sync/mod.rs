@@ -41,6 +41,7 @@ pub use semaphore::{BoundedSemaphore, Semaphore};
 use bytemuck::Pod;
 
 use crate::handoff::transfer;
+use crate::name::named;
 
 transfer! {
     (T: Pod) Mutex<T>, Mutex, Mutex::handle, Mutex::from_handle;
@@ -54,3 +55,16 @@ transfer! {
 
 #[cfg(test)]
 pub(crate) mod testing;
+
+named! {
+    (T: Pod) Mutex<T>, Mutex, First, T, |segment, value| Mutex::new(segment, *value), Mutex::from_handle;
+    () ReentrantMutex, ReentrantMutex, First, (), |segment, ()| ReentrantMutex::new(segment),
+        ReentrantMutex::from_handle;
+    () Semaphore, Semaphore, First, u32, |segment, permits| Semaphore::new(segment, *permits),
+        Semaphore::from_handle;
+    () BoundedSemaphore, Semaphore, First, u32, |segment, permits| BoundedSemaphore::new(segment, *permits),
+        BoundedSemaphore::from_handle;
+    () Event, Event, First, (), |segment, ()| Event::new(segment), Event::from_handle;
+    () Condvar, Condvar, First, (), |segment, ()| Condvar::new(segment), Condvar::from_handle;
+    () Barrier, Barrier, First, u32, |segment, parties| Barrier::new(segment, *parties), Barrier::from_handle;
+}

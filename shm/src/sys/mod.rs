@@ -9,6 +9,7 @@ pub(crate) mod file;
 pub(crate) mod lock;
 pub(crate) mod membarrier;
 pub(crate) mod memory;
+pub(crate) mod name;
 pub(crate) mod process;
 pub(crate) mod socket;
 pub(crate) mod watch;

@@ -1,0 +1,542 @@
+//! Objects that unrelated programs find by name: queues, locks and whatever else a program can name.
+//!
+//! A name is a file `slipring.NAME` in `/dev/shm`, or in the directory that the variable `SLIPRING_DIR` names, which must
+//! be on a tmpfs. Programs that mean the same object use the same name and the same directory. The file is a segment of
+//! its own, made for one object.
+//!
+//! ```
+//! use slipring::{ByteReceiver, ByteSender, Error, Named, QueueOptions};
+//!
+//! # let name = format!("doc-name-{}", std::process::id());
+//! # let name = name.as_str();
+//! // One program …
+//! let mut jobs = ByteReceiver::create(name, QueueOptions::bounded(100))?;
+//! // … and another, which may come and go.
+//! let mut sender = ByteSender::open(name)?;
+//! sender.send(b"hello")?;
+//! drop(sender);
+//! assert_eq!(jobs.recv()?, b"hello");
+//!
+//! drop(jobs); // the last handle takes the name with it
+//! assert!(matches!(ByteSender::open(name), Err(Error::NoSuchName { .. })));
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! # How long a name lives
+//!
+//! As long as anybody has a handle of its object. The last one takes it away; where that one was killed, whoever comes
+//! next does, to whom it is as if there had been none. With [`Name::persist`] the object and what is in it stay until
+//! [`unlink`], or until the machine is shut down.
+//!
+//! # Races
+//!
+//! * I1. A name appears by one `link` of a file that is finished: nobody opens a half-made object.
+//! * I2. A name is taken away only under the recovery lock of the file that it means, and only after a look that it
+//!   does mean that file: nobody takes a successor's name away.
+//! * I3. Whoever opens takes its handle under the same lock: it either has the object, or finds that it has ended and
+//!   looks at the name again.
+//!
+//! Of any number that create, open, take over and are killed at the same time, all end with the same object or a clear
+//! error.
+//!
+//! # Who may use it
+//!
+//! The file's mode, 0600 unless [`Name::mode`] says otherwise, and its group. `/dev/shm` is everybody's, so a file that
+//! belongs to another user (root excepted) is opened only where [`Name::trust`] says so: it could hold anything, and whoever
+//! can shrink it can kill everybody who has it open.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use crate::attachment::{Attachment, RECOVERY_PATIENCE, lock_recovery_of};
+use crate::handoff::sealed::Sealed;
+use crate::object::{Handle, Kind, Role};
+use crate::segment::{MAX_NAME, Mapping, is_segment};
+use crate::sys::name as sys;
+use crate::{Error, Result, Segment, SegmentOptions};
+
+/// Where names are kept.
+const DIRECTORY: &str = "/dev/shm";
+/// The variable that names another directory.
+const VARIABLE: &str = "SLIPRING_DIR";
+/// What the names of our files begin with.
+const PREFIX: &str = "slipring.";
+/// So often a name can change hands under somebody who opens or creates it before that one gives up.
+const ATTEMPTS: u32 = 1000;
+
+/// A name, and how what it names is to be made and opened. Made from a `&str`; the rest is optional.
+///
+/// ```
+/// use slipring::{ByteSender, Name, Named, QueueOptions};
+///
+/// # let text = format!("doc-group-{}", std::process::id());
+/// # let text = text.as_str();
+/// let name = Name::new(text).mode(0o660);
+/// let sender = ByteSender::open_or_create(name, QueueOptions::unbounded())?;
+/// # Ok::<(), slipring::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Name<'a> {
+    text: &'a str,
+    mode: u32,
+    group: Option<u32>,
+    persists: bool,
+    trusted: Option<u32>,
+    segment: SegmentOptions,
+}
+
+impl<'a> Name<'a> {
+    /// A name of 1 to 128 bytes without `/` and NUL. It is looked at when it is used.
+    pub fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            mode: 0o600,
+            group: None,
+            persists: false,
+            trusted: None,
+            segment: SegmentOptions::new(),
+        }
+    }
+
+    /// Who may use what is created: permission bits of the file. Reading and writing go together: both are needed.
+    #[must_use]
+    pub fn mode(mut self, bits: u32) -> Self {
+        self.mode = bits & 0o777;
+        self
+    }
+
+    /// The group, by its number, that the file is to belong to when it is created.
+    #[must_use]
+    pub fn group(mut self, gid: u32) -> Self {
+        self.group = Some(gid);
+        self
+    }
+
+    /// Has what is created stay when nobody has a handle any more, until [`unlink`].
+    #[must_use]
+    pub fn persist(mut self) -> Self {
+        self.persists = true;
+        self
+    }
+
+    /// Opens the file also where it belongs to this user, by number. One's own files and root's are trusted anyway.
+    #[must_use]
+    pub fn trust(mut self, uid: u32) -> Self {
+        self.trusted = Some(uid);
+        self
+    }
+
+    /// How large what is created may become.
+    #[must_use]
+    pub fn segment(mut self, options: SegmentOptions) -> Self {
+        self.segment = options;
+        self
+    }
+
+    fn path(&self) -> Result<PathBuf> {
+        let bad = |why| Err(Error::BadName { why });
+        match self.text {
+            "" => bad("it is empty"),
+            text if text.len() > MAX_NAME => bad("it is longer than 128 bytes"),
+            text if text.contains('/') => bad("it has a slash in it"),
+            text if text.contains('\0') => bad("it has a NUL in it"),
+            text => Ok(directory().join(format!("{PREFIX}{text}"))),
+        }
+    }
+
+    fn is_trusted(&self, uid: u32) -> bool {
+        uid == 0 || uid == sys::user() || self.trusted == Some(uid)
+    }
+
+    /// A sentence about this name for what the kernel said.
+    fn refused(&self, op: &'static str, source: io::Error) -> Error {
+        let name = self.text.to_owned();
+        match source.kind() {
+            _ if sys::is_symlink(&source) => {
+                Error::NotASegment { why: "it is a symbolic link".into() }
+            }
+            io::ErrorKind::NotFound => Error::NoSuchName { name },
+            io::ErrorKind::PermissionDenied => Error::NotPermitted { name },
+            io::ErrorKind::IsADirectory => Error::NotASegment { why: "it is a directory".into() },
+            _ => Error::Io { op, source },
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Name<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl<'a> From<&'a String> for Name<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::new(text)
+    }
+}
+
+/// Handles of objects that can have a name.
+///
+/// `Options` is what it takes to make one: a queue's [`QueueOptions`](crate::QueueOptions), a mutex's first value, a
+/// semaphore's permits.
+pub trait Named: Sized + Sealed {
+    /// What is needed to make one.
+    type Options;
+
+    /// Makes one in a new segment.
+    #[doc(hidden)]
+    fn make(segment: &Segment, options: &Self::Options) -> Result<Self>;
+
+    /// The one that a named segment was made for.
+    #[doc(hidden)]
+    fn root(segment: &Segment) -> Result<Self>;
+
+    /// Makes a new object with this name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NameTaken`], [`Error::BadName`], [`Error::NotPermitted`], [`Error::NoNames`] without `/dev/shm`; no memory;
+    /// and what is wrong with a file of that name that is no segment of this version.
+    fn create<'a>(name: impl Into<Name<'a>>, options: Self::Options) -> Result<Self> {
+        create(&name.into(), |segment| Self::make(segment, &options))
+    }
+
+    /// The object with this name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchName`], [`Error::WrongKind`], [`Error::ForeignOwner`], [`Error::NotPermitted`], [`Error::BadName`];
+    /// as [`Segment::from_fd`] for a file that is no segment of this version; [`Error::TypeMismatch`] for another type of value.
+    fn open<'a>(name: impl Into<Name<'a>>) -> Result<Self> {
+        open(&name.into(), Self::root)
+    }
+
+    /// The object with this name, made if there is none: in that case with these options, which otherwise count for
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Named::open`] and [`Named::create`], but for the name being taken or missing.
+    fn open_or_create<'a>(name: impl Into<Name<'a>>, options: Self::Options) -> Result<Self> {
+        let name = name.into();
+        for _ in 0..ATTEMPTS {
+            match open(&name, Self::root) {
+                Err(Error::NoSuchName { .. }) => {}
+                opened => return opened,
+            }
+            match create(&name, |segment| Self::make(segment, &options)) {
+                Err(Error::NameTaken { .. }) => {}
+                created => return created,
+            }
+        }
+        Err(Error::TimedOut)
+    }
+
+    /// The segment that the object is in: what is made in it lives beside the object.
+    fn segment(&self) -> Segment {
+        Segment::of(self.handle_of().attachment())
+    }
+}
+
+/// Makes handles nameable: type, kind, side, what it takes to make one, how it is made, how it is had from a handle.
+macro_rules! named {
+    ($(($($generic:tt)*) $handle:ty, $kind:ident, $role:ident, $options:ty, $make:expr, $from:expr;)*) => {$(
+        impl<$($generic)*> crate::name::Named for $handle {
+            type Options = $options;
+
+            fn make(segment: &crate::Segment, options: &Self::Options) -> crate::Result<Self> {
+                let make: fn(&crate::Segment, &Self::Options) -> crate::Result<Self> = $make;
+                make(segment, options)
+            }
+
+            fn root(segment: &crate::Segment) -> crate::Result<Self> {
+                let (kind, role) = (crate::object::Kind::$kind, crate::object::Role::$role);
+                let from: fn(crate::object::Handle) -> crate::Result<Self> = $from;
+                from(crate::name::root(segment, kind, role)?)
+            }
+        }
+    )*};
+}
+pub(crate) use named;
+
+/// A handle of the object that a named segment was made for.
+pub(crate) fn root(segment: &Segment, kind: Kind, role: Role) -> Result<Handle> {
+    Handle::open_root(segment.attachment(), kind, role)
+}
+
+/// Takes a name away, whoever uses what it names: they go on, and nobody else finds them.
+///
+/// # Errors
+///
+/// [`Error::NoSuchName`], [`Error::NotPermitted`], [`Error::BadName`]; a file that is no segment is left alone.
+///
+/// ```
+/// use slipring::{Error, Event, Name, Named, unlink};
+///
+/// # let text = format!("doc-unlink-{}", std::process::id());
+/// # let text = text.as_str();
+/// let event = Event::create(Name::new(text).persist(), ())?;
+/// drop(event);
+/// assert!(Event::open(text).is_ok(), "it was made to stay");
+/// unlink(text)?;
+/// assert!(matches!(Event::open(text), Err(Error::NoSuchName { .. })));
+/// # Ok::<(), Error>(())
+/// ```
+pub fn unlink<'a>(name: impl Into<Name<'a>>) -> Result<()> {
+    let name = name.into();
+    let path = name.path()?;
+    let file = sys::open(&path).map_err(|e| name.refused("open the name", e))?;
+    if !is_segment(file.as_fd())? {
+        return Err(Error::NotASegment { why: "it was not made by slipring".into() });
+    }
+    let _lock = lock_recovery_of(&file, RECOVERY_PATIENCE)?;
+    if means(&path, &file)? {
+        sys::unlink(&path).map_err(|e| name.refused("take the name away", e))?;
+    }
+    Ok(())
+}
+
+/// The directory that names are kept in.
+pub fn directory() -> PathBuf {
+    std::env::var_os(VARIABLE).unwrap_or_else(|| OsString::from(DIRECTORY)).into()
+}
+
+/// All names that there are, whoever they belong to, in order.
+///
+/// # Errors
+///
+/// [`Error::NoNames`].
+pub fn names() -> Result<Vec<String>> {
+    let unreadable = |source| Error::NoNames { directory: directory(), source };
+    let files = sys::list(&directory()).map_err(unreadable)?;
+    let names = files.iter().filter_map(|file| file.to_str()?.strip_prefix(PREFIX));
+    let mut names: Vec<_> = names.map(str::to_owned).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Makes a segment with a name, and in it what `make` makes.
+fn create<T>(name: &Name<'_>, make: impl FnOnce(&Segment) -> Result<T>) -> Result<T> {
+    let path = name.path()?;
+    // Before anything is made: most names that are taken are so all the time.
+    if sys::status_at(&path).is_ok() && !vacate(name)? {
+        return Err(Error::NameTaken { name: name.text.to_owned() });
+    }
+    let file = sys::unnamed(&directory()).map_err(|source| match source.kind() {
+        io::ErrorKind::PermissionDenied => Error::NotPermitted { name: name.text.to_owned() },
+        _ => Error::NoNames { directory: directory(), source },
+    })?;
+    let access = sys::set_access(file.as_fd(), name.mode, name.group);
+    access.map_err(|e| name.refused("set the group and mode of the name", e))?;
+    let segment = Segment::new_named(file.as_fd(), name.text, name.persists, name.segment)?;
+    let made = make(&segment)?;
+    crash_point!("name.create.before_link");
+    for _ in 0..ATTEMPTS {
+        if sys::link(file.as_fd(), &path).map_err(|e| name.refused("give the name", e))? {
+            crash_point!("name.create.linked");
+            return Ok(made);
+        }
+        if !vacate(name)? {
+            return Err(Error::NameTaken { name: name.text.to_owned() });
+        }
+    }
+    Err(Error::TimedOut)
+}
+
+/// Whether the name is to be had: nobody has it, or only the dead had, whose leavings are cleaned up here.
+fn vacate(name: &Name<'_>) -> Result<bool> {
+    match enter(name) {
+        Ok(segment) => Ok(!has_root(&segment)),
+        Err(Error::NoSuchName { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens what has the name.
+fn open<T>(name: &Name<'_>, take: impl Fn(&Segment) -> Result<T>) -> Result<T> {
+    for _ in 0..ATTEMPTS {
+        let segment = enter(name)?;
+        match take(&segment) {
+            // It ended under our hands: the name is free, or somebody else's by now.
+            Err(Error::NoSuchObject) => {
+                has_root(&segment);
+            }
+            taken => return taken,
+        }
+    }
+    Err(Error::TimedOut)
+}
+
+/// Takes part in the segment that has the name, and cleans up after the dead in it.
+fn enter(name: &Name<'_>) -> Result<Segment> {
+    let path = name.path()?;
+    let file = sys::open(&path).map_err(|e| name.refused("open the name", e))?;
+    let status = sys::status(file.as_fd()).map_err(|e| name.refused("look at the name", e))?;
+    if !name.is_trusted(status.uid) {
+        return Err(Error::ForeignOwner { name: name.text.to_owned(), uid: status.uid });
+    }
+    let segment = Segment::join(Mapping::attach_own(file)?)?;
+    segment.attachment().reap_patiently()?;
+    Ok(segment)
+}
+
+/// Whether the object that the segment was made for is still there. If not, nor is the name afterwards.
+fn has_root(segment: &Segment) -> bool {
+    let attachment = segment.attachment();
+    if attachment.directory.find(crate::object::ROOT).is_some() {
+        return true;
+    }
+    // Whoever ended it died, perhaps, before the name was gone.
+    let _ = attachment.with_recovery(|| take_away(attachment));
+    false
+}
+
+/// Takes away the name of a segment, if it still means this one. Under its recovery lock (I2).
+pub(crate) fn take_away(attachment: &Attachment) {
+    let Some(text) = attachment.mapping.header().name() else { return };
+    let Ok(path) = Name::new(&text).path() else { return };
+    let own = sys::status(attachment.mapping.fd());
+    let named = sys::status_at(&path);
+    if let (Ok(own), Ok(named)) = (own, named)
+        && own.file == named.file
+    {
+        // What cannot be taken away is found to have ended by whoever opens it.
+        let _ = sys::unlink(&path);
+    }
+}
+
+/// Whether the name is this file's.
+fn means(path: &std::path::Path, file: &OwnedFd) -> Result<bool> {
+    let own = sys::status(file.as_fd()).map_err(Error::io("look at the name"))?;
+    Ok(sys::status_at(path).is_ok_and(|named| named.file == own.file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ByteReceiver, ByteSender, Event, Mutex, OrRecover, QueueOptions};
+
+    fn unique(what: &str) -> String {
+        format!("test-{what}-{}", std::process::id())
+    }
+
+    #[test]
+    fn names_that_can_be_none_are_refused_with_the_reason() {
+        let long = "x".repeat(129);
+        for (text, word) in [("", "empty"), ("a/b", "slash"), ("a\0b", "NUL"), (&long, "128")] {
+            let error = Event::create(text, ()).unwrap_err();
+            assert!(matches!(error, Error::BadName { why } if why.contains(word)), "{text:?}");
+            assert!(matches!(Event::open(text), Err(Error::BadName { .. })));
+            assert!(matches!(unlink(text), Err(Error::BadName { .. })));
+        }
+        let longest = format!("{:-<128}", unique("long"));
+        drop(Event::create(&longest, ()).unwrap());
+    }
+
+    #[test]
+    fn a_name_is_taken_once_opened_often_and_gone_with_the_last_handle() {
+        let name = unique("once");
+        let one = Mutex::<u64>::create(&name, 7).unwrap();
+        assert!(matches!(Mutex::<u64>::create(&name, 8), Err(Error::NameTaken { .. })));
+        assert!(names().unwrap().contains(&name));
+        let two = Mutex::<u64>::open(&name).unwrap();
+        two.lock().or_recover().unwrap().set(9);
+        assert_eq!(one.lock().or_recover().unwrap().get(), 9);
+        drop(one);
+        let three = Mutex::<u64>::open_or_create(&name, 1).unwrap();
+        assert_eq!(three.lock().or_recover().unwrap().get(), 9);
+        drop((two, three));
+        assert!(matches!(Mutex::<u64>::open(&name), Err(Error::NoSuchName { .. })));
+        assert!(!names().unwrap().contains(&name));
+    }
+
+    #[test]
+    fn another_kind_and_another_type_are_errors() {
+        let name = unique("kind");
+        let _event = Event::create(&name, ()).unwrap();
+        let error = ByteSender::open(&name).unwrap_err();
+        assert!(matches!(error, Error::WrongKind { wanted: "queue", found: "event" }), "{error}");
+        let other = unique("type");
+        let _mutex = Mutex::<u64>::create(&other, 0).unwrap();
+        assert!(matches!(Mutex::<u32>::open(&other), Err(Error::TypeMismatch { .. })));
+    }
+
+    #[test]
+    fn a_queue_with_a_name_has_the_sides_that_somebody_opened() {
+        let name = unique("sides");
+        let mut rx = ByteReceiver::create(&name, QueueOptions::bounded(2)).unwrap();
+        assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)), "a sender may come");
+        let mut tx = ByteSender::open(&name).unwrap();
+        tx.send(b"one").unwrap();
+        drop(tx);
+        assert_eq!(rx.recv().unwrap(), b"one");
+        assert!(matches!(rx.recv(), Err(Error::Disconnected)));
+        let mut tx = ByteSender::open(&name).unwrap();
+        tx.send(b"two").unwrap();
+        assert_eq!(rx.recv().unwrap(), b"two", "another one came");
+        assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)));
+    }
+
+    #[test]
+    fn what_is_to_stay_stays_with_its_messages_until_it_is_unlinked() {
+        let name = unique("stay");
+        let stays = Name::new(&name).persist();
+        let mut tx = ByteSender::create(stays, QueueOptions::unbounded()).unwrap();
+        tx.send(b"later").unwrap();
+        drop(tx);
+        assert!(matches!(
+            ByteSender::create(&name, QueueOptions::unbounded()),
+            Err(Error::NameTaken { .. })
+        ));
+        assert_eq!(ByteReceiver::open(&name).unwrap().try_recv().unwrap(), b"later");
+        unlink(&name).unwrap();
+        assert!(matches!(unlink(&name), Err(Error::NoSuchName { .. })));
+    }
+
+    #[test]
+    fn who_has_a_handle_keeps_the_object_when_its_name_is_given_to_another() {
+        let name = unique("successor");
+        let first = Mutex::<u64>::create(&name, 1).unwrap();
+        unlink(&name).unwrap();
+        let second = Mutex::<u64>::create(&name, 2).unwrap();
+        assert_eq!(first.lock().or_recover().unwrap().get(), 1);
+        drop(first);
+        assert_eq!(Mutex::<u64>::open(&name).unwrap().lock().or_recover().unwrap().get(), 2);
+        drop(second);
+        assert!(matches!(Mutex::<u64>::open(&name), Err(Error::NoSuchName { .. })));
+    }
+
+    #[test]
+    fn a_file_that_is_no_segment_is_neither_opened_nor_replaced_nor_removed() {
+        let name = unique("foreign");
+        let path = Name::new(&name).path().unwrap();
+        std::fs::write(&path, "something else").unwrap();
+        let opened = Event::open(&name).unwrap_err();
+        let created = Event::create(&name, ()).unwrap_err();
+        let unlinked = unlink(&name).unwrap_err();
+        for error in [opened, created, unlinked] {
+            assert!(matches!(error, Error::NotASegment { .. }), "{error}");
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), b"something else");
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+        assert!(matches!(Event::open(&name), Err(Error::NotASegment { .. })));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(matches!(Event::open(&name), Err(Error::NotASegment { .. })));
+        std::fs::remove_dir(&path).unwrap();
+    }
+
+    #[test]
+    fn mode_and_group_are_as_asked_for() {
+        let name = unique("mode");
+        let asked = Name::new(&name).mode(0o664);
+        let _event = Event::create(asked, ()).unwrap();
+        let other = unique("plain");
+        let _other = Event::create(&other, ()).unwrap();
+        let mode = |name: &str| sys::status_at(&Name::new(name).path().unwrap()).unwrap().mode;
+        assert_eq!((mode(&name), mode(&other)), (0o664, 0o600));
+    }
+}
