@@ -459,9 +459,17 @@ fn lock_error(source: std::io::Error) -> Error {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        // Leaving is dying in good order. If the recovery lock is not to be had, the others do it.
-        if let Ok(me) = self.me() {
-            let _ = self.try_with_recovery(|| recovery::bury(self, me, me));
-        }
+        let Ok(me) = self.me() else { return };
+        // Leaving is dying in good order. If the recovery lock is not to be had, the others do it; but of a named
+        // segment this may be the last one, who takes the name away.
+        let is_named = self.mapping.header().is_named();
+        let patience = if is_named { SHORT_PATIENCE } else { Duration::ZERO };
+        let Some(_private) = self.private.try_lock() else { return };
+        let _ = self.with_recovery_held(patience, || {
+            if is_named {
+                self.bury_all_dead();
+            }
+            recovery::bury(self, me, me)
+        });
     }
 }

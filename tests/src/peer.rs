@@ -49,8 +49,14 @@ impl Peer {
 
     /// Starts `peer ARGS` with no segment at all.
     pub fn alone(args: &[&str]) -> Self {
-        let child = Self::command(args).spawn().expect("the peer starts");
-        Self::watch(child, args)
+        Self::alone_with(args, &[])
+    }
+
+    /// The same, with variables in its environment.
+    pub fn alone_with(args: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut command = Self::command(args);
+        command.envs(env.iter().copied());
+        Self::watch(command.spawn().expect("the peer starts"), args)
     }
 
     fn command(args: &[&str]) -> Command {

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use slipring::{
     Barrier, ByteQueue, ByteReceiver, ByteSender, Condvar, Error, Event, Handoff, LockError, Mutex,
-    OrRecover, Pipe, PipeOptions, PipeReader, QueueOptions, ReentrantMutex, Segment,
+    Named, OrRecover, Pipe, PipeOptions, PipeReader, QueueOptions, ReentrantMutex, Segment,
     SegmentOptions, Semaphore, Slots,
 };
 use slipring_core::primitive::{AtomicU64, Ordering};
@@ -644,6 +644,23 @@ fn reap(run: &Run) {
     check_segment(&segment);
 }
 
+/// Whoever comes next finds the name free, or can make it so.
+fn names(run: &Run) {
+    let name = format!("crash-{}-{:?}", std::process::id(), std::thread::current().id());
+    let env: Vec<_> = run.env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let mut victim = Peer::alone_with(&["victim-names", &name], &env);
+    victim.end();
+    match ByteReceiver::open(&name) {
+        // It died while the name was to stay.
+        Ok(rx) => drop((rx, slipring::unlink(&name).unwrap())),
+        Err(error) => assert!(matches!(error, Error::NoSuchName { .. }), "{error}"),
+    }
+    let event = Event::create(&name, ()).unwrap();
+    check_segment(&event.segment());
+    drop(event);
+    assert!(!slipring::name::names().unwrap().contains(&name));
+}
+
 type Scenario = (&'static str, fn(&Run));
 
 const SCENARIOS: &[Scenario] = &[
@@ -670,6 +687,7 @@ const SCENARIOS: &[Scenario] = &[
     ("fork", fork),
     ("handoff", handoff),
     ("reap", reap),
+    ("names", names),
 ];
 
 /// The names of all crash points in the sources.

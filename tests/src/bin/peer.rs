@@ -16,6 +16,8 @@ mod forks;
 mod locks;
 #[path = "peer/misc.rs"]
 mod misc;
+#[path = "peer/names.rs"]
+mod names;
 #[path = "peer/victims.rs"]
 mod victims;
 
@@ -63,6 +65,7 @@ fn main() {
         || forks::run(&command, &mut args)
         || locks::run(&command, &mut args)
         || misc::run(&command, &mut args)
+        || names::run(&command, &mut args)
         || victims::run(&command, &mut args);
     assert!(known, "{command:?} is no command of the peer");
 }

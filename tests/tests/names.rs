@@ -1,0 +1,130 @@
+//! Names among unrelated processes: races, deaths, takeovers.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use slipring::name::names;
+use slipring::{
+    BoundedSemaphore, ByteReceiver, ByteSender, Error, Mutex, Named, OrRecover, QueueOptions,
+};
+use slipring_tests::peer::{PATIENCE, Peer};
+use slipring_tests::{Random, wait_until};
+
+/// A name that no other test has.
+fn unique(what: &str) -> String {
+    format!("test-{what}-{}", std::process::id())
+}
+
+/// Fifty that open or create one name, of whom ten are killed meanwhile. Returns what the others found.
+fn crowd(name: &str, random: &mut Random) -> (Vec<Peer>, BTreeSet<String>) {
+    let mut peers: Vec<_> = (0..50).map(|_| Peer::alone(&["name-find", name])).collect();
+    for _ in 0..10 {
+        let victim = random.below(peers.len() as u64) as usize;
+        peers.swap_remove(victim).kill();
+        std::thread::sleep(Duration::from_micros(random.below(2000)));
+    }
+    let found = peers.iter().map(Peer::line).collect();
+    (peers, found)
+}
+
+#[test]
+fn of_fifty_that_come_at_once_all_that_live_have_the_same_object() {
+    let (name, mut random) = (unique("crowd"), Random::new(7));
+    let mut before = BTreeSet::new();
+    for round in 0..4 {
+        let (mut peers, found) = crowd(&name, &mut random);
+        assert_eq!(found.len(), 1, "round {round}: {found:?}");
+        let found = found.into_iter().next().unwrap();
+        assert!(found.starts_with("found "), "{found}");
+        // What the dead left is nobody's: each crowd makes its own.
+        assert!(before.insert(found), "round {round}: the last crowd's object was had again");
+        // Killed all at once, so that nobody cleans up.
+        peers.iter_mut().for_each(Peer::kill_and_leave);
+        peers.iter_mut().for_each(Peer::kill);
+        assert!(names().unwrap().contains(&name), "a name left by the dead");
+    }
+    let error = Mutex::<u64>::open(&name).unwrap_err();
+    assert!(matches!(error, Error::NoSuchName { .. }), "{error}");
+    assert!(!names().unwrap().contains(&name), "and whoever looks takes it away");
+}
+
+#[test]
+fn of_fifty_creators_one_succeeds_and_the_others_are_told() {
+    let name = unique("creators");
+    let peers: Vec<_> = (0..50).map(|_| Peer::alone(&["name-create", &name])).collect();
+    let mut lines: Vec<_> = peers.iter().map(Peer::line).collect();
+    lines.sort();
+    assert_eq!(lines.iter().filter(|line| *line == "created").count(), 1, "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| *line == "taken").count(), 49, "{lines:?}");
+    drop(peers);
+    drop(Mutex::create(&name, 5_u64).expect("a name left by the dead is taken over"));
+    assert!(!names().unwrap().contains(&name));
+}
+
+#[test]
+fn unrelated_programs_meet_in_a_queue_and_learn_of_each_others_end() {
+    let name = unique("meet");
+    let mut rx = ByteReceiver::create(&name, QueueOptions::bounded(3)).unwrap();
+    let peers: Vec<_> = (0..3).map(|_| Peer::alone(&["name-send", &name, "100"])).collect();
+    let mut counts = [0_u32; 100];
+    let mut came = 0;
+    while came < 300 {
+        match rx.recv_until(PATIENCE) {
+            Ok(message) => {
+                counts[u32::from_le_bytes(message.try_into().unwrap()) as usize] += 1;
+                came += 1;
+            }
+            // One has gone before another came.
+            Err(Error::Disconnected) => std::thread::sleep(Duration::from_millis(1)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(counts, [3; 100]);
+    peers.into_iter().for_each(Peer::join);
+    assert!(matches!(rx.recv_until(PATIENCE), Err(Error::Disconnected)));
+    Peer::alone(&["name-send", &name, "3"]).join();
+    assert_eq!(rx.recv_batch(9, PATIENCE).unwrap().len(), 3, "another one came and went");
+}
+
+#[test]
+fn the_last_one_to_be_killed_leaves_a_name_that_is_free_for_the_next() {
+    let name = unique("killed");
+    let mut peer = Peer::alone(&["name-find", &name]);
+    peer.line();
+    let mutex = Mutex::<u64>::open(&name).unwrap();
+    peer.kill();
+    assert_eq!(mutex.lock().or_recover().unwrap().get(), u64::from(peer.pid().as_raw_pid() as u32));
+    drop(mutex);
+    assert!(!names().unwrap().contains(&name), "the last one that lives takes it away");
+    let mut peer = Peer::alone(&["name-find", &name]);
+    peer.line();
+    peer.kill();
+    assert!(matches!(ByteSender::open(&name), Err(Error::NoSuchName { .. })), "of another kind");
+    let semaphore = BoundedSemaphore::create(&name, 2).unwrap();
+    semaphore.acquire().unwrap();
+}
+
+#[test]
+fn a_name_lives_as_long_as_a_forked_or_started_child_has_its_object() {
+    let name = unique("child");
+    let tx = ByteSender::create(&name, QueueOptions::bounded(3)).unwrap();
+    let mut handoff = slipring::Handoff::new(&tx.segment());
+    handoff.give("tx", &tx).unwrap();
+    let mut peer = Peer::start(handoff, &["hold-sender"]);
+    peer.expect("holding");
+    drop(tx);
+    drop(ByteReceiver::open(&name).expect("the child has it"));
+    peer.kill();
+    let start = Instant::now();
+    wait_until("the name to go", PATIENCE, || ByteReceiver::open(&name).is_err());
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn without_a_directory_for_names_the_error_says_what_to_do() {
+    let peer = Peer::alone_with(&["name-create", "x"], &[("SLIPRING_DIR", "/nonexistent")]);
+    let line = peer.line();
+    assert!(line.starts_with("error NoNames") && line.contains("/nonexistent"), "{line}");
+    let peer = Peer::alone_with(&["name-create", "x"], &[("SLIPRING_DIR", "/proc")]);
+    assert!(peer.line().starts_with("error NoNames"));
+}
