@@ -417,14 +417,23 @@ impl Attachment {
     }
 }
 
-/// Who this process is, for people who look: what `/proc` does not tell is 0.
+/// Who this process is, for people who look: what `/proc` does not tell is 0. Asked once per process; not waited for
+/// where a thread of ours, or one that a fork left behind, is just asking.
 fn identity() -> Identity {
-    Identity {
-        pid: process::pid(),
+    static KNOWN: PrivateLock<Option<Identity>> = PrivateLock::new(None);
+    let pid = process::pid();
+    let mut known = KNOWN.try_lock();
+    let cached = known.as_ref().and_then(|known| **known).filter(|who| who.pid == pid);
+    let who = cached.unwrap_or_else(|| Identity {
+        pid,
         pid_namespace: process::pid_namespace().unwrap_or(0),
         start_time: process::start_time().unwrap_or(0),
-        joined: clock::now(),
+        joined: 0,
+    });
+    if let Some(known) = &mut known {
+        **known = Some(who);
     }
+    Identity { joined: clock::now(), ..who }
 }
 
 /// The recovery lock of a segment that this process takes no part in, held as long as what is returned lives.

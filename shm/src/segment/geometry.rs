@@ -5,8 +5,8 @@
 //! Regions follow each other in this order, each on a chunk boundary, without gaps:
 //!
 //! ```text
-//! | Header | Participants | Notes | CommitMap | Directory | BlockMeta | BlockData | Arena |
-//! |  64 Ki |       256 Ki |512 Ki | 1 bit/chk |     4 Mi  |  1/32     |   3/4     | rest  |
+//! | Header | Participants | CommitMap | Notes | Directory | BlockMeta | BlockData | Arena |
+//! |  64 Ki |       256 Ki | 1 bit/chk |512 Ki |     4 Mi  |  1/32     |   3/4     | rest  |
 //! ```
 //!
 //! # Invariants
@@ -48,10 +48,10 @@ pub enum Region {
     Header = 0,
     /// [`PARTICIPANTS`] records: who is attached.
     Participants = 1,
-    /// [`NOTE_LINES`] lines: what each consuming thread is about to take.
-    Notes = 2,
     /// One bit per chunk of the file: whether it is committed.
-    CommitMap = 3,
+    CommitMap = 2,
+    /// [`NOTE_LINES`] lines: what each consuming thread is about to take.
+    Notes = 3,
     /// [`DIRECTORY_ENTRIES`] entries: which objects there are.
     Directory = 4,
     /// Control words and hints of the blocks.
@@ -67,15 +67,15 @@ impl Region {
     pub const ALL: [Self; REGIONS] = [
         Self::Header,
         Self::Participants,
-        Self::Notes,
         Self::CommitMap,
+        Self::Notes,
         Self::Directory,
         Self::BlockMeta,
         Self::BlockData,
         Self::Arena,
     ];
 
-    /// Those that creation commits; the others are committed as they are used.
+    /// Those that creation commits, which are the first; the others are committed as they are used.
     pub(crate) const AT_CREATION: [Self; 3] = [Self::Header, Self::Participants, Self::CommitMap];
 }
 
@@ -114,8 +114,8 @@ const fn lengths(reserve: u64) -> [u64; REGIONS - 1] {
     [
         CHUNK,
         round_up(PARTICIPANTS * PARTICIPANT_SIZE),
-        round_up(NOTE_LINES * NOTE_SIZE),
         commit_map_size(reserve),
+        round_up(NOTE_LINES * NOTE_SIZE),
         round_up(DIRECTORY_ENTRIES * DIRECTORY_ENTRY_SIZE),
         block_meta_size(reserve),
         block_data_size(reserve),

@@ -1,6 +1,7 @@
 //! `membarrier(GLOBAL_EXPEDITED)`: makes every running process that registered execute a full fence.
 
 use std::io;
+use std::sync::OnceLock;
 
 /// What the kernel can do, as `MEMBARRIER_CMD_*` bits.
 pub(crate) fn query() -> io::Result<u32> {
@@ -18,8 +19,14 @@ pub(crate) fn fence_registered() -> io::Result<()> {
     call(libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED).map(drop)
 }
 
-/// Whether this process is registered now: asks, registers and tries.
+/// Whether this process is registered now: asks, registers and tries, once; a child of fork inherits what its parent
+/// found.
 pub(crate) fn enable() -> bool {
+    static ENABLED: OnceLock<bool> = OnceLock::new();
+    *ENABLED.get_or_init(try_to_enable)
+}
+
+fn try_to_enable() -> bool {
     let wanted =
         libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED | libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED;
     query().is_ok_and(|can| can & wanted as u32 == wanted as u32)

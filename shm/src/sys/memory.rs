@@ -64,6 +64,11 @@ pub(crate) fn allocate(fd: BorrowedFd<'_>, offset: u64, len: u64) -> Result<(), 
     })
 }
 
+/// Where the first hole of the file is, in bytes; its end counts as one.
+pub(crate) fn first_hole(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(rustix::fs::seek(fd, rustix::fs::SeekFrom::Hole(0))?)
+}
+
 /// Gives the range back to the machine; it reads as zeros afterwards. Retries `EINTR`.
 pub(crate) fn punch_hole(fd: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<()> {
     let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
