@@ -88,13 +88,32 @@ impl Attachment {
     }
 
     fn view(mapping: Mapping) -> Result<Self> {
+        for (region, len) in Self::NEEDED {
+            mapping.commit(mapping.geometry().region(region).0, len)?;
+        }
+        Self::over(mapping)
+    }
+
+    /// Looks at a mapped segment and takes no part: nothing is written to it.
+    pub(crate) fn observe(mapping: Mapping) -> Result<Self> {
+        let is_there =
+            |(region, len)| mapping.is_committed(mapping.geometry().region(region).0, len);
+        if !Self::NEEDED.into_iter().all(is_there) {
+            return Err(Error::Corrupt { what: "nothing was ever made in it" });
+        }
+        Self::over(mapping)
+    }
+
+    /// What is looked at in any segment, beside what creation commits.
+    const NEEDED: [(Region, u64); 2] =
+        [(Region::BlockMeta, block::FRESH_BYTES), (Region::Directory, 128)];
+
+    fn over(mapping: Mapping) -> Result<Self> {
         let geometry = *mapping.geometry();
         let (meta, meta_len) = geometry.region(Region::BlockMeta);
         let (data, data_len) = geometry.region(Region::BlockData);
         let (directory, _) = geometry.region(Region::Directory);
         let (_, arena_len) = geometry.region(Region::Arena);
-        mapping.commit(meta, block::FRESH_BYTES)?;
-        mapping.commit(directory, 128)?;
         let classes = PoolGeometry::new(meta_len, data_len)
             .ok_or(Error::Corrupt { what: "its regions hold no block pool" })?;
         let (meta, data) = (mapping.ptr(meta, meta_len)?, mapping.ptr(data, data_len)?);

@@ -8,6 +8,7 @@
 //! | [`pipe`] | two ends, messages of any size, end of file by close or death |
 //! | [`handoff`] | handles for a program that is started |
 //! | [`name`] | objects that unrelated programs find by name |
+//! | [`observe`] | looking at named objects without taking part |
 //! | [`sync`] | locks, semaphores, events, conditions, barriers |
 //! | [`slots`] | one to one, values of one size: the shortest way |
 //! | [`error`] | the one error type |
@@ -25,6 +26,7 @@ mod fork;
 pub mod handoff;
 pub mod name;
 mod object;
+pub mod observe;
 mod payload;
 pub mod pipe;
 mod private_lock;

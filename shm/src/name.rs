@@ -146,6 +146,14 @@ impl<'a> Name<'a> {
         }
     }
 
+    /// Its file, for looking only.
+    pub(crate) fn open_for_reading(&self) -> Result<(OwnedFd, sys::Status)> {
+        let file = sys::open_for_reading(&self.path()?);
+        let file = file.map_err(|e| self.refused("open the name", e))?;
+        let status = sys::status(file.as_fd()).map_err(|e| self.refused("look at the name", e))?;
+        Ok((file, status))
+    }
+
     fn is_trusted(&self, uid: u32) -> bool {
         uid == 0 || uid == sys::user() || self.trusted == Some(uid)
     }

@@ -113,7 +113,7 @@ fn recover_notes(attachment: &Attachment, dead: OwnerId, survey: &Survey<'_>) ->
 }
 
 /// Runs `f` on the words that an object of this kind begins with, if there is room for them. `T` is a struct of atomics.
-fn with_body<T, R>(attachment: &Attachment, place: Place, f: impl FnOnce(&T) -> R) {
+pub(crate) fn with_body<T, R>(attachment: &Attachment, place: Place, f: impl FnOnce(&T) -> R) {
     let len = size_of::<T>() as u64;
     let offset = place.offset + HEADER_BYTES;
     if place.len < HEADER_BYTES + len || !attachment.arena_is_committed(offset, len) {

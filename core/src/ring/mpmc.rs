@@ -355,6 +355,11 @@ impl Ring {
         self.ordinal(tail).saturating_sub(self.ordinal(head)).min(self.capacity)
     }
 
+    /// How many descriptors were ever published. Exact if nobody is at work meanwhile.
+    pub fn published(&self) -> u64 {
+        self.ordinal(self.first_unpublished())
+    }
+
     /// Whether nothing was published at the moment of the look.
     pub fn is_empty(&self) -> bool {
         let pos = self.first_unconsumed();

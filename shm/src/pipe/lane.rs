@@ -219,6 +219,28 @@ pub(crate) fn rings_of(attachment: &Attachment, place: Place) -> Vec<(u32, Recor
     rings
 }
 
+/// What can be seen of one direction from outside.
+pub(crate) struct Glance {
+    /// Bytes of the ring in use, and in all.
+    pub(crate) used: u64,
+    pub(crate) size: u64,
+    /// Whose turn it is on each side.
+    pub(crate) sender: Option<OwnerId>,
+    pub(crate) receiver: Option<OwnerId>,
+}
+
+/// Looks at the directions of the pipe at `place`.
+pub(crate) fn glance(attachment: &Attachment, place: Place) -> Option<Vec<Glance>> {
+    let (shape, offset) = shape_at(attachment, place)?;
+    let look = |lane: Lane| Glance {
+        used: lane.ring.used(),
+        size: lane.ring.size(),
+        sender: lane.words().send.owner(),
+        receiver: lane.words().recv.owner(),
+    };
+    Some(shape.lanes(offset).map(look).collect())
+}
+
 /// More records than this are in no ring: a header takes eight bytes.
 pub(super) fn most_records(ring: &Records) -> u64 {
     ring.size() / 8

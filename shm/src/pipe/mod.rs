@@ -29,7 +29,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use slipring_core::ring::spsc_records::{Layout, MAX_SIZE, MIN_SIZE};
 
-pub(crate) use lane::{BODY_BYTES, drain, free_locks, names_block, rings_of, side_emptied, wake};
+pub(crate) use lane::{
+    BODY_BYTES, drain, free_locks, glance, names_block, rings_of, side_emptied, wake,
+};
 pub use reader::PipeReader;
 pub use writer::PipeWriter;
 

@@ -251,6 +251,31 @@ pub(crate) fn rings_of(attachment: &Attachment, place: Place) -> Vec<(u32, Ring)
     ids.filter_map(|id| Some((id, ring_at(attachment, id).ok()?))).collect()
 }
 
+/// What can be seen of a queue from outside.
+pub(crate) struct Glance {
+    pub(crate) depth: u64,
+    pub(crate) capacity: Option<u64>,
+    /// Messages that were ever sent.
+    pub(crate) sent: u64,
+    pub(crate) is_closed: bool,
+}
+
+/// Looks at the queue at `place`.
+pub(crate) fn glance(attachment: &Attachment, place: Place) -> Option<Glance> {
+    let chain = chain_at(attachment, place)?;
+    let rings = rings_of(attachment, place);
+    let capacity = match chain.bound() {
+        Bound::Bounded(capacity) => Some(capacity),
+        Bound::Unbounded(_) => None,
+    };
+    Some(Glance {
+        depth: rings.iter().map(|(_, ring)| ring.len()).sum(),
+        capacity,
+        sent: rings.iter().map(|(_, ring)| ring.published()).fold(0, u64::wrapping_add),
+        is_closed: chain.sides().is_closed(),
+    })
+}
+
 /// The last holder of a side has gone.
 pub(crate) fn side_emptied(attachment: &Attachment, place: Place, role: Role) {
     if let Some(chain) = chain_at(attachment, place) {

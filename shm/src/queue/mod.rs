@@ -26,7 +26,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use slipring_core::ring::chain::Bound;
 
-pub(crate) use end::{BODY_BYTES, RING_UNIT, drain, rings_of, side_emptied, wake};
+pub(crate) use end::{BODY_BYTES, RING_UNIT, drain, glance, rings_of, side_emptied, wake};
 pub(crate) use receiver::decode;
 pub use receiver::{ByteReceiver, Receiver};
 pub(crate) use sender::encode;

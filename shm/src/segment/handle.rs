@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use slipring_core::member::MemberState;
+use slipring_core::member::{Identity, MemberState};
 
 use super::{Mapping, SegmentOptions};
 use crate::attachment::Attachment;
@@ -63,6 +63,30 @@ pub struct Participant {
     pub is_dead: bool,
     /// Whether it is this process.
     pub is_me: bool,
+}
+
+impl Participant {
+    pub(crate) fn new(who: Identity, is_embryo: bool, is_dead: bool, is_me: bool) -> Self {
+        Self {
+            pid: who.pid,
+            pid_namespace: who.pid_namespace,
+            start_time: who.start_time,
+            joined: who.joined,
+            is_embryo,
+            is_dead,
+            is_me,
+        }
+    }
+}
+
+/// How much memory the segment takes.
+pub(crate) fn memory_of(attachment: &Attachment) -> Memory {
+    let mapping = &attachment.mapping;
+    Memory {
+        reserve: mapping.geometry().reserve(),
+        committed: mapping.committed_bytes(),
+        budget: mapping.budget(),
+    }
 }
 
 impl Segment {
@@ -165,16 +189,9 @@ impl Segment {
         let me = self.attachment.me().ok();
         let all = self.attachment.participants();
         all.map(|(id, record)| {
-            let who = record.identity();
-            Participant {
-                pid: who.pid,
-                pid_namespace: who.pid_namespace,
-                start_time: who.start_time,
-                joined: who.joined,
-                is_embryo: record.state() == MemberState::Embryo,
-                is_dead: self.attachment.is_dead(id),
-                is_me: me == Some(id),
-            }
+            let (is_embryo, is_dead) =
+                (record.state() == MemberState::Embryo, self.attachment.is_dead(id));
+            Participant::new(record.identity(), is_embryo, is_dead, me == Some(id))
         })
         .collect()
     }
@@ -196,12 +213,7 @@ impl Segment {
 
     /// How much memory the segment takes.
     pub fn memory(&self) -> Memory {
-        let mapping = &self.attachment.mapping;
-        Memory {
-            reserve: mapping.geometry().reserve(),
-            committed: mapping.committed_bytes(),
-            budget: mapping.budget(),
-        }
+        memory_of(&self.attachment)
     }
 
     /// How many blocks are in somebody's hands or hold messages that nobody received yet. Looks at every block in use:

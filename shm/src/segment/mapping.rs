@@ -124,22 +124,26 @@ impl Mapping {
             .map_err(Error::io("map the segment"))?;
         let mapping = Self { map, file, geometry, budget, fences };
         // Paid for already in any honest segment; in another one a touch must not be a SIGBUS.
-        mapping.ensure_first_regions()?;
+        mapping.allocate_first_regions()?;
         if mapping.header().is_ready() { Ok(mapping) } else { Err(Error::Failed) }
     }
 
-    /// Asks first: looking for a hole takes a tenth of the time of filling none.
-    fn ensure_first_regions(&self) -> Result<()> {
-        let (offset, len) = self.geometry.region(Region::CommitMap);
-        let hole = memory::first_hole(self.fd()).map_err(Error::io("look for holes"))?;
-        if hole < offset + len { self.allocate_first_regions() } else { Ok(()) }
+    /// Maps the segment in `file`, which was opened for reading only, to be looked at. Nothing but plain loads is
+    /// possible through this mapping: the kernel sees to it.
+    pub(crate) fn observe(file: OwnedFd) -> Result<Self> {
+        check_cpu()?;
+        let size = regular_size(file.as_fd())?;
+        let Checked { geometry, budget, fences } = read_header(file.as_fd(), size)?;
+        let map = memory::map_for_reading(file.as_fd(), geometry.reserve() as usize)
+            .map_err(Error::io("map the segment"))?;
+        Ok(Self { map, file, geometry, budget, fences })
     }
 
+    /// They lie together: one call.
     fn allocate_first_regions(&self) -> Result<()> {
-        Region::AT_CREATION.iter().try_for_each(|region| {
-            let (offset, len) = self.geometry.region(*region);
-            self.allocate(offset, len)
-        })
+        let (offset, len) =
+            self.geometry.region(Region::AT_CREATION[Region::AT_CREATION.len() - 1]);
+        self.allocate(0, offset + len)
     }
 
     /// The open file description that is this process's own.

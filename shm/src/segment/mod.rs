@@ -23,6 +23,7 @@ mod options;
 pub(crate) use geometry::{
     CHUNK, DIRECTORY_ENTRIES, NOTE_LINES, NOTE_SIZE, PARTICIPANT_SIZE, Region,
 };
+pub(crate) use handle::memory_of;
 pub use handle::{Memory, Participant, Segment};
 pub use header::ABI_VERSION;
 pub(crate) use header::MAX_NAME;

@@ -64,11 +64,6 @@ pub(crate) fn allocate(fd: BorrowedFd<'_>, offset: u64, len: u64) -> Result<(), 
     })
 }
 
-/// Where the first hole of the file is, in bytes; its end counts as one.
-pub(crate) fn first_hole(fd: BorrowedFd<'_>) -> io::Result<u64> {
-    Ok(rustix::fs::seek(fd, rustix::fs::SeekFrom::Hole(0))?)
-}
-
 /// Gives the range back to the machine; it reads as zeros afterwards. Retries `EINTR`.
 pub(crate) fn punch_hole(fd: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<()> {
     let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
@@ -88,6 +83,11 @@ pub(crate) fn map_shared(fd: BorrowedFd<'_>, len: usize) -> io::Result<MmapRaw> 
     // A hint: without it a core dump of a process is as large as the segment.
     let _ = map.advise(Advice::DontDump);
     Ok(map)
+}
+
+/// Maps the first `len` bytes shared, to be read only.
+pub(crate) fn map_for_reading(fd: BorrowedFd<'_>, len: usize) -> io::Result<MmapRaw> {
+    MmapOptions::new().len(len).no_reserve_swap().map_raw_read_only(fd.as_raw_fd())
 }
 
 /// Calls `attempt` with `wanted`, then with ever smaller halves down to `least`, as long as the answer is

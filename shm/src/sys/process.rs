@@ -26,6 +26,44 @@ fn parse_start_time(stat: &[u8]) -> Option<u64> {
     text.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
 }
 
+/// Which threads of a process sleep on a futex in the file with this inode, and at which offset of it. Empty where the
+/// kernel does not tell this user.
+pub(crate) fn futex_waits(pid: u32, inode: u64) -> Vec<(u32, u64)> {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let maps: Vec<_> = maps.lines().filter_map(|line| parse_map(line, inode)).collect();
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let waits = threads.flatten().filter_map(|thread| {
+        let id = thread.file_name().to_str()?.parse().ok()?;
+        let call = std::fs::read_to_string(thread.path().join("syscall")).ok()?;
+        let address = parse_futex_wait(&call)?;
+        let (start, _, offset) = maps.iter().find(|(s, e, _)| (*s..*e).contains(&address))?;
+        Some((id, address - start + offset))
+    });
+    waits.collect()
+}
+
+/// `START-END PERMISSIONS OFFSET DEVICE INODE …` of `/proc/PID/maps`, where the inode is the one looked for.
+fn parse_map(line: &str, inode: u64) -> Option<(u64, u64, u64)> {
+    let mut words = line.split_ascii_whitespace();
+    let (start, end) = words.next()?.split_once('-')?;
+    let offset = words.nth(1)?;
+    let found: u64 = words.nth(1)?.parse().ok()?;
+    let hex = |text| u64::from_str_radix(text, 16).ok();
+    (found == inode).then_some(())?;
+    Some((hex(start)?, hex(end)?, hex(offset)?))
+}
+
+/// `NUMBER 0xADDRESS 0xOPERATION …` of `/proc/PID/task/TID/syscall`, where it is a wait on a futex.
+fn parse_futex_wait(call: &str) -> Option<u64> {
+    let mut words = call.split_ascii_whitespace();
+    let hex = |text: &str| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok();
+    let number: i64 = words.next()?.parse().ok()?;
+    let (address, operation) = (hex(words.next()?)?, hex(words.next()?)?);
+    let command = i32::try_from(operation).ok()? & libc::FUTEX_CMD_MASK;
+    let is_wait = command == libc::FUTEX_WAIT || command == libc::FUTEX_WAIT_BITSET;
+    (number == libc::SYS_futex && is_wait).then_some(address)
+}
+
 /// A handler of [`at_fork`]. It runs in the thread that forks, the child's one before that thread does anything else.
 pub(crate) type ForkHandler = unsafe extern "C" fn();
 
@@ -69,6 +107,20 @@ mod tests {
         }
         for bad in ["", "42 (a", "42 (a) S 1", "42 (a) S 1 1 1 0 -1 4 1 2 3 4 5 6 7 8 20 0 1 0 x"] {
             assert_eq!(parse_start_time(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_found_in_what_the_kernel_tells() {
+        let map = "7f00-8f00 rw-s 00010000 00:19 1234 /dev/shm/slipring.x y";
+        assert_eq!(parse_map(map, 1234), Some((0x7f00, 0x8f00, 0x10000)));
+        assert_eq!(parse_map(map, 1235), None);
+        assert_eq!(parse_map("7f00-8f00", 1234), None);
+        assert_eq!(parse_futex_wait("202 0x7f10 0x89 0x0 0x0 0x0 0x0 0x0 0x0"), Some(0x7f10));
+        for other in
+            ["running", "", "202 0x7f10 0x1 0x0", "0 0x7f10 0x0", "202 7 0x0", "-1 0x7 0x0"]
+        {
+            assert_eq!(parse_futex_wait(other), None, "{other}");
         }
     }
 

@@ -1,0 +1,106 @@
+//! What is to be said of an object of each kind.
+
+use slipring_core::directory::Place;
+use slipring_core::owner::OwnerId;
+use slipring_core::sync;
+
+use crate::attachment::Attachment;
+use crate::object::Kind;
+use crate::recovery::with_body;
+use crate::{pipe, queue};
+
+/// Something that a participant holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Held {
+    /// Who: a place in [`Seen::participants`](super::Seen::participants); `None` for somebody who is no longer there.
+    pub participant: Option<usize>,
+    /// What: "the lock", "2 permits".
+    pub what: String,
+    /// Since when, in nanoseconds of `CLOCK_MONOTONIC`, where that is known: locks do not look at the clock.
+    pub since: Option<u64>,
+}
+
+/// What there is to say.
+#[derive(Default)]
+pub(super) struct About {
+    pub(super) depth: Option<u64>,
+    pub(super) capacity: Option<u64>,
+    pub(super) sent: Option<u64>,
+    pub(super) state: String,
+    pub(super) held: Vec<Held>,
+}
+
+impl About {
+    fn state(state: impl Into<String>) -> Self {
+        Self { state: state.into(), ..Self::default() }
+    }
+}
+
+/// What there is to say of the object at `place`; `ids` are the participants.
+pub(super) fn about(attachment: &Attachment, place: Place, kind: Kind, ids: &[OwnerId]) -> About {
+    match kind {
+        Kind::Queue => queue_about(attachment, place),
+        Kind::Pipe => pipe_about(attachment, place, ids),
+        Kind::Mutex => {
+            body(attachment, place, |lock: &sync::Mutex| lock_about(lock.owner(), 1, ids))
+        }
+        Kind::ReentrantMutex => body(attachment, place, |lock: &sync::ReentrantMutex| {
+            lock_about(lock.owner(), lock.count(), ids)
+        }),
+        Kind::Semaphore => body(attachment, place, |s: &sync::Semaphore| {
+            About::state(format!("{} permits to be had", s.value()))
+        }),
+        Kind::Event => body(attachment, place, |e: &sync::Event| {
+            About::state(if e.is_set() { "set" } else { "not set" })
+        }),
+        Kind::Condvar => body(attachment, place, |c: &sync::Condvar| {
+            About::state(format!("{} waiting", c.waiters()))
+        }),
+        Kind::Barrier => body(attachment, place, |b: &sync::Barrier| {
+            let whole = format!("{} of {} there", b.n_waiting(), b.parties());
+            About::state(if b.is_broken() { "broken".into() } else { whole })
+        }),
+        Kind::Slots | Kind::Ring => About::default(),
+    }
+}
+
+/// What `f` says of the words that the object begins with.
+fn body<T>(attachment: &Attachment, place: Place, f: impl FnOnce(&T) -> About) -> About {
+    let mut about = About::state("damaged");
+    with_body(attachment, place, |words| about = f(words));
+    about
+}
+
+fn place_of(owner: OwnerId, ids: &[OwnerId]) -> Option<usize> {
+    ids.iter().position(|id| *id == owner)
+}
+
+fn lock_about(owner: Option<OwnerId>, count: u32, ids: &[OwnerId]) -> About {
+    let Some(owner) = owner else { return About::state("free") };
+    let what = if count > 1 { format!("the lock, {count} times") } else { "the lock".into() };
+    let held = Held { participant: place_of(owner, ids), what, since: None };
+    About { held: vec![held], ..About::state("locked") }
+}
+
+fn queue_about(attachment: &Attachment, place: Place) -> About {
+    let Some(glance) = queue::glance(attachment, place) else { return About::state("damaged") };
+    About {
+        depth: Some(glance.depth),
+        capacity: glance.capacity,
+        sent: Some(glance.sent),
+        ..About::state(if glance.is_closed { "closed" } else { "open" })
+    }
+}
+
+fn pipe_about(attachment: &Attachment, place: Place, ids: &[OwnerId]) -> About {
+    let Some(lanes) = pipe::glance(attachment, place) else { return About::state("damaged") };
+    let used: Vec<_> = lanes.iter().map(|l| format!("{} of {} bytes", l.used, l.size)).collect();
+    let turn = |owner: Option<OwnerId>, what: &str| {
+        owner.map(|id| Held { participant: place_of(id, ids), what: what.to_owned(), since: None })
+    };
+    let turns = lanes.iter().flat_map(|lane| {
+        [turn(lane.sender, "a turn to send"), turn(lane.receiver, "a turn to receive")]
+    });
+    About { held: turns.flatten().collect(), ..About::state(used.join(", and back ")) }
+}
