@@ -1,7 +1,12 @@
 //! The program `slipring`.
 
+mod clean;
 mod demo;
 mod failure;
+mod inspect;
+mod ls;
+mod seen;
+mod top;
 
 use std::process::ExitCode;
 
@@ -18,6 +23,10 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Options),
+    Ls(ls::Options),
+    Inspect(inspect::Options),
+    Clean(clean::Options),
+    Top(top::Options),
     #[command(hide = true)]
     DemoChild(demo::ChildOptions),
 }
@@ -25,6 +34,10 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Demo(options) => demo::run(&options),
+        Command::Ls(options) => ls::run(&options),
+        Command::Inspect(options) => inspect::run(&options),
+        Command::Clean(options) => clean::run(&options),
+        Command::Top(options) => top::run(&options),
         Command::DemoChild(options) => demo::run_child(options),
     };
     match done {

@@ -306,6 +306,35 @@ pub fn unlink<'a>(name: impl Into<Name<'a>>) -> Result<()> {
     Ok(())
 }
 
+/// What [`clean`] did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Cleaned {
+    /// The process ids, in their own pid namespaces, of the dead that were cleaned up after.
+    pub dead: Vec<u32>,
+    /// Whether the name is gone.
+    pub is_gone: bool,
+    /// Whether it would be, had it not been made to persist.
+    pub persists: bool,
+}
+
+/// Cleans up after the dead in what has this name, and takes the name away if only they had it. Whoever opens or creates
+/// the name does the same: this is for those who want to see a tidy directory.
+///
+/// # Errors
+///
+/// As [`Named::open`], but for the kind.
+pub fn clean<'a>(name: impl Into<Name<'a>>) -> Result<Cleaned> {
+    let segment = enter(&name.into())?;
+    let participants = segment.participants();
+    let dead = participants.iter().filter(|p| p.is_dead).map(|p| p.pid).collect();
+    segment.attachment().reap_patiently()?;
+    let is_gone = !has_root(&segment);
+    let in_use = segment.participants().iter().any(|p| !p.is_me);
+    let persists = !is_gone && !in_use && segment.attachment().mapping.header().persists();
+    Ok(Cleaned { dead, is_gone, persists })
+}
+
 /// The directory that names are kept in.
 pub fn directory() -> PathBuf {
     std::env::var_os(VARIABLE).unwrap_or_else(|| OsString::from(DIRECTORY)).into()
@@ -355,7 +384,7 @@ fn create<T>(name: &Name<'_>, make: impl FnOnce(&Segment) -> Result<T>) -> Resul
 
 /// Whether the name is to be had: nobody has it, or only the dead had, whose leavings are cleaned up here.
 fn vacate(name: &Name<'_>) -> Result<bool> {
-    match enter(name) {
+    match enter_clean(name) {
         Ok(segment) => Ok(!has_root(&segment)),
         Err(Error::NoSuchName { .. }) => Ok(true),
         Err(error) => Err(error),
@@ -365,7 +394,7 @@ fn vacate(name: &Name<'_>) -> Result<bool> {
 /// Opens what has the name.
 fn open<T>(name: &Name<'_>, take: impl Fn(&Segment) -> Result<T>) -> Result<T> {
     for _ in 0..ATTEMPTS {
-        let segment = enter(name)?;
+        let segment = enter_clean(name)?;
         match take(&segment) {
             // It ended under our hands: the name is free, or somebody else's by now.
             Err(Error::NoSuchObject) => {
@@ -377,7 +406,14 @@ fn open<T>(name: &Name<'_>, take: impl Fn(&Segment) -> Result<T>) -> Result<T> {
     Err(Error::TimedOut)
 }
 
-/// Takes part in the segment that has the name, and cleans up after the dead in it.
+/// The same as [`enter`], cleaning up after the dead.
+fn enter_clean(name: &Name<'_>) -> Result<Segment> {
+    let segment = enter(name)?;
+    segment.attachment().reap_patiently()?;
+    Ok(segment)
+}
+
+/// Takes part in the segment that has the name.
 fn enter(name: &Name<'_>) -> Result<Segment> {
     let path = name.path()?;
     let file = sys::open(&path).map_err(|e| name.refused("open the name", e))?;
@@ -385,9 +421,7 @@ fn enter(name: &Name<'_>) -> Result<Segment> {
     if !name.is_trusted(status.uid) {
         return Err(Error::ForeignOwner { name: name.text.to_owned(), uid: status.uid });
     }
-    let segment = Segment::join(Mapping::attach_own(file)?)?;
-    segment.attachment().reap_patiently()?;
-    Ok(segment)
+    Segment::join(Mapping::attach_own(file)?)
 }
 
 /// Whether the object that the segment was made for is still there. If not, nor is the name afterwards.
