@@ -170,6 +170,8 @@ pub enum Error {
         /// The limit.
         limit: u64,
     },
+    /// The lock is not held by whoever wants to give it back.
+    NotHeld,
     /// The barrier is broken, or was reset while the caller waited.
     BrokenBarrier,
     /// This process was forked without taking part in the segment.
@@ -299,6 +301,7 @@ impl fmt::Display for Error {
                 "{what} was not inherited; pass its descriptor on when the process is started"
             ),
             Self::OverLimit { limit } => write!(f, "this would go over the limit of {limit}"),
+            Self::NotHeld => f.write_str("the lock is not held by this process; take it first"),
             Self::BrokenBarrier => {
                 f.write_str("the barrier is broken: somebody gave up, aborted it or died; reset it")
             }

@@ -152,6 +152,25 @@ impl<T: Pod> Mutex<T> {
         told(how, Guard { mutex: self, me })
     }
 
+    /// The guard of a lock that this process holds, whose guard was forgotten with [`std::mem::forget`]: for bindings, which
+    /// cannot keep it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotHeld`] if this process does not hold the lock.
+    ///
+    /// # Safety
+    ///
+    /// The guard was forgotten, and this takes its place: no two guards of one locking live at a time.
+    pub unsafe fn assume_locked(&self) -> Result<Guard<'_, T>> {
+        let me = self.words.me()?;
+        if self.core().owner() == Some(me) {
+            Ok(Guard { mutex: self, me })
+        } else {
+            Err(Error::NotHeld)
+        }
+    }
+
     /// Whether somebody holds it. A glance: it may be old when it returns.
     pub fn is_locked(&self) -> bool {
         self.core().owner().is_some()
@@ -315,6 +334,21 @@ mod tests {
         assert_eq!(guard.get(), 7);
         drop(guard);
         assert!(!mutex.is_locked() && mutex.try_lock().is_ok());
+    }
+
+    #[test]
+    fn a_forgotten_guard_is_had_again_by_the_holder_only() {
+        let segment = Segment::create().unwrap();
+        let mutex = Mutex::new(&segment, 7_u32).unwrap();
+        // SAFETY: there is no guard.
+        assert!(matches!(unsafe { mutex.assume_locked() }, Err(Error::NotHeld)));
+        std::mem::forget(mutex.lock().unwrap());
+        assert!(is_blocked(mutex.try_lock()));
+        // SAFETY: it was forgotten.
+        let guard = unsafe { mutex.assume_locked() }.unwrap();
+        assert_eq!(guard.get(), 7);
+        drop(guard);
+        assert!(mutex.try_lock().is_ok());
     }
 
     #[test]

@@ -146,6 +146,16 @@ impl ReentrantMutex {
         self.words.get().owner().is_some()
     }
 
+    /// A guard of a lock that this thread holds, whose own was forgotten with [`std::mem::forget`]: for bindings, which
+    /// cannot keep it. Each guard that is dropped gives the lock back once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotHeld`] if this thread does not hold the lock.
+    pub fn assume_locked(&self) -> Result<ReentrantGuard<'_>> {
+        if self.is_mine() { Ok(self.guard(self.words.me()?)) } else { Err(Error::NotHeld) }
+    }
+
     /// Whether this thread holds it.
     pub fn is_mine(&self) -> bool {
         self.words.me().is_ok_and(|me| self.words.get().is_mine(me, thread_number()))
