@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs what the other scripts need: compilers for C and C++, rustfmt and clippy. Does nothing where they are there.
+# Installs what the other scripts need: compilers for C and C++, pkg-config, rustfmt and clippy. Does nothing where they are there.
 source "$(dirname "$0")/lib.sh"
 
-if ! command -v cc >/dev/null || ! command -v c++ >/dev/null; then
-    command -v apt-get >/dev/null || die "no compiler for C and C++: install gcc and g++"
+if ! command -v cc >/dev/null || ! command -v c++ >/dev/null || ! command -v pkg-config >/dev/null; then
+    command -v apt-get >/dev/null || die "no compiler for C and C++, or no pkg-config: install gcc, g++ and pkg-config"
     sudo=$([ "$(id -u)" = 0 ] || echo sudo)
     $sudo apt-get update -q
-    $sudo apt-get install -q -y --no-install-recommends gcc g++ libc6-dev
+    $sudo apt-get install -q -y --no-install-recommends gcc g++ libc6-dev pkg-config
 fi
 command -v cargo >/dev/null || die "no cargo: install Rust from https://rustup.rs"
 cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt

@@ -3,7 +3,7 @@
 source "$(dirname "$0")/lib.sh"
 
 ci/setup.sh
-for check in lint unit loom process crash fuzz examples bench; do
+for check in lint unit loom process crash c fuzz examples bench; do
     "ci/$check.sh"
 done
 printf '\nall checks passed in %d s\n' "$SECONDS"
