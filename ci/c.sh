@@ -15,3 +15,24 @@ installed() {
     echo '#include <slipring.h>' | c++ -std=c++17 -Wall -Wextra -Werror -fsyntax-only -x c++ - $flags
 }
 step "C interface, installed" installed
+
+example() {
+    local prefix=$PWD/target/c-prefix name=readings-$$ receiver line
+    cargo build -q -p slipring-c --example sender
+    # shellcheck disable=SC2046
+    cc -std=c11 -Wall -Wextra -Werror -o "$prefix/receiver" bindings/c/examples/receiver.c \
+        $(PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config --cflags --libs slipring)
+    LD_LIBRARY_PATH=$prefix/lib timeout 60 "$prefix/receiver" "$name" >"$prefix/received" &
+    receiver=$!
+    # Whoever comes first makes the queue; it must not be gone again before the other one comes.
+    for _ in $(seq 100); do
+        [ -e "${SLIPRING_DIR:-/dev/shm}/slipring.$name" ] && break
+        sleep 0.05
+    done
+    timeout 60 target/debug/examples/sender "$name"
+    wait "$receiver"
+    line=$(cat "$prefix/received")
+    echo "$line"
+    [ "$line" = "1000 readings, 20.50 on average" ] || die "the C program received something else"
+}
+step "example: a Rust sender and a C receiver" example
