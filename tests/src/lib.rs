@@ -50,3 +50,24 @@ impl Random {
         (self.0 >> 33) % bound
     }
 }
+
+/// The programs of the guide and of the README compile and do what they say.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../README.md")]
+    mod readme {}
+    #[doc = include_str!("../../docs/guide/src/introduction.md")]
+    mod introduction {}
+    #[doc = include_str!("../../docs/guide/src/choosing.md")]
+    mod choosing {}
+    #[doc = include_str!("../../docs/guide/src/crashes.md")]
+    mod crashes {}
+    #[doc = include_str!("../../docs/guide/src/handing-over.md")]
+    mod handing_over {}
+    #[doc = include_str!("../../docs/guide/src/memory.md")]
+    mod memory {}
+    #[doc = include_str!("../../docs/guide/src/permissions.md")]
+    mod permissions {}
+    #[doc = include_str!("../../docs/guide/src/waiting.md")]
+    mod waiting {}
+}
