@@ -212,6 +212,30 @@ impl Attachment {
         lock::is_locked_by_other(self.mapping.fd(), byte).is_ok_and(|locked| !locked)
     }
 
+    /// Whether `proof` proves the life of an embryo that nobody has adopted. Under the recovery lock.
+    pub(crate) fn is_proof_of(&self, proof: BorrowedFd<'_>, embryo: OwnerId) -> bool {
+        let index = embryo.index();
+        let is_embryo = |r: &Record| r.is(embryo) && r.state() == MemberState::Embryo;
+        self.record(index).is_some_and(is_embryo)
+            && !self.byte_is_free(index)
+            // Where another description has the lock this cannot be had.
+            && lock::try_lock_byte(proof, LOCK_BASE + u64::from(index)).is_ok_and(|locked| locked)
+    }
+
+    /// Whether the other one is of the same segment.
+    pub(crate) fn is_of_same_segment(&self, other: &Self) -> Result<bool> {
+        if std::ptr::eq(self, other) {
+            return Ok(true);
+        }
+        self.is_of(other.mapping.fd())
+    }
+
+    /// Whether `file` is the segment's.
+    pub(crate) fn is_of(&self, file: BorrowedFd<'_>) -> Result<bool> {
+        let identity = |fd| file::identity(fd).map_err(Error::io("look at the descriptor"));
+        Ok(identity(self.mapping.fd())? == identity(file)?)
+    }
+
     /// Begins a participant's life in a free record, proven by a lock of `proof`. Under the recovery lock.
     pub(crate) fn begin_life(&self, proof: BorrowedFd<'_>, live: bool) -> Result<OwnerId> {
         for index in 1..MAX_PARTICIPANTS {

@@ -17,7 +17,7 @@
 //! is locked by the forking thread, and what they held in the segment stays the parent's.
 
 use std::cell::Cell;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Once, Weak};
 
 use slipring_core::owner::OwnerId;
@@ -51,6 +51,18 @@ pub(crate) fn register(attachment: &Arc<Attachment>) -> Result<()> {
     list.all.retain(|known| known.strong_count() > 0);
     list.all.push(Arc::downgrade(attachment));
     Ok(())
+}
+
+/// The attachment that this process has already to the segment in `file`.
+pub(crate) fn attached_to(file: BorrowedFd<'_>) -> Result<Option<Arc<Attachment>>> {
+    // Not under the lock: these may become the last references.
+    let all: Vec<_> = LIST.lock().all.iter().filter_map(Weak::upgrade).collect();
+    for attachment in all {
+        if attachment.me().is_ok() && attachment.is_of(file)? {
+            return Ok(Some(attachment));
+        }
+    }
+    Ok(None)
 }
 
 unsafe extern "C" fn prepare() {

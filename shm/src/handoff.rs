@@ -1,7 +1,8 @@
-//! Handles for a program that is started with [`Command`]: its descriptors and its place in the segment are inherited.
+//! Handles for another process: for a program that is started with [`Command`], which inherits its place in the segment and
+//! its descriptors, or for one that runs already, through a Unix socket.
 //!
-//! The parent prepares the child's place before the child exists and gives it the handles, as a fork does: there is no
-//! moment at which neither of the two is seen to have them.
+//! The place is prepared before the other process has it, and given the handles, as a fork does: there is no moment at
+//! which nobody is seen to have them. What nobody takes is given back by the kernel.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -15,8 +16,10 @@ use slipring_core::owner::OwnerId;
 
 use crate::attachment::Attachment;
 use crate::object::{Handle, Kind, Role};
+use crate::parcel::{Packed, post};
 use crate::segment::Mapping;
 use crate::sys::file;
+use crate::until::Until;
 use crate::{Error, Result, Segment, fork, object};
 
 /// Where a child finds what it inherits.
@@ -84,6 +87,8 @@ macro_rules! transfer {
             }
         }
 
+        crate::parcel::enclosed::enclosable! { ($($generic)*) $handle }
+
         impl<$($generic)*> crate::handoff::Transfer for $handle {
             fn ticket(&self) -> crate::Result<crate::handoff::Ticket> {
                 let handle = crate::handoff::sealed::Sealed::handle_of(self);
@@ -104,9 +109,11 @@ macro_rules! transfer {
 }
 pub(crate) use transfer;
 
-/// Handles on their way to a program that is about to be started.
+/// Handles on their way to another process: a program that is about to be started ([`Handoff::spawn`]), or one that runs
+/// ([`Handoff::send`]).
 ///
-/// A child that only forks needs none of this: it has its parent's handles.
+/// A child that only forks needs none of this: it has its parent's handles. Handles can also go inside of values, through a
+/// pipe: [`PipeOptions::handles`](crate::PipeOptions::handles).
 ///
 /// # Examples
 ///
@@ -147,14 +154,22 @@ pub struct Handoff {
 impl Handoff {
     /// Nothing to hand over yet but the segment.
     pub fn new(segment: &Segment) -> Self {
-        Self { attachment: segment.attachment().clone(), tickets: Vec::new() }
+        Self::of(segment.attachment())
     }
 
-    /// Gives the child a handle like `handle`, which it finds under `name`.
+    pub(crate) fn of(attachment: &Arc<Attachment>) -> Self {
+        Self { attachment: attachment.clone(), tickets: Vec::new() }
+    }
+
+    pub(crate) fn attachment(&self) -> &Arc<Attachment> {
+        &self.attachment
+    }
+
+    /// Gives the other process a handle like `handle`, which it finds under `name`.
     ///
     /// # Errors
     ///
-    /// No descriptors left.
+    /// [`Error::NoSuchObject`] for a handle of another segment; no descriptors left.
     ///
     /// # Panics
     ///
@@ -162,8 +177,17 @@ impl Handoff {
     pub fn give(&mut self, name: &str, handle: &impl Transfer) -> Result<()> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         assert!(!name.is_empty() && name.chars().all(plain), "{name:?} is no name for a handle");
-        self.tickets.push((name.to_owned(), handle.ticket()?));
+        let theirs = handle.handle_of().attachment();
+        if !theirs.is_of_same_segment(&self.attachment)? {
+            return Err(Error::NoSuchObject);
+        }
+        self.add(name.to_owned(), handle.ticket()?);
         Ok(())
+    }
+
+    /// Adds the ticket of a handle of this segment.
+    pub(crate) fn add(&mut self, name: String, ticket: Ticket) {
+        self.tickets.push((name, ticket));
     }
 
     /// Starts the program with all that was given.
@@ -173,8 +197,8 @@ impl Handoff {
     /// The program cannot be started; too many participants. Nothing was handed over then.
     pub fn spawn(self, command: &mut Command) -> Result<Child> {
         let (embryo, proof) = self.prepare()?;
-        let text = self.describe(embryo, proof.as_raw_fd());
-        let fds: Vec<RawFd> = self.fds().chain([proof.as_raw_fd()]).collect();
+        let text = self.describe(embryo, &proof, AsRawFd::as_raw_fd);
+        let fds: Vec<RawFd> = self.fds().chain([&proof]).map(AsRawFd::as_raw_fd).collect();
         command.env(VARIABLE, text);
         // SAFETY: the closure makes system calls only, on descriptors that `self` and `proof` keep open until the child
         // was started: it neither allocates nor locks.
@@ -193,8 +217,67 @@ impl Handoff {
         child
     }
 
-    /// Prepares the child's place, as a fork does.
-    fn prepare(&self) -> Result<(OwnerId, OwnedFd)> {
+    /// Sends all that was given to whoever receives it from the other end of a Unix socket, a stream or one that keeps
+    /// boundaries (`SOCK_SEQPACKET`), with [`Inherited::receive`]. Waits for room for as long as it takes.
+    ///
+    /// This process need not wait for the other one to receive it, nor live that long. The handles count as held while
+    /// they are on their way; if the socket is closed with them in it, they are given back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`] where nobody has the other end. [`Error::Capacity`] for more than 253 descriptors: each
+    /// pipe's end has one or two, the segment one. [`Error::TooLong`] for some thousands of handles. Too many participants.
+    /// Nothing was handed over then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::os::unix::net::UnixStream;
+    /// use slipring::{ByteQueue, ByteReceiver, Error, Handoff, Inherited, Segment};
+    ///
+    /// let (here, there) = UnixStream::pair().unwrap();
+    /// let segment = Segment::create()?;
+    /// let (mut sender, receiver) = ByteQueue::bounded(&segment, 16)?;
+    /// let mut handoff = Handoff::new(&segment);
+    /// handoff.give("lines", &receiver)?;
+    /// handoff.send(&here)?;
+    /// drop(receiver);
+    /// sender.send(b"sent while nobody had taken it")?;
+    ///
+    /// // In another process:
+    /// let mut inherited = Inherited::receive(&there)?;
+    /// let mut lines: ByteReceiver = inherited.take("lines")?;
+    /// assert_eq!(lines.recv()?.len(), 30);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn send(self, socket: impl AsFd) -> Result<()> {
+        self.send_until(socket, Until::NEVER)
+    }
+
+    /// The same, waiting for room until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], or [`Error::WouldBlock`] for [`Until::NOW`]: a stream may have a part of the message then, and
+    /// is of no further use. And as [`Handoff::send`].
+    pub fn send_until(self, socket: impl AsFd, until: impl Into<Until>) -> Result<()> {
+        let attachment = self.attachment.clone();
+        let packed = Packed::new(vec![self])?;
+        post::send(socket.as_fd(), packed, 0, &attachment, until.into())
+    }
+
+    /// Prepares the other process's place, as a fork does.
+    pub(crate) fn prepare(&self) -> Result<(OwnerId, OwnedFd)> {
+        match self.prepare_once() {
+            // Some may be dead: parcels that nobody received.
+            Err(Error::TooManyParticipants { .. }) if self.attachment.reap_now() > 0 => {
+                self.prepare_once()
+            }
+            prepared => prepared,
+        }
+    }
+
+    fn prepare_once(&self) -> Result<(OwnerId, OwnedFd)> {
         self.attachment.me()?;
         let proof = self.attachment.reopen()?;
         let embryo = self.attachment.with_recovery(|| -> Result<OwnerId> {
@@ -208,25 +291,54 @@ impl Handoff {
         Ok((embryo, proof))
     }
 
-    fn fds(&self) -> impl Iterator<Item = RawFd> + '_ {
-        self.tickets.iter().flat_map(|(_, ticket)| ticket.fds.iter().map(AsRawFd::as_raw_fd))
+    /// The descriptors of all tickets.
+    pub(crate) fn fds(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.tickets.iter().flat_map(|(_, ticket)| &ticket.fds)
     }
 
-    /// `FD:PARTICIPANT` and, for each handle, ` NAME:KIND:ROLE:OBJECT[:FD…]`.
-    fn describe(&self, embryo: OwnerId, proof: RawFd) -> String {
-        let mut text = format!("{proof}:{}", embryo.bits());
+    /// `FD:PARTICIPANT` and, for each handle, ` NAME:KIND:ROLE:OBJECT[:FD…]`, where descriptors are called as `number`
+    /// says.
+    pub(crate) fn describe(
+        &self,
+        embryo: OwnerId,
+        proof: &OwnedFd,
+        mut number: impl FnMut(&OwnedFd) -> i32,
+    ) -> String {
+        let mut text = format!("{}:{}", number(proof), embryo.bits());
         for (name, ticket) in &self.tickets {
             let (kind, role, id) = (ticket.kind as u32, ticket.role as u32, ticket.id.to_bits());
             let _ = write!(text, " {name}:{kind}:{role}:{id}");
             ticket.fds.iter().for_each(|fd| {
-                let _ = write!(text, ":{}", fd.as_raw_fd());
+                let _ = write!(text, ":{}", number(fd));
             });
         }
         text
     }
 }
 
-/// What a program was started with by [`Handoff::spawn`].
+/// What [`Handoff::describe`] wrote, read by whoever it is for.
+pub(crate) struct Place {
+    proof: OwnedFd,
+    embryo: OwnerId,
+    tickets: Vec<(String, Ticket)>,
+}
+
+impl Place {
+    /// `take` gives the descriptor that a number stands for.
+    pub(crate) fn parse(text: &str, take: &mut dyn FnMut(u64) -> Result<OwnedFd>) -> Result<Self> {
+        let mut parts = text.split(' ');
+        let (proof, embryo) = parts
+            .next()
+            .and_then(|head| head.split_once(':'))
+            .and_then(|(fd, id)| Some((fd.parse().ok()?, OwnerId::from_bits(id.parse().ok()?)?)))
+            .ok_or_else(|| not_inherited("a segment"))?;
+        let proof = take(proof)?;
+        let tickets = parts.map(|part| parse_ticket(part, take)).collect::<Result<_>>()?;
+        Ok(Self { proof, embryo, tickets })
+    }
+}
+
+/// What a program was started with by [`Handoff::spawn`], or was sent by [`Handoff::send`].
 #[derive(Debug)]
 pub struct Inherited {
     segment: Segment,
@@ -243,21 +355,72 @@ impl Inherited {
     /// and as [`Segment::from_fd`].
     pub fn from_env() -> Result<Self> {
         let text = std::env::var(VARIABLE).map_err(|_| not_inherited("a segment"))?;
-        let mut parts = text.split(' ');
-        let (proof, embryo) = parts
-            .next()
-            .and_then(|head| head.split_once(':'))
-            .and_then(|(fd, id)| Some((fd.parse().ok()?, OwnerId::from_bits(id.parse().ok()?)?)))
-            .ok_or_else(|| not_inherited("a segment"))?;
-        let mapping = Mapping::attach_own(take_fd(proof)?)?;
-        let segment = Segment::registered(Attachment::adopt(mapping, embryo)?)?;
+        let mut take = |number| take_fd(RawFd::try_from(number).unwrap_or(-1));
+        let place = Place::parse(&text, &mut take)?;
+        let mapping = Mapping::attach_own(place.proof)?;
+        let segment = Segment::registered(Attachment::adopt(mapping, place.embryo)?)?;
         let mut tickets = HashMap::new();
-        for part in parts {
-            let (name, ticket) = parse_ticket(part)?;
+        for (name, ticket) in place.tickets {
             let Ticket { id, kind, role, .. } = ticket;
             let handle = Handle::adopt(segment.attachment(), id, kind, role)?;
             tickets.insert(name, (ticket, handle));
         }
+        Ok(Self { segment, tickets })
+    }
+
+    /// Takes over what [`Handoff::send`] sent from the other end of a Unix socket, waiting for it for as long as it takes.
+    ///
+    /// If this process takes part in the segment already, it stays one participant. If not, it joins.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`] when nobody has the other end any more. [`Error::NotInherited`] for anything else than
+    /// what `send` sends, and for what was taken before: all descriptors that came were closed then, and a stream is of
+    /// no further use. And as [`Segment::from_fd`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::os::unix::net::UnixStream;
+    /// use slipring::{Error, Handoff, Inherited, Mutex, Segment};
+    ///
+    /// let (here, there) = UnixStream::pair().unwrap();
+    /// let segment = Segment::create()?;
+    /// let mut handoff = Handoff::new(&segment);
+    /// handoff.give("count", &Mutex::new(&segment, 7_u64)?)?;
+    /// handoff.send(&here)?;
+    ///
+    /// let mut inherited = Inherited::receive(&there)?;
+    /// let count: Mutex<u64> = inherited.take("count")?;
+    /// assert_eq!(count.lock().unwrap().get(), 7);
+    /// drop(here);
+    /// assert!(matches!(Inherited::receive(&there), Err(Error::Disconnected)));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn receive(socket: impl AsFd) -> Result<Self> {
+        Self::receive_until(socket, Until::NEVER)
+    }
+
+    /// The same, waiting until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], or [`Error::WouldBlock`] for [`Until::NOW`]: of a stream a part of the message may have been
+    /// read then. And as [`Inherited::receive`].
+    pub fn receive_until(socket: impl AsFd, until: impl Into<Until>) -> Result<Self> {
+        let mut places = post::receive(socket.as_fd(), until.into())?.open()?;
+        let only = places.pop().filter(|_| places.is_empty());
+        only.ok_or_else(|| not_inherited("a parcel of one segment"))
+    }
+
+    /// What was kept in a place for whoever takes it: this process, from now on.
+    pub(crate) fn take_over(place: Place) -> Result<Self> {
+        let Place { proof, embryo, tickets } = place;
+        let segment = Segment::joined(&proof)?;
+        let wanted: Vec<_> = tickets.iter().map(|(_, t)| (t.id, t.kind, t.role)).collect();
+        let handles = Handle::take_over(segment.attachment(), embryo, proof.as_fd(), &wanted)?;
+        let named = tickets.into_iter().zip(handles);
+        let tickets = named.map(|((name, ticket), handle)| (name, (ticket, handle))).collect();
         Ok(Self { segment, tickets })
     }
 
@@ -284,21 +447,25 @@ impl Inherited {
     }
 }
 
-fn not_inherited(what: &str) -> Error {
+pub(crate) fn not_inherited(what: &str) -> Error {
     Error::NotInherited(what.to_owned())
 }
 
-fn parse_ticket(text: &str) -> Result<(String, Ticket)> {
+fn parse_ticket(
+    text: &str,
+    take: &mut dyn FnMut(u64) -> Result<OwnedFd>,
+) -> Result<(String, Ticket)> {
     let broken = || not_inherited("a handle whose description can be read");
     let mut parts = text.split(':');
     let name = parts.next().ok_or_else(broken)?;
     let numbers: Vec<u64> =
         parts.map(|n| n.parse().ok()).collect::<Option<_>>().ok_or_else(broken)?;
     let [kind, role, id, fds @ ..] = &numbers[..] else { return Err(broken()) };
-    let kind = u32::try_from(*kind).ok().and_then(Kind::from_word).ok_or_else(broken)?;
+    let kind = u32::try_from(*kind).ok().and_then(Kind::from_word);
+    // Nobody has a handle of a ring.
+    let kind = kind.filter(|kind| *kind != Kind::Ring).ok_or_else(broken)?;
     let role = Role::ALL.into_iter().find(|r| *r as u64 == *role).ok_or_else(broken)?;
-    let fds = fds.iter().map(|fd| take_fd(RawFd::try_from(*fd).unwrap_or(-1)));
-    let fds = fds.collect::<Result<_>>()?;
+    let fds = fds.iter().map(|fd| take(*fd)).collect::<Result<_>>()?;
     Ok((name.to_owned(), Ticket { kind, role, id: ObjectId::from_bits(*id), fds }))
 }
 
@@ -327,10 +494,14 @@ mod tests {
 
     #[test]
     fn a_broken_description_is_an_error_and_takes_no_descriptor() {
-        for text in ["", "x", "x:1", "x:1:0", "x:99:0:1", "x:1:7:1", "x:1:0:y", "x:1:0:1:0"] {
-            assert!(matches!(parse_ticket(text), Err(Error::NotInherited(_))), "{text:?}");
+        let mut none = |_| Err(not_inherited("a descriptor"));
+        for text in
+            ["", "x", "x:1", "x:1:0", "x:99:0:1", "x:2:0:1", "x:1:7:1", "x:1:0:y", "x:1:0:1:0"]
+        {
+            let parsed = parse_ticket(text, &mut none);
+            assert!(matches!(parsed, Err(Error::NotInherited(_))), "{text:?}");
         }
-        let (name, ticket) = parse_ticket("jobs:1:1:77").unwrap();
+        let (name, ticket) = parse_ticket("jobs:1:1:77", &mut none).unwrap();
         assert_eq!((name.as_str(), ticket.kind, ticket.role), ("jobs", Kind::Queue, Role::Second));
         assert_eq!(ticket.id.to_bits(), 77);
     }

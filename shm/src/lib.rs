@@ -6,7 +6,7 @@
 //! | [`segment`] | the shared file: how it is made, checked, mapped and paid for |
 //! | [`queue`] | many to many, bounded or not, messages of any size |
 //! | [`pipe`] | two ends, messages of any size, end of file by close or death |
-//! | [`handoff`] | handles for a program that is started |
+//! | [`handoff`] | handles for a program that is started, or through a socket |
 //! | [`name`] | objects that unrelated programs find by name |
 //! | [`observe`] | looking at named objects without taking part |
 //! | [`sync`] | locks, semaphores, events, conditions, barriers |
@@ -27,6 +27,7 @@ pub mod handoff;
 pub mod name;
 mod object;
 pub mod observe;
+mod parcel;
 mod payload;
 pub mod pipe;
 mod private_lock;

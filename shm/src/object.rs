@@ -4,6 +4,7 @@
 //! object's header; how many handles each of them has is its own private affair.
 
 use std::fmt;
+use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -181,13 +182,44 @@ impl Handle {
         kind: Kind,
         role: Role,
     ) -> Result<Self> {
-        let place = find(attachment, id, kind)?;
-        if !header(attachment, place)?.holders(role).contains(attachment.me()?) {
-            return Err(Error::NotInherited(format!("the handle of a {}", kind.name())));
-        }
+        let (place, role, body) = held_by(attachment, attachment.me()?, (id, kind, role))?;
         *attachment.private.lock().handles.entry((place.id, role)).or_default() += 1;
-        let body = attachment.arena(place.offset + HEADER_BYTES, place.len - HEADER_BYTES)?;
         Ok(Self { attachment: attachment.clone(), place, role, body })
+    }
+
+    /// Handles of sides that `embryo` holds: this process holds them from now on, and the embryo has ended. `proof` is what
+    /// proves its life.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotInherited`] where the embryo is none any more, or does not hold all of them; nothing has changed then.
+    pub(crate) fn take_over(
+        attachment: &Arc<Attachment>,
+        embryo: OwnerId,
+        proof: BorrowedFd<'_>,
+        wanted: &[(ObjectId, Kind, Role)],
+    ) -> Result<Vec<Self>> {
+        let me = attachment.me()?;
+        let mut private = attachment.private.lock();
+        let taken = attachment.with_recovery_held(RECOVERY_PATIENCE, || -> Result<Vec<_>> {
+            if !attachment.is_proof_of(proof, embryo) {
+                let what = "what is in a parcel that was taken before";
+                return Err(Error::NotInherited(what.into()));
+            }
+            let held = wanted.iter().map(|wanted| held_by(attachment, embryo, *wanted));
+            let held = held.collect::<Result<Vec<_>>>()?;
+            for (place, role, _) in &held {
+                header(attachment, *place)?.holders(*role).add(me);
+                crash_point!("object.take_over.held");
+            }
+            recovery::end_embryo(attachment, embryo, me);
+            Ok(held)
+        })??;
+        let handles = taken.into_iter().map(|(place, role, body)| {
+            *private.handles.entry((place.id, role)).or_default() += 1;
+            Self { attachment: attachment.clone(), place, role, body }
+        });
+        Ok(handles.collect())
     }
 
     /// A handle of the object that a named segment was made for.
@@ -346,6 +378,20 @@ pub(crate) fn hold(attachment: &Attachment, id: ObjectId, role: Role, who: Owner
     if let Some(header) = place.and_then(|place| header(attachment, place).ok()) {
         header.holders(role).add(who);
     }
+}
+
+/// Where an object is of which `who` holds a side.
+fn held_by(
+    attachment: &Attachment,
+    who: OwnerId,
+    (id, kind, role): (ObjectId, Kind, Role),
+) -> Result<(Place, Role, NonNull<u8>)> {
+    let place = find(attachment, id, kind)?;
+    if !header(attachment, place)?.holders(role).contains(who) {
+        return Err(Error::NotInherited(format!("the handle of a {}", kind.name())));
+    }
+    let body = attachment.arena(place.offset + HEADER_BYTES, place.len - HEADER_BYTES)?;
+    Ok((place, role, body))
 }
 
 fn find(attachment: &Attachment, id: ObjectId, kind: Kind) -> Result<Place> {

@@ -61,6 +61,25 @@ pub(crate) fn bury(attachment: &Attachment, dead: OwnerId, me: OwnerId) -> bool 
     done
 }
 
+/// Ends an embryo whose handles `me` took over, or which was not sent: steps 6 and 7. There is nothing else of it, for it
+/// has never run.
+pub(crate) fn end_embryo(attachment: &Attachment, embryo: OwnerId, me: OwnerId) {
+    let places: Vec<Place> = attachment.directory.objects().collect();
+    let holds = |place: &Place| {
+        let header = object::header(attachment, *place);
+        header.is_ok_and(|h| Role::ALL.into_iter().any(|role| h.holders(role).contains(embryo)))
+    };
+    let is_ring = |place: &Place| Kind::from_word(place.kind) == Some(Kind::Ring);
+    for place in places.into_iter().filter(|place| !is_ring(place) && holds(place)) {
+        take_back_handles(attachment, place, embryo);
+        end_if_abandoned(attachment, place, me);
+    }
+    crash_point!("recovery.embryo.before_retire");
+    if let Some(record) = attachment.record(embryo.index()).filter(|r| r.is(embryo)) {
+        record.retire();
+    }
+}
+
 /// What step 1 saw.
 struct Survey<'a> {
     attachment: &'a Attachment,

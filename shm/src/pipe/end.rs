@@ -15,10 +15,19 @@ use crate::until::Until;
 use crate::wait::{Spin, Wait};
 use crate::{Error, Result};
 
+/// What the kernel counts of an end, and what goes through it.
+#[derive(Clone)]
+pub(super) struct Sockets {
+    /// For doorbell bytes.
+    pub(super) bell: Arc<OwnedFd>,
+    /// For handles, which keeps the boundaries of messages: in pipes that were made for it.
+    pub(super) parcels: Option<Arc<OwnedFd>>,
+}
+
 /// One direction of one end.
 pub(super) struct End {
     pub(super) handle: Handle,
-    pub(super) socket: Arc<OwnedFd>,
+    pub(super) sockets: Sockets,
     pub(super) shape: Shape,
     pub(super) lane: Lane,
     pub(super) spin: Spin,
@@ -44,13 +53,16 @@ impl Drop for Turn {
 
 impl End {
     /// The direction in which `sender` sends.
-    pub(super) fn new(handle: Handle, socket: Arc<OwnedFd>, sender: Role) -> Result<Self> {
+    pub(super) fn new(handle: Handle, sockets: Sockets, sender: Role) -> Result<Self> {
         let (body, len) = handle.body();
         let shape = Shape::new(body, len)?;
+        if shape.handles != sockets.parcels.is_some() {
+            return Err(Error::Corrupt { what: "a pipe has more or fewer sockets than it says" });
+        }
         let lane = shape.lane(sender, handle.body_offset())?;
         let attachment = handle.attachment();
         let (me, spin) = (attachment.me()?, attachment.new_spin());
-        Ok(Self { socket, shape, lane, spin, me, handle })
+        Ok(Self { sockets, shape, lane, spin, me, handle })
     }
 
     pub(super) fn attachment(&self) -> &Arc<Attachment> {
@@ -58,7 +70,7 @@ impl End {
     }
 
     pub(super) fn socket(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.sockets.bell.as_fd()
     }
 
     /// What keeps this end from going on: the other one is gone.

@@ -3,12 +3,14 @@
 //! # Memory
 //!
 //! ```text
-//! body: | size, max, duplex, sides | lane 0: send lock | recv lock | bell | lane 1: … | ring 0 | ring 1 (duplex) |
+//! body: | size, max, duplex, handles, sides | lane 0: send lock | recv lock | bell | parcels | lane 1: … |
+//!       | ring 0 | ring 1 (duplex) |
 //! ```
 //!
 //! Lane 0 carries what the first end sends, lane 1 what the second does. A record of kind BYTES is a message; one of
 //! kind BLOCK is the descriptor of a message in a block, and weighs more than its eight bytes, so that a reader who lags
-//! holds its senders back.
+//! holds its senders back. One of kind ENCLOSING is such a descriptor and, behind it, the number of the parcel that the
+//! message's handles are in.
 
 use std::ptr::NonNull;
 
@@ -30,6 +32,8 @@ use crate::{Error, Result};
 pub(super) const BYTES: u8 = 1;
 /// The record is the descriptor of a block.
 pub(super) const BLOCK: u8 = 2;
+/// The record is the descriptor of a block and the number of a parcel.
+pub(super) const ENCLOSING: u8 = 3;
 
 /// Bytes of a pipe's words, for the layout fingerprint.
 pub(crate) const BODY_BYTES: u64 = size_of::<Body>() as u64;
@@ -43,12 +47,14 @@ pub(super) struct Body {
 
 #[repr(C)]
 struct Head {
-    /// Bytes of each ring. Written before the pipe is known, as are the next two.
+    /// Bytes of each ring. Written before the pipe is known, as are the next three.
     size: AtomicU64,
     /// The longest message.
     max_len: AtomicU64,
     /// Whether there is a second lane.
     duplex: AtomicU32,
+    /// Whether each end has a socket for handles.
+    handles: AtomicU32,
     sides: Sides,
 }
 
@@ -60,6 +66,8 @@ pub(super) struct LaneWords {
     /// Held by whoever receives.
     pub(super) recv: CachePadded<Mutex>,
     pub(super) bell: CachePadded<Bell>,
+    /// How many parcels were begun. Written under the send lock.
+    parcels: CachePadded<AtomicU64>,
 }
 
 impl LaneWords {
@@ -68,7 +76,16 @@ impl LaneWords {
             send: CachePadded::new(Mutex::new()),
             recv: CachePadded::new(Mutex::new()),
             bell: CachePadded::new(Bell::new()),
+            parcels: CachePadded::new(AtomicU64::new(0)),
         }
+    }
+
+    /// The number of the next parcel: no other one has it. Under the send lock.
+    pub(super) fn next_parcel(&self) -> u64 {
+        // ORDERING: Relaxed; changed under the send lock only, and read by nobody else.
+        let number = self.parcels.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        crash_point!("pipe.parcel.numbered");
+        number
     }
 }
 
@@ -98,6 +115,7 @@ pub(super) struct Shape {
     pub(super) body: NonNull<Body>,
     pub(super) max_len: u64,
     pub(super) duplex: bool,
+    pub(super) handles: bool,
     layout: Layout,
 }
 
@@ -113,11 +131,18 @@ impl Shape {
     /// # Safety
     ///
     /// `body` is aligned to 128, and [`Shape::body_bytes`] from there may be written by us alone.
-    pub(super) unsafe fn init(body: NonNull<u8>, layout: Layout, max_len: u64, duplex: bool) {
+    pub(super) unsafe fn init(
+        body: NonNull<u8>,
+        layout: Layout,
+        max_len: u64,
+        duplex: bool,
+        handles: bool,
+    ) {
         let head = CachePadded::new(Head {
             size: AtomicU64::new(layout.size() as u64),
             max_len: AtomicU64::new(max_len),
             duplex: AtomicU32::new(u32::from(duplex)),
+            handles: AtomicU32::new(u32::from(handles)),
             sides: Sides::new(),
         });
         let words = Body { head, lanes: [LaneWords::new(), LaneWords::new()] };
@@ -144,13 +169,14 @@ impl Shape {
         let size = usize::try_from(head.size.load(Ordering::Relaxed)).unwrap_or(0);
         let max_len = head.max_len.load(Ordering::Relaxed);
         let duplex = head.duplex.load(Ordering::Relaxed) != 0;
+        let handles = head.handles.load(Ordering::Relaxed) != 0;
         let Ok(layout) = Layout::new(size) else {
             return corrupt("a pipe states an impossible size");
         };
         if len < Self::body_bytes(layout, duplex) {
             return corrupt("a pipe's rings do not fit its memory");
         }
-        Ok(Self { body, max_len, duplex, layout })
+        Ok(Self { body, max_len, duplex, handles, layout })
     }
 
     /// The direction in which `role` sends. `offset` is the body's in the arena.
@@ -246,9 +272,14 @@ pub(super) fn most_records(ring: &Records) -> u64 {
     ring.size() / 8
 }
 
+/// Whether a record of this kind begins with the descriptor of a block.
+fn names_one(kind: u8) -> bool {
+    kind == BLOCK || kind == ENCLOSING
+}
+
 /// Whether a record that was published at `position` and not released names `block`.
 pub(crate) fn names_block(ring: &Records, position: u64, block: BlockRef) -> bool {
-    ring.holds(position, |kind, word| kind == BLOCK && Descriptor::block_of(word) == Some(block))
+    ring.holds(position, |kind, word| names_one(kind) && Descriptor::block_of(word) == Some(block))
 }
 
 /// Frees the dead one's turns.
@@ -281,7 +312,7 @@ pub(crate) fn drain(attachment: &Attachment, place: Place, me: OwnerId) {
         // A ring that a peer gone mad has bent into a circle has no end.
         for _ in 0..most_records(&lane.ring) {
             let Ok(Some(record)) = consumer.peek() else { break };
-            if record.kind() == BLOCK {
+            if names_one(record.kind()) {
                 let position = record.position();
                 let mut word = [0; 8];
                 record.copy_to(&mut word);

@@ -14,7 +14,9 @@
 //! | `lane.rs` | one direction in shared memory; what the death procedure does |
 //! | `end.rs` | handle, socket, turns |
 //! | `writer.rs`, `reader.rs` | the two halves of an end |
+//! | `enclosing.rs` | messages with handles in them |
 
+mod enclosing;
 mod end;
 mod lane;
 mod reader;
@@ -22,7 +24,7 @@ mod reader;
 mod tests;
 mod writer;
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -35,10 +37,11 @@ pub(crate) use lane::{
 pub use reader::PipeReader;
 pub use writer::PipeWriter;
 
-use self::end::End;
+use self::end::{End, Sockets};
 use self::lane::Shape;
 use crate::handoff::{Ticket, Transfer, sealed};
 use crate::object::{Handle, Kind, Role};
+use crate::parcel::enclosed::enclosable;
 use crate::payload::{Loan, View};
 use crate::sys::{file, socket};
 use crate::until::Until;
@@ -62,11 +65,12 @@ const DEFAULT_RING: usize = 64 << 10;
 pub struct PipeOptions {
     ring: usize,
     max_len: u64,
+    handles: bool,
 }
 
 impl Default for PipeOptions {
     fn default() -> Self {
-        Self { ring: DEFAULT_RING, max_len: u64::MAX }
+        Self { ring: DEFAULT_RING, max_len: u64::MAX, handles: false }
     }
 }
 
@@ -88,6 +92,46 @@ impl PipeOptions {
     #[must_use]
     pub fn max_message(mut self, bytes: u64) -> Self {
         self.max_len = bytes;
+        self
+    }
+
+    /// Whether values that go through the pipe may have handles in them: ends of queues and of other pipes, locks. Each
+    /// end has one descriptor more then.
+    ///
+    /// Whoever receives the value has the handles. While they are on their way they count as held; if the message is never
+    /// received, or received as bytes, they are given back. A message holds at most 253 descriptors: each end of a pipe has
+    /// one or two, each segment that there are handles of one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use serde::{Deserialize, Serialize};
+    /// use slipring::{Error, Pipe, PipeOptions, PipeWriter, Segment};
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Request {
+    ///     question: String,
+    ///     answer_to: PipeWriter,
+    /// }
+    ///
+    /// let segment = Segment::create()?;
+    /// let options = PipeOptions::new().handles(true);
+    /// let (mut requests, mut client) = Pipe::one_way_with(&segment, options)?;
+    /// let (mut answers, answer_to) = Pipe::one_way(&segment)?;
+    /// client.send_value(&Request { question: "2 + 2".into(), answer_to })?;
+    ///
+    /// // In another process:
+    /// let mut request: Request = requests.recv_value(None::<std::time::Duration>)?;
+    /// request.answer_to.send(b"4")?;
+    /// drop(request);
+    ///
+    /// assert_eq!(answers.recv()?, b"4");
+    /// assert!(matches!(answers.recv(), Err(Error::Disconnected)), "nobody has the other end");
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[must_use]
+    pub fn handles(mut self, on: bool) -> Self {
+        self.handles = on;
         self
     }
 
@@ -141,8 +185,8 @@ impl Pipe {
         segment: &Segment,
         options: PipeOptions,
     ) -> Result<(Connection, Connection)> {
-        let [(one, socket_1), (two, socket_2)] = create(segment, options, true)?;
-        Ok((Connection::new(one, socket_1)?, Connection::new(two, socket_2)?))
+        let [(one, sockets_1), (two, sockets_2)] = create(segment, options, true)?;
+        Ok((Connection::new(one, sockets_1)?, Connection::new(two, sockets_2)?))
     }
 
     /// A pipe in one direction.
@@ -163,27 +207,34 @@ impl Pipe {
         segment: &Segment,
         options: PipeOptions,
     ) -> Result<(PipeReader, PipeWriter)> {
-        let [(one, socket_1), (two, socket_2)] = create(segment, options, false)?;
-        Ok((PipeReader::new(two, socket_2)?, PipeWriter::new(one, socket_1)?))
+        let [(one, sockets_1), (two, sockets_2)] = create(segment, options, false)?;
+        Ok((PipeReader::new(two, sockets_2)?, PipeWriter::new(one, sockets_1)?))
     }
 }
 
-/// Makes a pipe: a handle and a socket for each end.
-fn create(
-    segment: &Segment,
-    options: PipeOptions,
-    duplex: bool,
-) -> Result<[(Handle, Arc<OwnedFd>); 2]> {
+/// The sockets of both ends.
+fn sockets(handles: bool) -> Result<[Sockets; 2]> {
+    let failed = "make a pair of sockets";
+    let (one, two) = socket::pair().map_err(Error::io(failed))?;
+    let parcels = handles.then(socket::packet_pair).transpose().map_err(Error::io(failed))?;
+    let (first, second) = parcels.unzip();
+    let sockets =
+        |bell, parcels: Option<_>| Sockets { bell: Arc::new(bell), parcels: parcels.map(Arc::new) };
+    Ok([sockets(one, first), sockets(two, second)])
+}
+
+/// Makes a pipe: a handle and the sockets of each end.
+fn create(segment: &Segment, options: PipeOptions, duplex: bool) -> Result<[(Handle, Sockets); 2]> {
     let layout = options.layout()?;
     let len = Shape::body_bytes(layout, duplex);
-    let (one, two) = socket::pair().map_err(Error::io("make a pair of sockets"))?;
+    let [one, two] = sockets(options.handles)?;
     let attachment = segment.attachment();
     let [first, second] = Handle::create(attachment, Kind::Pipe, len, Role::ALL, |body, _| {
         // SAFETY: committed memory of `len` bytes, reserved for us, aligned to 128.
-        unsafe { Shape::init(body, layout, options.max_len, duplex) };
+        unsafe { Shape::init(body, layout, options.max_len, duplex, options.handles) };
         Ok(())
     })?;
-    Ok([(first, Arc::new(one)), (second, Arc::new(two))])
+    Ok([(first, one), (second, two)])
 }
 
 /// One end of a duplex pipe: a reader and a writer.
@@ -212,9 +263,9 @@ pub struct Connection {
 }
 
 impl Connection {
-    fn new(handle: Handle, socket: Arc<OwnedFd>) -> Result<Self> {
-        let reader = PipeReader::new(handle.clone(), socket.clone())?;
-        Ok(Self { reader, writer: PipeWriter::new(handle, socket)? })
+    fn new(handle: Handle, sockets: Sockets) -> Result<Self> {
+        let reader = PipeReader::new(handle.clone(), sockets.clone())?;
+        Ok(Self { reader, writer: PipeWriter::new(handle, sockets)? })
     }
 
     /// As [`PipeWriter::send`].
@@ -251,6 +302,19 @@ impl Connection {
     /// As [`PipeWriter::send_value`].
     pub fn send_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
         self.writer.send_value(value)
+    }
+
+    /// As [`PipeWriter::send_value_until`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeWriter::send_value_until`].
+    pub fn send_value_until<T: Serialize + ?Sized>(
+        &mut self,
+        value: &T,
+        until: impl Into<Until>,
+    ) -> Result<()> {
+        self.writer.send_value_until(value, until)
     }
 
     /// As [`PipeWriter::loan`].
@@ -358,17 +422,28 @@ impl Connection {
     }
 }
 
-/// The ticket of an end: its handle and its socket.
+/// The ticket of an end: its handle and its sockets.
 fn ticket_of(end: &End) -> Result<Ticket> {
-    let copy = file::duplicate(end.socket()).map_err(Error::io("copy the pipe's socket"))?;
-    Ok(Ticket::new(Kind::Pipe, &end.handle, vec![copy]))
+    let sockets = [Some(&end.sockets.bell), end.sockets.parcels.as_ref()];
+    let copies = sockets.into_iter().flatten().map(|socket| file::duplicate(socket.as_fd()));
+    let copies = copies.collect::<std::io::Result<_>>();
+    Ok(Ticket::new(Kind::Pipe, &end.handle, copies.map_err(Error::io("copy a pipe's socket"))?))
 }
 
-/// The handle and the socket of an end that was handed over.
-fn redeem(ticket: Ticket, segment: &Segment) -> Result<(Handle, Arc<OwnedFd>)> {
-    let (handle, mut fds) = ticket.redeem(segment, Kind::Pipe)?;
+/// The handle and the sockets of an end that was handed over.
+fn redeem(ticket: Ticket, segment: &Segment) -> Result<(Handle, Sockets)> {
+    let (handle, fds) = ticket.redeem(segment, Kind::Pipe)?;
     let missing = || Error::NotInherited("the socket of a pipe".into());
-    Ok((handle, Arc::new(fds.pop().ok_or_else(missing)?)))
+    let mut fds = fds.into_iter();
+    let mut next = |boundaries| match fds.next() {
+        None => Ok(None),
+        Some(fd) if socket::keeps_boundaries(fd.as_fd()).is_ok_and(|keeps| keeps == boundaries) => {
+            Ok(Some(Arc::new(fd)))
+        }
+        Some(_) => Err(missing()),
+    };
+    let bell = next(false)?.ok_or_else(missing)?;
+    Ok((handle, Sockets { bell, parcels: next(true)? }))
 }
 
 impl sealed::Sealed for PipeReader {
@@ -389,14 +464,18 @@ impl sealed::Sealed for Connection {
     }
 }
 
+enclosable! { () PipeReader }
+enclosable! { () PipeWriter }
+enclosable! { () Connection }
+
 impl Transfer for PipeReader {
     fn ticket(&self) -> Result<Ticket> {
         ticket_of(self.end())
     }
 
     fn from_ticket(ticket: Ticket, segment: &Segment) -> Result<Self> {
-        let (handle, socket) = redeem(ticket, segment)?;
-        Self::new(handle, socket)
+        let (handle, sockets) = redeem(ticket, segment)?;
+        Self::new(handle, sockets)
     }
 }
 
@@ -406,8 +485,8 @@ impl Transfer for PipeWriter {
     }
 
     fn from_ticket(ticket: Ticket, segment: &Segment) -> Result<Self> {
-        let (handle, socket) = redeem(ticket, segment)?;
-        Self::new(handle, socket)
+        let (handle, sockets) = redeem(ticket, segment)?;
+        Self::new(handle, sockets)
     }
 }
 
@@ -417,7 +496,7 @@ impl Transfer for Connection {
     }
 
     fn from_ticket(ticket: Ticket, segment: &Segment) -> Result<Self> {
-        let (handle, socket) = redeem(ticket, segment)?;
-        Self::new(handle, socket)
+        let (handle, sockets) = redeem(ticket, segment)?;
+        Self::new(handle, sockets)
     }
 }

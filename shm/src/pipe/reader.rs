@@ -1,8 +1,7 @@
 //! The receiving half of an end.
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use serde::de::DeserializeOwned;
 use slipring_core::block::{BlockRef, Descriptor, Magazines, Returns};
@@ -13,10 +12,12 @@ use slipring_core::ring::Corrupt;
 use slipring_core::ring::spsc_records::Consumer;
 use slipring_core::wait::Waiter;
 
-use super::end::{End, Turn};
-use super::lane::{BLOCK, BYTES, most_records};
+use super::enclosing;
+use super::end::{End, Sockets, Turn};
+use super::lane::{BLOCK, BYTES, ENCLOSING, most_records};
 use super::writer::damaged;
 use crate::object::Handle;
+use crate::parcel::Arrived;
 use crate::payload::{self, View};
 use crate::queue::decode;
 use crate::sys::socket::{self, Ready, Received};
@@ -51,6 +52,8 @@ pub struct PipeReader {
     returns: Returns,
     buffer: Vec<u8>,
     watch: Option<Watch>,
+    /// What came with the message that was taken last.
+    parcel: Option<Result<Arrived>>,
 }
 
 /// What was taken from the ring.
@@ -62,13 +65,14 @@ enum Taken {
 }
 
 impl PipeReader {
-    pub(super) fn new(handle: Handle, socket: Arc<OwnedFd>) -> Result<Self> {
+    pub(super) fn new(handle: Handle, sockets: Sockets) -> Result<Self> {
         let sender = handle.role().other();
-        let end = End::new(handle, socket, sender)?;
+        let end = End::new(handle, sockets, sender)?;
         let mode = end.attachment().fences;
         // SAFETY: consumers of a lane work under its receive lock only, and resume first.
         let consumer = unsafe { end.lane.ring.consumer(Scope::Shared, mode) }.map_err(damaged)?;
-        Ok(Self { end, consumer, returns: Returns::default(), buffer: Vec::new(), watch: None })
+        let (returns, buffer) = (Returns::default(), Vec::new());
+        Ok(Self { end, consumer, returns, buffer, watch: None, parcel: None })
     }
 
     /// The next message, waiting for one for as long as it takes.
@@ -107,9 +111,18 @@ impl PipeReader {
     ///
     /// As [`PipeReader::recv_until`]; the buffer is empty then.
     pub fn recv_into(&mut self, buffer: &mut Vec<u8>, until: impl Into<Until>) -> Result<usize> {
+        let len = self.recv_enclosing(buffer, until.into());
+        // Handles of a message that is taken as bytes are given back.
+        self.parcel = None;
+        len
+    }
+
+    /// The same; what came with the message is in `parcel`.
+    #[inline]
+    fn recv_enclosing(&mut self, buffer: &mut Vec<u8>, until: Until) -> Result<usize> {
         buffer.clear();
         let me = self.ready()?;
-        if let Taken::Block(block, len) = self.take(me, until.into(), buffer)? {
+        if let Taken::Block(block, len) = self.take(me, until, buffer)? {
             let attachment = self.end.attachment();
             payload::append_block(attachment, block, len, buffer);
             attachment.pool.free(&mut self.returns, block, me);
@@ -134,20 +147,27 @@ impl PipeReader {
     pub fn recv_view_until(&mut self, until: impl Into<Until>) -> Result<View> {
         let me = self.ready()?;
         let mut bytes = Vec::new();
-        Ok(match self.take(me, until.into(), &mut bytes)? {
+        let taken = self.take(me, until.into(), &mut bytes)?;
+        self.parcel = None;
+        Ok(match taken {
             Taken::Bytes => View::private(bytes),
             Taken::Block(block, len) => View::block(self.end.attachment(), block, len, me),
         })
     }
 
-    /// The next message as a value, decoded with postcard.
+    /// The next message as a value, decoded with postcard. Handles that are part of it are this process's from now on.
     ///
     /// # Errors
     ///
     /// [`Error::Decode`] for a message that is no `T`, which is taken all the same; and as [`PipeReader::recv_until`].
+    /// [`Error::NotInherited`] for a message whose handles were lost with a killed process, or cannot be had.
     pub fn recv_value<T: DeserializeOwned>(&mut self, until: impl Into<Until>) -> Result<T> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let value = self.recv_into(&mut buffer, until).and_then(|_| decode(&buffer));
+        let taken = self.recv_enclosing(&mut buffer, until.into());
+        let value = taken.and_then(|_| match self.parcel.take() {
+            None => decode(&buffer),
+            Some(parcel) => enclosing::decode_with(parcel, &buffer),
+        });
         self.buffer = buffer;
         value
     }
@@ -213,7 +233,7 @@ impl PipeReader {
     ///
     /// [`Error::Forked`].
     pub fn try_clone(&self) -> Result<Self> {
-        Self::new(self.end.handle.clone(), self.end.socket.clone())
+        Self::new(self.end.handle.clone(), self.end.sockets.clone())
     }
 
     pub(super) fn end(&self) -> &End {
@@ -252,6 +272,7 @@ impl PipeReader {
     #[inline]
     fn take_one(&mut self, me: OwnerId, into: &mut Vec<u8>) -> Result<Option<Taken>> {
         let Some(record) = self.consumer.peek().map_err(damaged)? else { return Ok(None) };
+        let mut enclosed = None;
         let taken = match record.kind() {
             BYTES => {
                 let (start, len) = (into.len(), record.len());
@@ -259,16 +280,21 @@ impl PipeReader {
                 record.copy_to(&mut into[start..]);
                 Ok(Some(Taken::Bytes))
             }
-            BLOCK => {
-                let (position, mut word) = (record.position(), [0; 8]);
-                record.copy_to(&mut word);
-                self.settle(me, position, u64::from_le_bytes(word))
+            kind @ (BLOCK | ENCLOSING) => {
+                let (position, mut words) = (record.position(), [0; 16]);
+                record.copy_to(&mut words);
+                let [word, number] = bytemuck::cast::<_, [u64; 2]>(words).map(u64::from_le);
+                enclosed = (kind == ENCLOSING).then_some(number);
+                self.settle(me, position, word)
             }
             _ => Err(Error::Corrupt { what: "a pipe's record is of no known kind" }),
         };
         crash_point!("pipe.recv.settled");
         self.consumer.release();
         crash_point!("pipe.recv.released");
+        if let (Some(number), Ok(Some(_))) = (enclosed, &taken) {
+            self.parcel = Some(self.end.receive_parcel(number));
+        }
         taken
     }
 

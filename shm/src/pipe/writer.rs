@@ -1,8 +1,6 @@
 //! The sending half of an end.
 
 use std::fmt;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 use serde::Serialize;
 use slipring_core::block::{BlockRef, Descriptor, Magazines};
@@ -11,11 +9,10 @@ use slipring_core::owner::OwnerId;
 use slipring_core::ring::Corrupt;
 use slipring_core::ring::spsc_records::{ClaimError, Producer};
 
-use super::end::{End, Turn};
+use super::end::{End, Sockets, Turn};
 use super::lane::{BLOCK, BYTES};
 use crate::object::Handle;
 use crate::payload::{self, Loan};
-use crate::queue::encode;
 use crate::sys::socket;
 use crate::until::Until;
 use crate::wait::Wait;
@@ -47,9 +44,9 @@ const SENDS_PER_PROBE: u32 = 64;
 /// # Ok::<(), Error>(())
 /// ```
 pub struct PipeWriter {
-    end: End,
+    pub(super) end: End,
     producer: Producer,
-    magazines: Magazines,
+    pub(super) magazines: Magazines,
     buffer: Vec<u8>,
     /// Sends since the last look at the reader's progress, and where it was.
     unseen: u32,
@@ -59,9 +56,9 @@ pub struct PipeWriter {
 }
 
 impl PipeWriter {
-    pub(super) fn new(handle: Handle, socket: Arc<OwnedFd>) -> Result<Self> {
+    pub(super) fn new(handle: Handle, sockets: Sockets) -> Result<Self> {
         let role = handle.role();
-        let end = End::new(handle, socket, role)?;
+        let end = End::new(handle, sockets, role)?;
         let mode = end.attachment().fences;
         // SAFETY: producers of a lane work under its send lock only, and resume first.
         let producer = unsafe { end.lane.ring.producer(Scope::Shared, mode) }.map_err(damaged)?;
@@ -108,14 +105,35 @@ impl PipeWriter {
         })
     }
 
-    /// Sends a value of any serde type, encoded with postcard.
+    /// Sends a value of any serde type, encoded with postcard, waiting for room for as long as it takes. Handles may be
+    /// part of it where the pipe was made with [`PipeOptions::handles`](super::PipeOptions::handles).
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`], and as [`PipeWriter::send`].
+    /// [`Error::Encode`], and as [`PipeWriter::send`]. With handles, also as [`Handoff::send`](crate::Handoff::send).
     pub fn send_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        self.send_value_until(value, Until::NEVER)
+    }
+
+    /// The same, waiting for room until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], and as [`PipeWriter::send_value`].
+    pub fn send_value_until<T: Serialize + ?Sized>(
+        &mut self,
+        value: &T,
+        until: impl Into<Until>,
+    ) -> Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let sent = encode(value, &mut buffer).and_then(|()| self.send(&buffer));
+        let until = until.into();
+        let sent = self.encode(value, &mut buffer).and_then(|handles| {
+            if handles.is_empty() {
+                self.send_until(&buffer, until)
+            } else {
+                self.send_enclosing(&buffer, handles, until)
+            }
+        });
         self.buffer = buffer;
         sent
     }
@@ -174,7 +192,7 @@ impl PipeWriter {
     ///
     /// [`Error::Forked`].
     pub fn try_clone(&self) -> Result<Self> {
-        Self::new(self.end.handle.clone(), self.end.socket.clone())
+        Self::new(self.end.handle.clone(), self.end.sockets.clone())
     }
 
     pub(super) fn end(&self) -> &End {
@@ -183,7 +201,7 @@ impl PipeWriter {
 
     /// Who we are; after a fork, nothing that was the parent's is ours.
     #[inline]
-    fn ready(&mut self) -> Result<OwnerId> {
+    pub(super) fn ready(&mut self) -> Result<OwnerId> {
         let me = self.end.attachment().me()?;
         if me != self.end.me {
             self.end.me = me;
@@ -192,7 +210,7 @@ impl PipeWriter {
         Ok(me)
     }
 
-    fn check_len(&self, len: usize) -> Result<()> {
+    pub(super) fn check_len(&self, len: usize) -> Result<()> {
         let (len, max) = (len as u64, self.end.shape.max_len);
         if len > max { Err(Error::TooLong { len, max }) } else { Ok(()) }
     }
@@ -203,10 +221,15 @@ impl PipeWriter {
         MAX_IN_RING.min(self.end.lane.ring.size() as usize / 4 - 16)
     }
 
+    /// What the record of a block weighs.
+    pub(super) fn weight_of(&self, len: u64) -> usize {
+        (len / WEIGHT).min(self.end.lane.ring.size() / 4) as usize
+    }
+
     /// Sends `me`'s block. Where that fails it is `me`'s still.
     fn send_block(&mut self, block: BlockRef, len: u64, me: OwnerId, until: Until) -> Result<()> {
         let word = Descriptor::Block { block, len }.encode().to_le_bytes();
-        let weight = (len / WEIGHT).min(self.end.lane.ring.size() / 4) as usize;
+        let weight = self.weight_of(len);
         let (attachment, ring_id) = (self.end.attachment().clone(), self.end.lane.ring_id);
         let control = attachment.pool.control(block);
         self.commit(BLOCK, &word, weight, until, |position| {
@@ -225,17 +248,37 @@ impl PipeWriter {
         until: Until,
         claimed: impl FnOnce(u64),
     ) -> Result<()> {
+        let turn = self.begin(bytes.len(), weight, until)?;
+        self.publish(turn, kind, bytes, weight, claimed)
+    }
+
+    /// A turn of ours, with room for a record.
+    #[inline]
+    pub(super) fn begin(&mut self, len: usize, weight: usize, until: Until) -> Result<Turn> {
         if self.broken {
             return Err(Error::Disconnected);
         }
         self.end.check_open()?;
         let turn = self.take_turn(until)?;
-        match self.producer.claim(bytes.len(), weight).map(drop) {
+        match self.producer.claim(len, weight).map(drop) {
             Ok(()) => {}
             Err(ClaimError::Full) if until.is_now() => return Err(self.full()),
-            Err(ClaimError::Full) => self.wait_for_room(bytes.len(), weight, until)?,
+            Err(ClaimError::Full) => self.wait_for_room(len, weight, until)?,
             Err(error) => return Err(claim_error(error)),
         }
+        Ok(turn)
+    }
+
+    /// Publishes a record for which there is room, and ends the turn.
+    #[inline]
+    pub(super) fn publish(
+        &mut self,
+        turn: Turn,
+        kind: u8,
+        bytes: &[u8],
+        weight: usize,
+        claimed: impl FnOnce(u64),
+    ) -> Result<()> {
         let mut claim = self.producer.claim(bytes.len(), weight).map_err(claim_error)?;
         claim.write(0, bytes);
         crash_point!("pipe.send.written");

@@ -13,6 +13,7 @@ use slipring_core::ring::chain::Bound;
 use slipring_core::ring::mpmc::PopError;
 
 use super::end::End;
+use crate::parcel::enclosed;
 use crate::payload::{self, View};
 use crate::until::Until;
 use crate::wait::Wait;
@@ -481,8 +482,9 @@ impl<T> fmt::Debug for Receiver<T> {
 
 /// The value that `message` is, all of it.
 pub(crate) fn decode<T: DeserializeOwned>(message: &[u8]) -> Result<T> {
+    enclosed::begin();
     let (value, rest) =
-        postcard::take_from_bytes(message).map_err(|e| Error::Decode(e.to_string()))?;
+        postcard::take_from_bytes(message).map_err(|e| Error::Decode(enclosed::reason(e)))?;
     if rest.is_empty() {
         return Ok(value);
     }

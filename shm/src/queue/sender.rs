@@ -14,6 +14,7 @@ use slipring_core::ring::mpmc::PushError;
 
 use super::end::{Cursor, End};
 use crate::attachment::Attachment;
+use crate::parcel::enclosed;
 use crate::payload::{self, Loan};
 use crate::until::Until;
 use crate::wait::Wait;
@@ -474,6 +475,7 @@ impl<T> fmt::Debug for Sender<T> {
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<()> {
     let mut into = std::mem::take(buffer);
     into.clear();
-    *buffer = postcard::to_extend(value, into).map_err(|e| Error::Encode(e.to_string()))?;
+    enclosed::begin();
+    *buffer = postcard::to_extend(value, into).map_err(|e| Error::Encode(enclosed::reason(e)))?;
     Ok(())
 }

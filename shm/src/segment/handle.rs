@@ -155,6 +155,14 @@ impl Segment {
         Self::join(mapping)
     }
 
+    /// This process's place in the segment that `file` is of; a new one where it has none.
+    pub(crate) fn joined(file: &OwnedFd) -> Result<Self> {
+        match fork::attached_to(file.as_fd())? {
+            Some(attachment) => Ok(Self { attachment }),
+            None => Self::from_fd(file),
+        }
+    }
+
     /// The segment of an attachment.
     pub(crate) fn of(attachment: &Arc<Attachment>) -> Self {
         Self { attachment: attachment.clone() }

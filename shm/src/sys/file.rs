@@ -30,6 +30,12 @@ pub(crate) fn stat(fd: BorrowedFd<'_>) -> io::Result<(Kind, u64)> {
     Ok((kind, u64::try_from(stat.st_size).unwrap_or(0)))
 }
 
+/// What tells one file from all others of this machine: device and inode.
+pub(crate) fn identity(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    let stat = rustix::fs::fstat(fd)?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
 /// The same file through an open file description of its own, read-write and close-on-exec: locks taken on it are
 /// not those of whoever else has a copy of `fd`. `NotFound` means that `/proc` is not mounted.
 pub(crate) fn reopen(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
