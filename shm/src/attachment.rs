@@ -222,14 +222,6 @@ impl Attachment {
             && lock::try_lock_byte(proof, LOCK_BASE + u64::from(index)).is_ok_and(|locked| locked)
     }
 
-    /// Whether the other one is of the same segment.
-    pub(crate) fn is_of_same_segment(&self, other: &Self) -> Result<bool> {
-        if std::ptr::eq(self, other) {
-            return Ok(true);
-        }
-        self.is_of(other.mapping.fd())
-    }
-
     /// Whether `file` is the segment's.
     pub(crate) fn is_of(&self, file: BorrowedFd<'_>) -> Result<bool> {
         let identity = |fd| file::identity(fd).map_err(Error::io("look at the descriptor"));

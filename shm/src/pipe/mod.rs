@@ -15,6 +15,7 @@
 //! | `end.rs` | handle, socket, turns |
 //! | `writer.rs`, `reader.rs` | the two halves of an end |
 //! | `enclosing.rs` | messages with handles in them |
+//! | `transfer.rs` | ends on their way to another process |
 
 mod enclosing;
 mod end;
@@ -22,9 +23,10 @@ mod lane;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod writer;
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -37,13 +39,11 @@ pub(crate) use lane::{
 pub use reader::PipeReader;
 pub use writer::PipeWriter;
 
-use self::end::{End, Sockets};
+use self::end::Sockets;
 use self::lane::Shape;
-use crate::handoff::{Ticket, Transfer, sealed};
 use crate::object::{Handle, Kind, Role};
-use crate::parcel::enclosed::enclosable;
 use crate::payload::{Loan, View};
-use crate::sys::{file, socket};
+use crate::sys::socket;
 use crate::until::Until;
 use crate::{Error, Result, Segment};
 
@@ -419,84 +419,5 @@ impl Connection {
     /// [`Error::Forked`].
     pub fn try_clone(&self) -> Result<Self> {
         Ok(Self { reader: self.reader.try_clone()?, writer: self.writer.try_clone()? })
-    }
-}
-
-/// The ticket of an end: its handle and its sockets.
-fn ticket_of(end: &End) -> Result<Ticket> {
-    let sockets = [Some(&end.sockets.bell), end.sockets.parcels.as_ref()];
-    let copies = sockets.into_iter().flatten().map(|socket| file::duplicate(socket.as_fd()));
-    let copies = copies.collect::<std::io::Result<_>>();
-    Ok(Ticket::new(Kind::Pipe, &end.handle, copies.map_err(Error::io("copy a pipe's socket"))?))
-}
-
-/// The handle and the sockets of an end that was handed over.
-fn redeem(ticket: Ticket, segment: &Segment) -> Result<(Handle, Sockets)> {
-    let (handle, fds) = ticket.redeem(segment, Kind::Pipe)?;
-    let missing = || Error::NotInherited("the socket of a pipe".into());
-    let mut fds = fds.into_iter();
-    let mut next = |boundaries| match fds.next() {
-        None => Ok(None),
-        Some(fd) if socket::keeps_boundaries(fd.as_fd()).is_ok_and(|keeps| keeps == boundaries) => {
-            Ok(Some(Arc::new(fd)))
-        }
-        Some(_) => Err(missing()),
-    };
-    let bell = next(false)?.ok_or_else(missing)?;
-    Ok((handle, Sockets { bell, parcels: next(true)? }))
-}
-
-impl sealed::Sealed for PipeReader {
-    fn handle_of(&self) -> &Handle {
-        &self.end().handle
-    }
-}
-
-impl sealed::Sealed for PipeWriter {
-    fn handle_of(&self) -> &Handle {
-        &self.end().handle
-    }
-}
-
-impl sealed::Sealed for Connection {
-    fn handle_of(&self) -> &Handle {
-        &self.reader.end().handle
-    }
-}
-
-enclosable! { () PipeReader }
-enclosable! { () PipeWriter }
-enclosable! { () Connection }
-
-impl Transfer for PipeReader {
-    fn ticket(&self) -> Result<Ticket> {
-        ticket_of(self.end())
-    }
-
-    fn from_ticket(ticket: Ticket, segment: &Segment) -> Result<Self> {
-        let (handle, sockets) = redeem(ticket, segment)?;
-        Self::new(handle, sockets)
-    }
-}
-
-impl Transfer for PipeWriter {
-    fn ticket(&self) -> Result<Ticket> {
-        ticket_of(self.end())
-    }
-
-    fn from_ticket(ticket: Ticket, segment: &Segment) -> Result<Self> {
-        let (handle, sockets) = redeem(ticket, segment)?;
-        Self::new(handle, sockets)
-    }
-}
-
-impl Transfer for Connection {
-    fn ticket(&self) -> Result<Ticket> {
-        ticket_of(self.reader.end())
-    }
-
-    fn from_ticket(ticket: Ticket, segment: &Segment) -> Result<Self> {
-        let (handle, sockets) = redeem(ticket, segment)?;
-        Self::new(handle, sockets)
     }
 }

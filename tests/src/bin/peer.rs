@@ -18,6 +18,8 @@ mod locks;
 mod misc;
 #[path = "peer/names.rs"]
 mod names;
+#[path = "peer/parcels.rs"]
+mod parcels;
 #[path = "peer/victims.rs"]
 mod victims;
 
@@ -66,6 +68,7 @@ fn main() {
         || locks::run(&command, &mut args)
         || misc::run(&command, &mut args)
         || names::run(&command, &mut args)
+        || parcels::run(&command, &mut args)
         || victims::run(&command, &mut args);
     assert!(known, "{command:?} is no command of the peer");
 }

@@ -1,0 +1,216 @@
+//! The receiving side: what was handed over, read, checked and taken.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+
+use slipring_core::directory::ObjectId;
+use slipring_core::owner::OwnerId;
+
+use super::{Ticket, Transfer, VARIABLE};
+use crate::attachment::Attachment;
+use crate::object::{Handle, Kind, Role};
+use crate::parcel::post;
+use crate::segment::Mapping;
+use crate::sys::file;
+use crate::until::Until;
+use crate::{Error, Result, Segment};
+
+/// What [`Handoff::describe`] wrote, read by whoever it is for.
+pub(crate) struct Place {
+    proof: OwnedFd,
+    embryo: OwnerId,
+    tickets: Vec<(String, Ticket)>,
+}
+
+impl Place {
+    /// `take` gives the descriptor that a number stands for.
+    pub(crate) fn parse(text: &str, take: &mut dyn FnMut(u64) -> Result<OwnedFd>) -> Result<Self> {
+        let mut parts = text.split(' ');
+        let (proof, embryo) = parts
+            .next()
+            .and_then(|head| head.split_once(':'))
+            .and_then(|(fd, id)| Some((fd.parse().ok()?, OwnerId::from_bits(id.parse().ok()?)?)))
+            .ok_or_else(|| not_inherited("a segment"))?;
+        let proof = take(proof)?;
+        let tickets = parts.map(|part| parse_ticket(part, take)).collect::<Result<_>>()?;
+        Ok(Self { proof, embryo, tickets })
+    }
+}
+
+/// What a program was started with by [`Handoff::spawn`], or was sent by [`Handoff::send`].
+#[derive(Debug)]
+pub struct Inherited {
+    segment: Segment,
+    /// With each ticket the handle that was kept for us: what is not taken is given back with this.
+    tickets: HashMap<String, (Ticket, Handle)>,
+}
+
+impl Inherited {
+    /// Takes over what was handed to this process. Once: a second call finds it taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotInherited`] in a process that was not started by [`Handoff::spawn`], or whose descriptors were closed;
+    /// and as [`Segment::from_fd`].
+    pub fn from_env() -> Result<Self> {
+        let text = std::env::var(VARIABLE).map_err(|_| not_inherited("a segment"))?;
+        let mut take = |number| take_fd(RawFd::try_from(number).unwrap_or(-1));
+        let place = Place::parse(&text, &mut take)?;
+        let mapping = Mapping::attach_own(place.proof)?;
+        let segment = Segment::registered(Attachment::adopt(mapping, place.embryo)?)?;
+        let mut tickets = HashMap::new();
+        for (name, ticket) in place.tickets {
+            let Ticket { id, kind, role, .. } = ticket;
+            let handle = Handle::adopt(segment.attachment(), id, kind, role)?;
+            tickets.insert(name, (ticket, handle));
+        }
+        Ok(Self { segment, tickets })
+    }
+
+    /// Takes over what [`Handoff::send`] sent from the other end of a Unix socket, waiting for it for as long as it takes.
+    ///
+    /// If this process takes part in the segment already, it stays one participant. If not, it joins.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`] when nobody has the other end any more. [`Error::NotInherited`] for anything else than
+    /// what `send` sends, and for what was taken before: all descriptors that came were closed then, and a stream is of
+    /// no further use. And as [`Segment::from_fd`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::os::unix::net::UnixStream;
+    /// use slipring::{Error, Handoff, Inherited, Mutex, Segment};
+    ///
+    /// let (here, there) = UnixStream::pair().unwrap();
+    /// let segment = Segment::create()?;
+    /// let mut handoff = Handoff::new(&segment);
+    /// handoff.give("count", &Mutex::new(&segment, 7_u64)?)?;
+    /// handoff.send(&here)?;
+    ///
+    /// let mut inherited = Inherited::receive(&there)?;
+    /// let count: Mutex<u64> = inherited.take("count")?;
+    /// assert_eq!(count.lock().unwrap().get(), 7);
+    /// drop(here);
+    /// assert!(matches!(Inherited::receive(&there), Err(Error::Disconnected)));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn receive(socket: impl AsFd) -> Result<Self> {
+        Self::receive_until(socket, Until::NEVER)
+    }
+
+    /// The same, waiting until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], or [`Error::WouldBlock`] for [`Until::NOW`]: of a stream a part of the message may have been
+    /// read then. And as [`Inherited::receive`].
+    pub fn receive_until(socket: impl AsFd, until: impl Into<Until>) -> Result<Self> {
+        let mut places = post::receive(socket.as_fd(), until.into())?.open()?;
+        let only = places.pop().filter(|_| places.is_empty());
+        only.ok_or_else(|| not_inherited("a parcel of one segment"))
+    }
+
+    /// What was kept in a place for whoever takes it: this process, from now on.
+    pub(crate) fn take_over(place: Place) -> Result<Self> {
+        let Place { proof, embryo, tickets } = place;
+        let segment = Segment::joined(&proof)?;
+        let wanted: Vec<_> = tickets.iter().map(|(_, t)| (t.id, t.kind, t.role)).collect();
+        let handles = Handle::take_over(segment.attachment(), embryo, proof.as_fd(), &wanted)?;
+        let named = tickets.into_iter().zip(handles);
+        let tickets = named.map(|((name, ticket), handle)| (name, (ticket, handle))).collect();
+        Ok(Self { segment, tickets })
+    }
+
+    /// The segment that the handles are in.
+    pub fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
+    /// The handle with this name. Once: handles are not copied here. What nobody takes is closed with `self`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotInherited`] where there is none, [`Error::WrongKind`] where it is another.
+    pub fn take<T: Transfer>(&mut self, name: &str) -> Result<T> {
+        let ticket = self.tickets.remove(name);
+        let (ticket, _kept) =
+            ticket.ok_or_else(|| not_inherited(&format!("a handle called {name:?}")))?;
+        T::from_ticket(ticket, &self.segment)
+    }
+
+    /// The names of the handles that were not taken yet, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tickets.keys().map(String::as_str)
+    }
+}
+
+pub(crate) fn not_inherited(what: &str) -> Error {
+    Error::NotInherited(what.to_owned())
+}
+
+fn parse_ticket(
+    text: &str,
+    take: &mut dyn FnMut(u64) -> Result<OwnedFd>,
+) -> Result<(String, Ticket)> {
+    let broken = || not_inherited("a handle whose description can be read");
+    let mut parts = text.split(':');
+    let name = parts.next().ok_or_else(broken)?;
+    let numbers: Vec<u64> =
+        parts.map(|n| n.parse().ok()).collect::<Option<_>>().ok_or_else(broken)?;
+    let [kind, role, id, fds @ ..] = &numbers[..] else { return Err(broken()) };
+    let kind = u32::try_from(*kind).ok().and_then(Kind::from_word);
+    // Nobody has a handle of a ring.
+    let kind = kind.filter(|kind| *kind != Kind::Ring).ok_or_else(broken)?;
+    let role = Role::ALL.into_iter().find(|r| *r as u64 == *role).ok_or_else(broken)?;
+    let fds = fds.iter().map(|fd| take(*fd)).collect::<Result<_>>()?;
+    let id = ObjectId::from_bits(*id);
+    Ok((name.to_owned(), Ticket { kind, role, id, fds, _kept: None }))
+}
+
+/// Makes an inherited descriptor ours, and close-on-exec again. One that is not close-on-exec cannot be Rust's own, which
+/// are.
+fn take_fd(number: RawFd) -> Result<OwnedFd> {
+    let gone = || not_inherited(&format!("descriptor {number}"));
+    if number < 3 {
+        return Err(gone());
+    }
+    // SAFETY: a number that may be closed is only asked about here.
+    let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+    // Taken already, or somebody else's.
+    if file::is_close_on_exec(fd).map_err(|_| gone())? {
+        return Err(gone());
+    }
+    file::set_close_on_exec(fd, true).map_err(|_| gone())?;
+    // SAFETY: open, handed over to this process by name, and taken once: now it is close-on-exec.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn a_broken_description_is_an_error_and_takes_no_descriptor() {
+        let mut none = |_| Err(not_inherited("a descriptor"));
+        for text in
+            ["", "x", "x:1", "x:1:0", "x:99:0:1", "x:2:0:1", "x:1:7:1", "x:1:0:y", "x:1:0:1:0"]
+        {
+            let parsed = parse_ticket(text, &mut none);
+            assert!(matches!(parsed, Err(Error::NotInherited(_))), "{text:?}");
+        }
+        let (name, ticket) = parse_ticket("jobs:1:1:77", &mut none).unwrap();
+        assert_eq!((name.as_str(), ticket.kind, ticket.role), ("jobs", Kind::Queue, Role::Second));
+        assert_eq!(ticket.id.to_bits(), 77);
+    }
+
+    #[test]
+    fn a_descriptor_of_our_own_is_not_taken() {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert!(matches!(take_fd(file.as_raw_fd()), Err(Error::NotInherited(_))));
+        assert!(matches!(take_fd(9999), Err(Error::NotInherited(_))));
+    }
+}
