@@ -10,6 +10,9 @@
 
 #![cfg(feature = "crash")]
 
+#[path = "crash/parcel.rs"]
+mod parcel;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -690,6 +693,11 @@ const SCENARIOS: &[Scenario] = &[
     ("names", names),
 ];
 
+/// All of them.
+fn scenarios() -> impl Iterator<Item = &'static Scenario> {
+    SCENARIOS.iter().chain(parcel::SCENARIOS)
+}
+
 /// The names of all crash points in the sources.
 fn points_in_sources() -> BTreeSet<String> {
     fn visit(path: &Path, names: &mut BTreeSet<String>) {
@@ -735,7 +743,7 @@ fn run(scenario: Scenario, kill_at: Option<&str>) -> Result<BTreeMap<String, u32
 
 /// The points that each scenario passes when nobody is killed.
 fn survey() -> Vec<(Scenario, BTreeMap<String, u32>)> {
-    let all = SCENARIOS.iter().map(|scenario| {
+    let all = scenarios().map(|scenario| {
         let passed = run(*scenario, None);
         (*scenario, passed.unwrap_or_else(|error| panic!("{} without a kill: {error}", scenario.0)))
     });
@@ -841,7 +849,7 @@ fn exchange_beside_a_stopped_one(role: &str, point: &str) -> bool {
 fn whoever_is_stopped_at_whatever_step_a_queue_goes_on() {
     let mut stops = 0;
     for role in ["queue-send", "queue-recv"] {
-        let scenario = SCENARIOS.iter().find(|s| s.0 == role).unwrap();
+        let scenario = scenarios().find(|s| s.0 == role).unwrap();
         let points = run(*scenario, None).unwrap();
         stops += points.keys().filter(|p| exchange_beside_a_stopped_one(role, p)).count();
     }
@@ -870,9 +878,10 @@ fn without_recovery_the_checks_fail() {
         ("slots-send", "spsc_slots.push.published#0"),
         ("objects", "object.create.before_publish#0"),
         ("fork", "fork.child.born#0"),
+        ("parcel-receive-again", "object.take_over.held#0"),
     ];
     for (name, point) in cases {
-        let scenario = SCENARIOS.iter().find(|s| s.0 == *name).unwrap();
+        let scenario = scenarios().find(|s| s.0 == *name).unwrap();
         let outcome = run(*scenario, Some(point));
         assert!(outcome.is_err(), "{name} at {point} passes without recovery: nothing is checked");
     }

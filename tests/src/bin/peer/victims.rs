@@ -14,6 +14,9 @@ use slipring::{
 use slipring_tests::log::Log;
 use slipring_tests::message::{self, MIXED, Stamp};
 
+#[path = "victims/parcel.rs"]
+mod parcel;
+
 use super::forks::fork;
 use super::{Args, inherited, sleep_for_ever};
 
@@ -44,6 +47,10 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         "handoff" => handoff(),
         "reap" => reap(),
         "mess" => mess(args),
+        "parcel-send" => parcel::send(args),
+        "parcel-receive" => parcel::receive(args),
+        "enclose-send" => parcel::enclose_send(),
+        "enclose-recv" => parcel::enclose_recv(),
         other => panic!("{other:?} is no victim"),
     }
     true
