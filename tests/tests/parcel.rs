@@ -20,6 +20,8 @@ use slipring_tests::peer::{PATIENCE, Peer};
 use slipring_tests::{segment, wait_until};
 
 const MOMENT: Duration = Duration::from_millis(150);
+/// Long for anything that does not hang, on a machine that is busy.
+const SOON: Duration = Duration::from_secs(2);
 
 fn with_tx(segment: &Segment, tx: &ByteSender) -> Handoff {
     let mut handoff = Handoff::new(segment);
@@ -143,7 +145,7 @@ fn what_nobody_receives_is_given_back() {
         drop((here, there));
         let start = Instant::now();
         assert!(matches!(rx.recv_until(PATIENCE), Err(Error::Disconnected)));
-        assert!(start.elapsed() < Duration::from_millis(300), "{:?}", start.elapsed());
+        assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
         assert_alone(&segment);
     }
     // And where the other end is a process that is killed with it unread, or with it in its hands.
@@ -221,6 +223,47 @@ fn what_was_taken_cannot_be_taken_again() {
     raw_send(&here, &bytes, &borrowed);
     assert!(matches!(Inherited::receive(&there), Err(Error::NotInherited(_))));
     assert!(matches!(rx.recv_until(PATIENCE), Err(Error::Disconnected)));
+    assert_alone(&segment);
+}
+
+#[test]
+fn a_copy_of_the_proof_that_somebody_kept_keeps_nobody_alive() {
+    let segment = segment();
+    let (tx, mut rx) = ByteQueue::bounded(&segment, 4).unwrap();
+    let (here, there) = pairs().into_iter().next_back().unwrap();
+    with_tx(&segment, &tx).send(&here).unwrap();
+    drop(tx);
+    let (bytes, fds) = raw_receive(&there);
+    let mut server = Server::start("hold");
+    raw_send(server.connect(), &bytes, &fds.iter().map(AsFd::as_fd).collect::<Vec<_>>());
+    server.go();
+    server.peer.expect("holding");
+    assert!(matches!(rx.recv_until(MOMENT), Err(Error::TimedOut)));
+    server.peer.kill_and_leave();
+    assert!(matches!(rx.recv_until(PATIENCE), Err(Error::Disconnected)));
+    drop(fds);
+}
+
+#[test]
+fn a_process_without_room_for_the_descriptors_is_told_so_and_keeps_none() {
+    let segment = segment();
+    let mut handoff = Handoff::new(&segment);
+    let mut ends = Vec::new();
+    for index in 0..20 {
+        let (reader, writer) = Pipe::one_way(&segment).unwrap();
+        handoff.give(&format!("pipe-{index}"), &writer).unwrap();
+        ends.push(reader);
+    }
+    let server = Server::start("few");
+    let socket = server.connect();
+    handoff.send(&socket).unwrap();
+    server.go();
+    let line = server.peer.line();
+    assert!(line.starts_with("Err(NotInherited(") && line.contains("too many"), "{line}");
+    for reader in &mut ends {
+        assert!(matches!(reader.recv_until(PATIENCE), Err(Error::Disconnected)));
+    }
+    server.peer.join();
     assert_alone(&segment);
 }
 
@@ -325,7 +368,7 @@ fn a_receiver_keeps_its_deadline_and_so_does_a_sender() {
     assert!(matches!(Inherited::receive_until(&there, Until::NOW), Err(Error::WouldBlock)));
     let start = Instant::now();
     assert!(matches!(Inherited::receive_until(&there, MOMENT), Err(Error::TimedOut)));
-    assert!(start.elapsed() >= MOMENT && start.elapsed() < 2 * MOMENT);
+    assert!(start.elapsed() >= MOMENT && start.elapsed() < SOON);
     here.set_nonblocking(true).unwrap();
     while (&here).write(&[0; 4096]).is_ok() {}
     let segment = segment();
@@ -335,7 +378,7 @@ fn a_receiver_keeps_its_deadline_and_so_does_a_sender() {
     let start = Instant::now();
     let late = with_tx(&segment, &tx).send_until(&here, MOMENT);
     assert!(matches!(late, Err(Error::TimedOut)), "{late:?}");
-    assert!(start.elapsed() >= MOMENT && start.elapsed() < 2 * MOMENT);
+    assert!(start.elapsed() >= MOMENT && start.elapsed() < SOON);
     assert_eq!(segment.participants().len(), 1, "what was not sent is on no way");
     drop(there);
     let gone = with_tx(&segment, &tx).send(&here);
@@ -444,7 +487,9 @@ fn a_pipe_whose_handles_nobody_receives_holds_its_sender_back_until_its_deadline
             Err(error) => break error,
         }
     };
-    assert!(matches!(error, Error::TimedOut), "{error} after {sent}");
+    // Where sockets hold more than is usual, the places in the segment run out first.
+    let full = matches!(error, Error::TimedOut | Error::TooManyParticipants { .. });
+    assert!(full && sent > 10, "{error} after {sent}");
     for number in 0..sent {
         let (found, event): (u32, Event) = reader.recv_value(PATIENCE).unwrap();
         assert_eq!(found, number);

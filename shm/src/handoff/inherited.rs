@@ -15,7 +15,7 @@ use crate::sys::file;
 use crate::until::Until;
 use crate::{Error, Result, Segment};
 
-/// What [`Handoff::describe`] wrote, read by whoever it is for.
+/// What [`Handoff::describe`](super::Handoff::describe) wrote, read by whoever it is for.
 pub(crate) struct Place {
     proof: OwnedFd,
     embryo: OwnerId,
@@ -37,7 +37,7 @@ impl Place {
     }
 }
 
-/// What a program was started with by [`Handoff::spawn`], or was sent by [`Handoff::send`].
+/// What a program was started with by [`Handoff::spawn`](super::Handoff::spawn), or was sent by [`Handoff::send`](super::Handoff::send).
 #[derive(Debug)]
 pub struct Inherited {
     segment: Segment,
@@ -50,7 +50,7 @@ impl Inherited {
     ///
     /// # Errors
     ///
-    /// [`Error::NotInherited`] in a process that was not started by [`Handoff::spawn`], or whose descriptors were closed;
+    /// [`Error::NotInherited`] in a process that was not started by [`Handoff::spawn`](super::Handoff::spawn), or whose descriptors were closed;
     /// and as [`Segment::from_fd`].
     pub fn from_env() -> Result<Self> {
         let text = std::env::var(VARIABLE).map_err(|_| not_inherited("a segment"))?;
@@ -67,7 +67,7 @@ impl Inherited {
         Ok(Self { segment, tickets })
     }
 
-    /// Takes over what [`Handoff::send`] sent from the other end of a Unix socket, waiting for it for as long as it takes.
+    /// Takes over what [`Handoff::send`](super::Handoff::send) sent from the other end of a Unix socket, waiting for it for as long as it takes.
     ///
     /// If this process takes part in the segment already, it stays one participant. If not, it joins.
     ///

@@ -116,6 +116,14 @@ fn receive_exactly(
     Ok(())
 }
 
+#[cold]
+fn receive_error(source: std::io::Error) -> Error {
+    match source.kind() {
+        std::io::ErrorKind::InvalidData => not_inherited(&format!("a whole parcel ({source})")),
+        _ => Error::Io { op: RECEIVE, source },
+    }
+}
+
 /// Waits for something, and receives it.
 fn receive_some(
     socket: BorrowedFd<'_>,
@@ -124,7 +132,7 @@ fn receive_some(
     until: Until,
 ) -> Result<usize> {
     loop {
-        match socket::collect(socket, buffer, fds).map_err(Error::io(RECEIVE))? {
+        match socket::collect(socket, buffer, fds).map_err(receive_error)? {
             Received::Bytes(count) => return Ok(count),
             Received::Hangup => return Err(Error::Disconnected),
             Received::Empty if until.is_now() => return Err(Error::WouldBlock),

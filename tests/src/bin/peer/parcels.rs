@@ -42,6 +42,18 @@ fn serve(args: &mut Args) {
             say("holding");
             sleep_for_ever();
         }
+        "few" => {
+            // Descriptors run out in the middle of a parcel.
+            let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+            let before = open();
+            let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+            let few = rustix::process::Rlimit { current: Some(before as u64 + 3), ..limits };
+            rustix::process::setrlimit(rustix::process::Resource::Nofile, few).unwrap();
+            let error = Inherited::receive(&socket).map(drop);
+            rustix::process::setrlimit(rustix::process::Resource::Nofile, limits).unwrap();
+            assert_eq!(open(), before, "those that came were closed");
+            say(&format!("{error:?}"));
+        }
         "twice" => {
             let first = Inherited::receive(&socket).unwrap();
             let second = Inherited::receive(&socket).map(|_| ());
