@@ -108,9 +108,51 @@ impl From<Stop> for Error {
     }
 }
 
+/// Where a blocked call waits: in a segment, or between the threads of this process.
+pub(crate) trait Place {
+    /// Who wakes whom.
+    const SCOPE: Scope;
+    /// How long one sleep lasts at most; `None` where there is nobody to be looked for meanwhile.
+    const SLICE: Option<Duration>;
+
+    /// Whether a signal ends the call.
+    fn interruptible(&self) -> bool;
+
+    /// Looks who is dead, if that was not done just now.
+    fn reap(&self);
+
+    /// As [`Waiter::is_dead`].
+    fn is_dead(&self, owner: OwnerId) -> bool;
+
+    /// As [`Waiter::fence_peers`].
+    fn fence_peers(&self);
+}
+
+impl Place for Attachment {
+    const SCOPE: Scope = Scope::Shared;
+    const SLICE: Option<Duration> = Some(SLICE);
+
+    fn interruptible(&self) -> bool {
+        Attachment::interruptible(self)
+    }
+
+    fn reap(&self) {
+        Attachment::reap(self);
+    }
+
+    fn is_dead(&self, owner: OwnerId) -> bool {
+        Attachment::is_dead(self, owner)
+    }
+
+    fn fence_peers(&self) {
+        // Where the call fails the segment would not have said that it is asymmetric; the slice bounds the harm.
+        let _ = membarrier::fence_registered();
+    }
+}
+
 /// The waiter of one blocking call.
-pub(crate) struct Wait<'a> {
-    attachment: &'a Attachment,
+pub(crate) struct Wait<'a, P = Attachment> {
+    place: &'a P,
     spin: Option<&'a mut Spin>,
     deadline: Option<Deadline>,
     spun: u32,
@@ -125,17 +167,31 @@ impl<'a> Wait<'a> {
         spin: Option<&'a mut Spin>,
         deadline: Option<Deadline>,
     ) -> Self {
-        Self { attachment, spin, deadline, spun: 0, spin_end: 0, sleeps: 0 }
+        Self::at(attachment, spin, deadline)
+    }
+}
+
+impl<'a, P: Place> Wait<'a, P> {
+    /// As [`Wait::new`], at any place.
+    pub(crate) fn at(
+        place: &'a P,
+        spin: Option<&'a mut Spin>,
+        deadline: Option<Deadline>,
+    ) -> Self {
+        Self { place, spin, deadline, spun: 0, spin_end: 0, sleeps: 0 }
     }
 
-    /// One slice of sleep in the caller's system call, which is given its end.
-    pub(crate) fn sleep_with(&mut self, sleep: impl FnOnce(Deadline) -> Wake) -> Result<(), Stop> {
+    /// One slice of sleep in the caller's system call, which is given its end, if it has one.
+    pub(crate) fn sleep_with(
+        &mut self,
+        sleep: impl FnOnce(Option<Deadline>) -> Wake,
+    ) -> Result<(), Stop> {
         let before = clock::now();
         if self.deadline.is_some_and(|d| d.nanos <= before) {
             return Err(Stop::TimedOut);
         }
-        let end = clock::deadline_at(before, SLICE);
-        let wake = sleep(self.deadline.map_or(end, |d| d.min(end)));
+        let slice = P::SLICE.map(|slice| clock::deadline_at(before, slice));
+        let wake = sleep(self.deadline.into_iter().chain(slice).min());
         if let Some(spin) = self.spin.as_deref_mut() {
             match wake {
                 Wake::Woken => spin.learn_from_sleep(clock::now() - before),
@@ -157,24 +213,24 @@ impl<'a> Wait<'a> {
     fn after_sleep(&mut self, wake: Wake) -> Result<(), Stop> {
         match wake {
             Wake::Woken | Wake::Changed => Ok(()),
-            Wake::Interrupted if self.attachment.interruptible() => Err(Stop::Interrupted),
+            Wake::Interrupted if self.place.interruptible() => Err(Stop::Interrupted),
             Wake::Interrupted => Ok(()),
             Wake::TimedOut => {
                 if self.deadline.is_some_and(clock::has_passed) {
                     return Err(Stop::TimedOut);
                 }
-                self.attachment.reap();
+                self.place.reap();
                 Ok(())
             }
         }
     }
 }
 
-impl Waiter for Wait<'_> {
+impl<P: Place> Waiter for Wait<'_, P> {
     type Stop = Stop;
 
     fn scope(&self) -> Scope {
-        Scope::Shared
+        P::SCOPE
     }
 
     fn spin(&mut self) -> bool {
@@ -185,7 +241,7 @@ impl Waiter for Wait<'_> {
             SpinPolicy::Forever => {
                 // A look at the clock and the dead now and then; the deadline is kept by the sleep of the last round.
                 self.spun % 4096 != 4095 || {
-                    self.attachment.reap();
+                    self.place.reap();
                     self.deadline.is_none_or(|d| !clock::has_passed(d))
                 }
             }
@@ -207,15 +263,14 @@ impl Waiter for Wait<'_> {
     }
 
     fn sleep(&mut self, word: &AtomicU32, expected: u32) -> Result<(), Stop> {
-        self.sleep_with(|end| futex::wait(word, expected, Scope::Shared, Some(end)))
+        self.sleep_with(|end| futex::wait(word, expected, P::SCOPE, end))
     }
 
     fn fence_peers(&mut self) {
-        // Where the call fails the segment would not have said that it is asymmetric; the slice bounds the harm.
-        let _ = membarrier::fence_registered();
+        self.place.fence_peers();
     }
 
     fn is_dead(&mut self, owner: OwnerId) -> bool {
-        self.attachment.is_dead(owner)
+        self.place.is_dead(owner)
     }
 }

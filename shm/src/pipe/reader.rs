@@ -374,7 +374,7 @@ impl PipeReader {
                 return Ok(());
             }
             let mut hung_up = false;
-            wait.sleep_with(|end| match socket::wait_readable(self.end.socket(), Some(end)) {
+            wait.sleep_with(|end| match socket::wait_readable(self.end.socket(), end) {
                 Ok(Ready::Readable) => Wake::Woken,
                 Ok(Ready::TimedOut) => Wake::TimedOut,
                 Ok(Ready::Interrupted) => Wake::Interrupted,

@@ -16,7 +16,7 @@ use super::reentrant::ReentrantGuard;
 use super::words::Words;
 use crate::object::{Handle, Kind};
 use crate::until::Until;
-use crate::wait::{Stop, Wait};
+use crate::wait::{Place, Wait};
 use crate::{Error, Result, Segment};
 
 /// A condition to wait for while a lock is open: with the guard of a [`Mutex`](super::Mutex) or of a
@@ -57,7 +57,8 @@ pub struct Condvar {
 pub trait Reopen: sealed::Sealed {}
 
 /// A lock that a guard holds.
-pub(super) use sealed::{Held, Lock};
+pub(super) use sealed::Held;
+pub(crate) use sealed::Lock;
 
 pub(super) mod sealed {
     use std::num::NonZeroU32;
@@ -125,13 +126,9 @@ impl Condvar {
     /// [`Error::TimedOut`], and as [`Condvar::wait`].
     pub fn wait_until<G: Reopen>(&self, guard: &mut G, until: impl Into<Until>) -> LockResult<()> {
         self.words.me()?;
-        let (core, held) = (self.words.get(), guard.held()?);
-        let waited = self.words.wait(until.into(), |wait| held.wait_on(core, wait))?;
-        match waited {
-            Waited { acquired: Acquired::AfterDeath, .. } => Err(LockError::OwnerDied(())),
-            Waited { notified: false, stop: Some(stop), .. } => Err(Error::from(stop).into()),
-            Waited { .. } => Ok(()),
-        }
+        let Held { lock, me, attachment } = guard.held()?;
+        let relock = Wait::new(attachment, None, None);
+        self.words.wait(until.into(), |wait| wait_open(self.words.get(), &lock, me, wait, relock))
     }
 
     /// Releases one who waits, if there is one.
@@ -174,17 +171,25 @@ impl Condvar {
 impl<T: Pod> Reopen for Guard<'_, T> {}
 impl Reopen for ReentrantGuard<'_> {}
 
-impl Held<'_> {
-    /// Waits on `condvar` with the lock open.
-    fn wait_on(&self, condvar: &sync::Condvar, wait: &mut Wait<'_>) -> Result<Waited<Stop>> {
-        let mut relock = Relock(Wait::new(self.attachment, None, None));
-        let waited = match self.lock {
-            Lock::Plain(lock) => condvar.wait(lock, self.me, wait, &mut relock),
-            Lock::Reentrant(lock, thread) => {
-                condvar.wait_reentrant(lock, self.me, thread, wait, &mut relock)
-            }
-        };
-        waited.map_err(not_owner)
+/// Waits on `condvar` with the lock open; `relock` is the waiter that takes it again.
+pub(crate) fn wait_open<P: Place>(
+    condvar: &sync::Condvar,
+    lock: &Lock<'_>,
+    me: OwnerId,
+    wait: &mut Wait<'_, P>,
+    relock: Wait<'_, P>,
+) -> LockResult<()> {
+    let mut relock = Relock(relock);
+    let waited = match *lock {
+        Lock::Plain(lock) => condvar.wait(lock, me, wait, &mut relock),
+        Lock::Reentrant(lock, thread) => {
+            condvar.wait_reentrant(lock, me, thread, wait, &mut relock)
+        }
+    };
+    match waited.map_err(not_owner)? {
+        Waited { acquired: Acquired::AfterDeath, .. } => Err(LockError::OwnerDied(())),
+        Waited { notified: false, stop: Some(stop), .. } => Err(Error::from(stop).into()),
+        Waited { .. } => Ok(()),
     }
 }
 
@@ -195,9 +200,9 @@ fn not_owner(_: sync::NotOwner) -> Error {
 }
 
 /// The waiter that takes the lock again: nothing ends its wait but the lock.
-struct Relock<'a>(Wait<'a>);
+struct Relock<'a, P>(Wait<'a, P>);
 
-impl Waiter for Relock<'_> {
+impl<P: Place> Waiter for Relock<'_, P> {
     type Stop = Infallible;
 
     fn scope(&self) -> Scope {

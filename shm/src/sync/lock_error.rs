@@ -88,7 +88,7 @@ impl<G> OrRecover<G> for LockResult<G> {
 
 /// A guard, with what its owner must know.
 #[inline]
-pub(super) fn told<G>(how: Acquired, guard: G) -> LockResult<G> {
+pub(crate) fn told<G>(how: Acquired, guard: G) -> LockResult<G> {
     match how {
         Acquired::Clean => Ok(guard),
         Acquired::AfterDeath => Err(LockError::OwnerDied(guard)),

@@ -21,12 +21,12 @@
 //! dropping the copy does nothing. Every operation gives [`Error::Forked`](crate::Error::Forked) in a child for which
 //! no place in the segment was to be had.
 
-mod barrier;
-mod condvar;
+pub(crate) mod barrier;
+pub(crate) mod condvar;
 mod event;
-mod lock_error;
+pub(crate) mod lock_error;
 mod mutex;
-mod reentrant;
+pub(crate) mod reentrant;
 mod semaphore;
 mod words;
 

@@ -167,13 +167,13 @@ impl ReentrantMutex {
 }
 
 #[cold]
-fn too_deep(_: sync::TooDeep) -> Error {
+pub(crate) fn too_deep(_: sync::TooDeep) -> Error {
     Error::OverLimit { limit: u32::MAX.into() }
 }
 
 /// A number that no other living thread of this process has. A fork's only thread keeps the one of its original.
 #[inline]
-fn thread_number() -> NonZeroU32 {
+pub(crate) fn thread_number() -> NonZeroU32 {
     thread_local!(static MINE: Cell<Option<NonZeroU32>> = const { Cell::new(None) });
     MINE.with(|mine| mine.get().unwrap_or_else(|| number_thread(mine)))
 }
