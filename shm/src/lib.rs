@@ -11,11 +11,12 @@
 //! | [`observe`] | looking at named objects without taking part |
 //! | [`sync`] | locks, semaphores, events, conditions, barriers |
 //! | [`slots`] | one to one, values of one size: the shortest way |
+//! | [`local`] | the same between the threads of one process, without a segment |
 //! | [`error`] | the one error type |
 //!
 //! # Platform
 //!
-//! Linux on x86-64 with `cmpxchg16b`; `/proc` mounted.
+//! Linux on x86-64 with `cmpxchg16b`; `/proc` mounted, but for [`local`].
 
 #[macro_use]
 extern crate slipring_core;
@@ -24,6 +25,7 @@ mod attachment;
 pub mod error;
 mod fork;
 pub mod handoff;
+pub mod local;
 pub mod name;
 mod object;
 pub mod observe;

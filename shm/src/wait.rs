@@ -173,11 +173,7 @@ impl<'a> Wait<'a> {
 
 impl<'a, P: Place> Wait<'a, P> {
     /// As [`Wait::new`], at any place.
-    pub(crate) fn at(
-        place: &'a P,
-        spin: Option<&'a mut Spin>,
-        deadline: Option<Deadline>,
-    ) -> Self {
+    pub(crate) fn at(place: &'a P, spin: Option<&'a mut Spin>, deadline: Option<Deadline>) -> Self {
         Self { place, spin, deadline, spun: 0, spin_end: 0, sleeps: 0 }
     }
 

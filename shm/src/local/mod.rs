@@ -1,0 +1,48 @@
+//! The same between the threads of one process, without a segment.
+//!
+//! A program that has both kinds of neighbours writes both in the same way: the types here have the names, methods,
+//! deadlines and errors of those between processes. They are made without a segment, and need no descriptor, no mapping
+//! and no `/proc`. Underneath are the same algorithms of `slipring-core`; only the futex is the private one.
+//!
+//! | here | between processes | what is different |
+//! |---|---|---|
+//! | [`Mutex`] | [`crate::Mutex`] | any type, and a guard that is the value's reference |
+//! | [`ReentrantMutex`] | [`crate::ReentrantMutex`] | nothing |
+//! | [`Semaphore`], [`BoundedSemaphore`] | [`crate::Semaphore`], [`crate::BoundedSemaphore`] | nothing |
+//! | [`Event`], [`Condvar`], [`Barrier`] | [`crate::Event`], [`crate::Condvar`], [`crate::Barrier`] | nothing |
+//!
+//! # Who dies
+//!
+//! A thread does not die alone, so no lock is ever inherited: [`LockError::OwnerDied`](crate::LockError::OwnerDied)
+//! does not occur, and the locks return [`LockResult`](crate::LockResult) only so that code reads the same for both
+//! kinds. No call returns [`Error::Interrupted`](crate::Error::Interrupted) or
+//! [`Error::Forked`](crate::Error::Forked).
+//!
+//! A **panic** drops the guards of its thread as it unwinds. That gives their locks back in good order, here as between
+//! processes; there is no poisoning, and a value that was half-changed is found so. Who cannot bear that puts the value
+//! right in a destructor. A guard that is forgotten keeps its lock for ever.
+//!
+//! # Fork
+//!
+//! All this is private memory of a process: a forked child has copies, which are not connected with the parent's. Of the
+//! parent's threads only the one that forked goes on in the child. What the others held stays held there, and what they
+//! would have sent never comes; they had handles, so an end of file never comes either. So a child may use an object
+//! that no other thread was using at the moment of the fork, and with threads that it starts itself; and it may
+//! start another program. What has to work on both sides of a fork lies in a [`Segment`](crate::Segment).
+
+mod barrier;
+mod condvar;
+mod event;
+mod mutex;
+mod reentrant;
+mod semaphore;
+mod threads;
+mod words;
+
+pub use barrier::Barrier;
+pub use condvar::{Condvar, Reopen};
+pub use event::Event;
+pub use mutex::{Guard, Mutex};
+pub use reentrant::{ReentrantGuard, ReentrantMutex};
+pub use semaphore::{BoundedSemaphore, Semaphore};
+pub use threads::set_spin;
