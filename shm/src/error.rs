@@ -235,8 +235,8 @@ impl fmt::Display for Error {
             }
             Self::NoSpace { wanted } => write!(
                 f,
-                "no memory left for {wanted} more bytes of the segment; \
-                 free some, or enlarge the file system that it is on"
+                "no memory left for {wanted} more bytes; \
+                 free some, or enlarge the file system that the segment is on"
             ),
             Self::Budget { wanted, limit } => write!(
                 f,

@@ -6,6 +6,8 @@
 //!
 //! | here | between processes | what is different |
 //! |---|---|---|
+//! | [`Queue`] | [`crate::Queue`] | values are moved: any type that is `Send`. A send that fails gives its value back |
+//! | [`Pipe`] | [`crate::Pipe`] | values instead of bytes; no descriptor to be watched |
 //! | [`Mutex`] | [`crate::Mutex`] | any type, and a guard that is the value's reference |
 //! | [`ReentrantMutex`] | [`crate::ReentrantMutex`] | nothing |
 //! | [`Semaphore`], [`BoundedSemaphore`] | [`crate::Semaphore`], [`crate::BoundedSemaphore`] | nothing |
@@ -34,8 +36,11 @@ mod barrier;
 mod condvar;
 mod event;
 mod mutex;
+pub mod pipe;
+pub mod queue;
 mod reentrant;
 mod semaphore;
+mod send_error;
 mod threads;
 mod words;
 
@@ -43,6 +48,9 @@ pub use barrier::Barrier;
 pub use condvar::{Condvar, Reopen};
 pub use event::Event;
 pub use mutex::{Guard, Mutex};
+pub use pipe::{Connection, Pipe, PipeReader, PipeWriter};
+pub use queue::{Queue, Receiver, Sender};
 pub use reentrant::{ReentrantGuard, ReentrantMutex};
 pub use semaphore::{BoundedSemaphore, Semaphore};
+pub use send_error::{SendError, SendResult};
 pub use threads::set_spin;
