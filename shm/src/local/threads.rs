@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use slipring_core::futex::Scope;
 use slipring_core::owner::{MAX_INDEX, OwnerId};
-use slipring_core::primitive::fence_full;
+use slipring_core::primitive::{AtomicU64, Ordering, fence_full};
 
-use crate::private_lock::PrivateLock;
 use crate::sync::reentrant::thread_number;
 use crate::sys::process;
 use crate::wait::{Place, Spin, SpinPolicy};
@@ -39,18 +38,42 @@ impl Place for Threads {
     }
 }
 
-static POLICY: PrivateLock<SpinPolicy> = PrivateLock::new(SpinPolicy::Adaptive);
+/// What [`set_spin`] said last, as [`encode`] has it. No lock: a forked child would find one held by a thread that is not
+/// there.
+static POLICY: AtomicU64 = AtomicU64::new(0);
 
 /// How long a blocked call may spin: holds for what is made from now on between the threads of this process, as
 /// [`Segment::set_spin`](crate::Segment::set_spin) does for what is in a segment.
 pub fn set_spin(policy: SpinPolicy) {
-    *POLICY.lock() = policy;
+    // ORDERING: Relaxed; a number that stands for itself.
+    POLICY.store(encode(policy), Ordering::Relaxed);
 }
 
 /// What a new handle knows of spinning.
 pub(super) fn new_spin() -> Spin {
     static CPUS: OnceLock<u32> = OnceLock::new();
-    Spin::new(*POLICY.lock(), *CPUS.get_or_init(process::cpu_count))
+    // ORDERING: Relaxed, as in `set_spin`.
+    let policy = decode(POLICY.load(Ordering::Relaxed));
+    Spin::new(policy, *CPUS.get_or_init(process::cpu_count))
+}
+
+/// A policy as a number; a time is rounded to nanoseconds and at most 584 years.
+fn encode(policy: SpinPolicy) -> u64 {
+    match policy {
+        SpinPolicy::Adaptive => 0,
+        SpinPolicy::Never => 1,
+        SpinPolicy::Forever => 2,
+        SpinPolicy::For(time) => u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(3),
+    }
+}
+
+fn decode(number: u64) -> SpinPolicy {
+    match number {
+        0 => SpinPolicy::Adaptive,
+        1 => SpinPolicy::Never,
+        2 => SpinPolicy::Forever,
+        nanos => SpinPolicy::For(Duration::from_nanos(nanos)),
+    }
 }
 
 /// This thread, as the word of a lock names it. Of two threads between whose starts more than 2^30 others began, both
@@ -64,10 +87,12 @@ pub(super) fn me() -> OwnerId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::local::{Mutex, Queue};
+    use crate::sync::testing::{alone, in_child};
     use crate::sys::clock;
     use crate::wait::{Stop, Wait};
     use slipring_core::futex::{self, Deadline};
-    use slipring_core::primitive::{AtomicU32, Ordering};
+    use slipring_core::primitive::AtomicU32;
     use slipring_core::wait::Waiter;
 
     #[test]
@@ -123,14 +148,39 @@ mod tests {
     }
 
     #[test]
+    fn every_policy_is_a_number() {
+        let times = [Duration::from_nanos(3), Duration::from_secs(1)].map(SpinPolicy::For);
+        let plain = [SpinPolicy::Adaptive, SpinPolicy::Never, SpinPolicy::Forever];
+        for policy in times.into_iter().chain(plain) {
+            assert_eq!(decode(encode(policy)), policy);
+        }
+    }
+
+    #[test]
     fn what_is_made_after_it_was_said_spins_as_was_said() {
-        crate::sync::testing::alone(|| {
+        alone(|| {
             set_spin(SpinPolicy::Never);
             let mut spin = new_spin();
             assert!(!Wait::at(&Threads, Some(&mut spin), None).spin());
             set_spin(SpinPolicy::Forever);
             let mut spin = new_spin();
             assert!(Wait::at(&Threads, Some(&mut spin), None).spin());
+        });
+    }
+
+    #[test]
+    fn a_forked_child_has_copies_that_are_not_connected_with_ours() {
+        alone(|| {
+            let (mut tx, mut rx) = Queue::bounded(4).unwrap();
+            let mutex = Mutex::new(1);
+            let mut guard = mutex.lock().unwrap();
+            tx.send("ours").unwrap();
+            assert!(in_child(|| {
+                *guard += 1;
+                let here = mutex.try_lock().is_err() && *guard == 2;
+                here && matches!(rx.try_recv(), Ok("ours")) && tx.send("theirs").is_ok()
+            }));
+            assert_eq!((*guard, rx.recv().unwrap(), rx.len()), (1, "ours", 0));
         });
     }
 }
