@@ -13,11 +13,11 @@ use super::condvar::Reopen;
 use super::condvar::sealed::{Held, Sealed};
 use super::threads::me;
 use super::words::Words;
-use crate::Error;
 use crate::sync::LockResult;
 use crate::sync::condvar::Lock;
 use crate::sync::lock_error::told;
 use crate::until::Until;
+use crate::{Error, Result};
 
 /// The lock and what it protects.
 struct Body<T> {
@@ -119,6 +119,20 @@ impl<T> Mutex<T> {
     #[inline]
     fn guard(&self, me: OwnerId) -> Guard<'_, T> {
         Guard { mutex: self, me, of: PhantomData }
+    }
+
+    /// The guard of a lock that this thread holds, whose guard was forgotten with [`std::mem::forget`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotHeld`] if this thread did not take the lock.
+    ///
+    /// # Safety
+    ///
+    /// The guard was forgotten, and this takes its place: no two guards of one locking live at a time.
+    pub unsafe fn assume_locked(&self) -> Result<Guard<'_, T>> {
+        let me = me();
+        if self.core().owner() == Some(me) { Ok(self.guard(me)) } else { Err(Error::NotHeld) }
     }
 
     /// Whether somebody holds it. A glance: it may be old when it returns.
@@ -299,6 +313,23 @@ mod tests {
         *other.lock().unwrap() = Arc::new(());
         assert_eq!(Arc::strong_count(&value), 1);
         drop(other);
+    }
+
+    #[test]
+    fn a_forgotten_guard_is_had_again_by_the_thread_that_took_it() {
+        let mutex = Mutex::new(7_u32);
+        // SAFETY: there is no guard.
+        assert!(matches!(unsafe { mutex.assume_locked() }, Err(Error::NotHeld)));
+        std::mem::forget(mutex.lock().unwrap());
+        std::thread::scope(|s| {
+            // SAFETY: it was forgotten.
+            s.spawn(|| assert!(unsafe { mutex.assume_locked() }.is_err()));
+        });
+        // SAFETY: it was forgotten.
+        let guard = unsafe { mutex.assume_locked() }.unwrap();
+        assert_eq!(*guard, 7);
+        drop(guard);
+        assert!(!mutex.is_locked());
     }
 
     #[test]

@@ -10,12 +10,12 @@ use super::condvar::Reopen;
 use super::condvar::sealed::{Held, Sealed};
 use super::threads::me;
 use super::words::Words;
-use crate::Error;
 use crate::sync::LockResult;
 use crate::sync::condvar::Lock;
 use crate::sync::lock_error::told;
 use crate::sync::reentrant::{thread_number, too_deep};
 use crate::until::Until;
+use crate::{Error, Result};
 
 /// A lock that the thread which holds it may take again: [`crate::ReentrantMutex`] without a segment. It is given back
 /// when it was unlocked as often. It protects no value of its own.
@@ -122,6 +122,16 @@ impl ReentrantMutex {
         self.words.get().owner().is_some()
     }
 
+    /// A guard of a lock that this thread holds, whose own was forgotten with [`std::mem::forget`]. Each guard that is
+    /// dropped gives the lock back once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotHeld`] if this thread does not hold the lock.
+    pub fn assume_locked(&self) -> Result<ReentrantGuard<'_>> {
+        if self.is_mine() { Ok(self.guard()) } else { Err(Error::NotHeld) }
+    }
+
     /// Whether this thread holds it.
     pub fn is_mine(&self) -> bool {
         self.words.get().is_mine(me(), thread_number())
@@ -185,7 +195,9 @@ mod tests {
         });
         drop(outer);
         assert!(lock.is_mine() && lock.count() == 1, "guards may go in any order");
-        drop(inner);
+        std::mem::forget(inner);
+        drop(lock.assume_locked().unwrap());
+        assert!(matches!(lock.assume_locked(), Err(Error::NotHeld)));
         assert!(!lock.is_locked());
     }
 
