@@ -44,7 +44,7 @@ pub(crate) fn send(
 
 fn wait_for_room(socket: BorrowedFd<'_>, wait: &mut Wait<'_>) -> Result<()> {
     let mut hung_up = false;
-    wait.sleep_with(|end| match socket::wait_writable(socket, Some(end)) {
+    wait.sleep_with(|end| match socket::wait_writable(socket, end) {
         Ok(Ready::TimedOut) => Wake::TimedOut,
         Ok(Ready::Interrupted) => Wake::Interrupted,
         Ok(Ready::Hangup) | Err(_) => {
