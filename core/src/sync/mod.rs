@@ -6,6 +6,7 @@ pub mod condvar;
 pub mod event;
 pub mod event_count;
 pub mod mutex;
+pub mod permits;
 pub mod reentrant;
 pub mod semaphore;
 
@@ -15,6 +16,7 @@ pub use condvar::{Condvar, Waited};
 pub use event::Event;
 pub use event_count::EventCount;
 pub use mutex::{Acquired, Mutex};
+pub use permits::{MAX_OWNED_PERMITS, Permits, PermitsHead};
 pub use reentrant::{LockError, NotOwner, ReentrantMutex, TooDeep};
 pub use semaphore::{OverLimit, Semaphore};
 
