@@ -30,10 +30,11 @@ pub(crate) enum Kind {
     Event = 8,
     Condvar = 9,
     Barrier = 10,
+    BoundedSemaphore = 13,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Queue,
         Self::Ring,
         Self::Pipe,
@@ -44,6 +45,7 @@ impl Kind {
         Self::Event,
         Self::Condvar,
         Self::Barrier,
+        Self::BoundedSemaphore,
     ];
 
     pub(crate) fn from_word(word: u32) -> Option<Self> {
@@ -62,6 +64,7 @@ impl Kind {
             Self::Event => "event",
             Self::Condvar => "condition variable",
             Self::Barrier => "barrier",
+            Self::BoundedSemaphore => "bounded semaphore",
         }
     }
 }

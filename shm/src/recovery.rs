@@ -27,6 +27,7 @@ use slipring_core::sync;
 
 use crate::attachment::Attachment;
 use crate::object::{self, HEADER_BYTES, Kind, Role};
+use crate::sync::give_back_permits;
 use crate::{name, pipe, queue, slots};
 
 /// Whether the dead are cleaned up after. The crash build can switch it off, to show that the tests would notice.
@@ -157,6 +158,7 @@ fn free_locks(attachment: &Attachment, place: Place, dead: OwnerId) {
         Some(Kind::Barrier) if is_party(attachment, place, dead) => {
             with_body(attachment, place, |b: &sync::Barrier| b.break_by_death(Scope::Shared));
         }
+        Some(Kind::BoundedSemaphore) => give_back_permits(attachment, place, dead),
         Some(Kind::Pipe) => pipe::free_locks(attachment, place, dead),
         _ => {}
     }
@@ -225,6 +227,9 @@ fn wake(attachment: &Attachment, place: Place) {
         Some(Kind::Slots) => with_body(attachment, place, |s: &slots::Sleepers| s.wake_all()),
         Some(Kind::Semaphore) => {
             with_body(attachment, place, |s: &sync::Semaphore| s.wake_all(Scope::Shared));
+        }
+        Some(Kind::BoundedSemaphore) => {
+            with_body(attachment, place, |p: &sync::PermitsHead| p.wake_all(Scope::Shared));
         }
         Some(Kind::Event) => {
             with_body(attachment, place, |e: &sync::Event| e.wake_all(Scope::Shared));

@@ -50,7 +50,7 @@
 //! | killed | leaves | mended by |
 //! |---|---|---|
 //! | with permits, or taking one | words with its id | [`Permits::recover`], or whoever wants a permit and proves the death |
-//! | between freeing and waking | sleepers asleep | sliced sleeps, [`Permits::wake_all`] |
+//! | between freeing and waking | sleepers asleep | sliced sleeps, [`PermitsHead::wake_all`] |
 //! | in `recover` | words with the dead one's id | `recover` again: freeing a word twice is not possible (I2) |
 
 use core::ptr::NonNull;
@@ -89,6 +89,13 @@ pub struct Permits {
 /// No permits that could be where they should.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Impossible;
+
+impl PermitsHead {
+    /// Wakes everybody to look again: part of the death procedure.
+    pub fn wake_all(&self, scope: Scope) {
+        self.sleepers.wake_all(scope);
+    }
+}
 
 impl Permits {
     /// Bytes of memory for so many permits.
@@ -269,11 +276,6 @@ impl Permits {
             self.head.sleepers.notify_after_rmw(freed, scope);
         }
         freed
-    }
-
-    /// Wakes everybody to look again: part of the death procedure.
-    pub fn wake_all(&self, scope: Scope) {
-        self.head.sleepers.wake_all(scope);
     }
 
     /// One attempt at the word `near`.

@@ -1,8 +1,8 @@
 //! A counting semaphore in one word, with a limit beside it.
 //!
 //! Acquire and release are one compare-and-swap each while nobody waits. Not fair: a newcomer may pass a sleeper. The
-//! word does not know who holds permits: giving back those of the dead is its caller's business
-//! ([`Semaphore::recover`]).
+//! word does not know who holds permits, and nobody does: one process may release what another acquires, and a death
+//! changes nothing. [`Permits`](super::Permits) know their holders.
 //!
 //! # Memory
 //!
@@ -39,8 +39,7 @@
 //! # Crash points
 //!
 //! Killed between release and wake, between I3's two steps, or woken and killed before taking the permit: the others
-//! look again after a slice, and the death procedure calls [`Semaphore::wake_all`]. Killed with a permit: see
-//! [`Semaphore::recover`].
+//! look again after a slice, and the death procedure calls [`Semaphore::wake_all`]. Killed with a permit: it is gone.
 
 use core::fmt;
 
@@ -183,21 +182,6 @@ impl Semaphore {
         }
     }
 
-    /// Death procedure: gives back what a dead holder had, as far as the limit allows; returns how many. The caller
-    /// keeps the count per holder, and takes it out of its record first: this is not idempotent.
-    pub fn recover(&self, permits: u32, scope: Scope) -> u32 {
-        let max = self.limit();
-        // ORDERING: Relaxed; confirmed by the CAS.
-        let mut seen = self.word.load(Ordering::Relaxed);
-        loop {
-            let given = permits.min(max.saturating_sub(seen & MAX_PERMITS));
-            match self.add(seen, given, scope) {
-                Ok(()) => return given,
-                Err(now) => seen = now,
-            }
-        }
-    }
-
     /// Adds permits to exactly `seen`, which has room for them, and wakes as many sleepers. Otherwise returns what the
     /// word holds now.
     #[inline]
@@ -293,17 +277,9 @@ mod tests {
         let semaphore = Semaphore::bounded(0, 1).unwrap();
         semaphore.word.store(u32::MAX, Ordering::Relaxed);
         assert_eq!(semaphore.release(1, Scope::Private), Err(OverLimit { max: 1 }));
-        assert_eq!(semaphore.recover(5, Scope::Private), 0);
         semaphore.max.store(u32::MAX, Ordering::Relaxed);
         assert_eq!(semaphore.release(1, Scope::Private), Err(OverLimit { max: MAX_PERMITS }));
         assert_eq!(semaphore.value(), MAX_PERMITS);
-    }
-
-    #[test]
-    fn a_dead_holders_permits_come_back_up_to_the_limit() {
-        let semaphore = Semaphore::bounded(2, 3).unwrap();
-        assert_eq!(semaphore.recover(5, Scope::Private), 1);
-        assert_eq!(semaphore.value(), 3);
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! |---|---|---|
 //! | `mutex.rs` | [`Mutex`]: a lock around a value | its lock goes to the next, who is told |
 //! | `reentrant.rs` | [`ReentrantMutex`]: a lock that a thread may take again | the same |
-//! | `semaphore.rs` | [`Semaphore`], [`BoundedSemaphore`] | its permits are gone |
+//! | `semaphore.rs` | [`Semaphore`]: permits as counts and signals, nobody's | nothing: what it acquired is gone |
+//! | `bounded_semaphore.rs` | [`BoundedSemaphore`]: permits as places, with holders | those it holds come back |
 //! | `event.rs` | [`Event`]: a flag to wait for | nothing |
 //! | `condvar.rs` | [`Condvar`]: wait with a lock open | others may return without a notification |
 //! | `barrier.rs` | [`Barrier`]: wait until all are there | the barrier breaks, if it has been at it |
@@ -22,6 +23,7 @@
 //! no place in the segment was to be had.
 
 pub(crate) mod barrier;
+mod bounded_semaphore;
 pub(crate) mod condvar;
 mod event;
 pub(crate) mod lock_error;
@@ -31,12 +33,14 @@ mod semaphore;
 mod words;
 
 pub use barrier::{Barrier, BarrierTurn};
+pub use bounded_semaphore::BoundedSemaphore;
+pub(crate) use bounded_semaphore::give_back as give_back_permits;
 pub use condvar::{Condvar, Reopen};
 pub use event::Event;
 pub use lock_error::{LockError, LockResult, OrRecover};
 pub use mutex::{Guard, Mutex};
 pub use reentrant::{ReentrantGuard, ReentrantMutex};
-pub use semaphore::{BoundedSemaphore, Semaphore};
+pub use semaphore::Semaphore;
 
 use bytemuck::Pod;
 
@@ -47,7 +51,7 @@ transfer! {
     (T: Pod) Mutex<T>, Mutex, Mutex::handle, Mutex::from_handle;
     () ReentrantMutex, ReentrantMutex, ReentrantMutex::handle, ReentrantMutex::from_handle;
     () Semaphore, Semaphore, Semaphore::handle, Semaphore::from_handle;
-    () BoundedSemaphore, Semaphore, BoundedSemaphore::handle, BoundedSemaphore::from_handle;
+    () BoundedSemaphore, BoundedSemaphore, BoundedSemaphore::handle, BoundedSemaphore::from_handle;
     () Event, Event, Event::handle, Event::from_handle;
     () Condvar, Condvar, Condvar::handle, Condvar::from_handle;
     () Barrier, Barrier, Barrier::handle, Barrier::from_handle;
@@ -62,7 +66,7 @@ named! {
         ReentrantMutex::from_handle;
     () Semaphore, Semaphore, First, u32, |segment, permits| Semaphore::new(segment, *permits),
         Semaphore::from_handle;
-    () BoundedSemaphore, Semaphore, First, u32, |segment, permits| BoundedSemaphore::new(segment, *permits),
+    () BoundedSemaphore, BoundedSemaphore, First, u32, |segment, permits| BoundedSemaphore::new(segment, *permits),
         BoundedSemaphore::from_handle;
     () Event, Event, First, (), |segment, ()| Event::new(segment), Event::from_handle;
     () Condvar, Condvar, First, (), |segment, ()| Condvar::new(segment), Condvar::from_handle;

@@ -1,90 +1,26 @@
-//! Permits to be taken and given back.
+//! Permits that belong to nobody: for counting and signalling.
 
 use std::fmt;
 
 use slipring_core::futex::Scope;
-use slipring_core::primitive::{AtomicU32, Ordering};
-use slipring_core::sync;
-use slipring_core::sync::semaphore::MAX_PERMITS;
+use slipring_core::sync::{self, OverLimit};
 
 use super::words::Words;
 use crate::object::{Handle, Kind};
 use crate::until::Until;
 use crate::{Error, Result, Segment};
 
-/// The body of a semaphore of either kind.
-#[repr(C)]
-struct Body {
-    core: sync::Semaphore,
-    /// Whether it is a [`BoundedSemaphore`]. Written once, before the semaphore is known.
-    bounded: AtomicU32,
-}
-
-/// What both kinds do.
-#[derive(Clone)]
-struct Permits {
-    words: Words<Body>,
-}
-
-impl Permits {
-    fn create(
-        segment: &Segment,
-        core: std::result::Result<sync::Semaphore, sync::OverLimit>,
-        permits: u32,
-        bounded: bool,
-    ) -> Result<Self> {
-        let core = core.map_err(|sync::OverLimit { max }| Error::Capacity {
-            what: "a semaphore's number of permits",
-            wanted: permits.into(),
-            min: 0,
-            max: max.into(),
-        })?;
-        let body = Body { core, bounded: AtomicU32::new(bounded.into()) };
-        Ok(Self { words: Words::create(segment, Kind::Semaphore, body)? })
-    }
-
-    fn from_handle(handle: Handle, bounded: bool) -> Result<Self> {
-        let words = Words::<Body>::from_handle(handle)?;
-        // ORDERING: Relaxed; written before the semaphore was known.
-        let found = words.get().bounded.load(Ordering::Relaxed) != 0;
-        let name = |bounded| if bounded { "bounded semaphore" } else { "semaphore" };
-        if found != bounded {
-            return Err(Error::WrongKind { wanted: name(bounded), found: name(found) });
-        }
-        Ok(Self { words })
-    }
-
-    #[inline]
-    fn acquire(&self, until: impl Into<Until>) -> Result<()> {
-        self.words.me()?;
-        if self.core().try_acquire() { Ok(()) } else { self.acquire_slow(until.into()) }
-    }
-
-    #[cold]
-    fn acquire_slow(&self, until: Until) -> Result<()> {
-        if until.is_now() {
-            return Err(Error::WouldBlock);
-        }
-        self.words.wait(until, |wait| self.core().acquire(wait)).map_err(Error::from)
-    }
-
-    #[inline]
-    fn release(&self, permits: u32) -> Result<()> {
-        self.words.me()?;
-        let released = self.core().release(permits, Scope::Shared);
-        released.map_err(|sync::OverLimit { max }| Error::OverLimit { limit: max.into() })
-    }
-
-    #[inline]
-    fn core(&self) -> &sync::Semaphore {
-        &self.words.get().core
-    }
-}
-
 /// A number of permits: taken one by one, given back by anybody.
 ///
 /// Taking and giving back enters the kernel only where somebody sleeps. Not fair: a newcomer may pass a sleeper.
-/// Permits belong to nobody, so those that a dead process had taken are gone.
+///
+/// # Which of the two
+///
+/// What is meant by a permit decides. Here it is a *count* or a *signal*: one process releases what another acquires, as
+/// often as it likes, so a permit that was acquired is used up and is nobody's. A death changes nothing: what the dead
+/// process had acquired is gone, and what it had released stays. Where a permit is a *place* that whoever acquires it
+/// keeps for a while and gives back, use a [`BoundedSemaphore`](super::BoundedSemaphore): there it belongs to the process
+/// that acquired it, and comes back when that one dies.
 ///
 /// # Examples
 ///
@@ -100,26 +36,9 @@ impl Permits {
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Semaphore(Permits);
-
-/// A semaphore that never has more permits than it began with: giving back what was not taken is an error.
-///
-/// Otherwise as [`Semaphore`].
-///
-/// # Examples
-///
-/// ```
-/// use slipring::{BoundedSemaphore, Error, Segment};
-///
-/// let segment = Segment::create()?;
-/// let seats = BoundedSemaphore::new(&segment, 2)?;
-/// seats.acquire()?;
-/// seats.release(1)?;
-/// assert!(matches!(seats.release(1), Err(Error::OverLimit { limit: 2 })));
-/// # Ok::<(), Error>(())
-/// ```
-#[derive(Clone)]
-pub struct BoundedSemaphore(Permits);
+pub struct Semaphore {
+    words: Words<sync::Semaphore>,
+}
 
 impl Semaphore {
     /// Makes a semaphore with `permits` to be had, at most 2^31 - 1.
@@ -128,12 +47,18 @@ impl Semaphore {
     ///
     /// [`Error::Capacity`], no memory.
     pub fn new(segment: &Segment, permits: u32) -> Result<Self> {
-        Permits::create(segment, sync::Semaphore::new(permits), permits, false).map(Self)
+        let core = sync::Semaphore::new(permits).map_err(|OverLimit { max }| Error::Capacity {
+            what: "a semaphore's number of permits",
+            wanted: permits.into(),
+            min: 0,
+            max: max.into(),
+        })?;
+        Ok(Self { words: Words::create(segment, Kind::Semaphore, core)? })
     }
 
     /// The semaphore that `handle` is of.
     pub(crate) fn from_handle(handle: Handle) -> Result<Self> {
-        Permits::from_handle(handle, false).map(Self)
+        Ok(Self { words: Words::from_handle(handle)? })
     }
 
     /// Takes a permit, waiting for one for as long as it takes.
@@ -143,7 +68,7 @@ impl Semaphore {
     /// [`Error::Interrupted`], [`Error::Forked`].
     #[inline]
     pub fn acquire(&self) -> Result<()> {
-        self.0.acquire(Until::NEVER)
+        self.acquire_until(Until::NEVER)
     }
 
     /// Takes a permit if there is one.
@@ -153,7 +78,7 @@ impl Semaphore {
     /// [`Error::WouldBlock`] if there is none, [`Error::Forked`].
     #[inline]
     pub fn try_acquire(&self) -> Result<()> {
-        self.0.acquire(Until::NOW)
+        self.acquire_until(Until::NOW)
     }
 
     /// Takes a permit, waiting for one until a deadline.
@@ -163,7 +88,16 @@ impl Semaphore {
     /// [`Error::TimedOut`], and as [`Semaphore::acquire`].
     #[inline]
     pub fn acquire_until(&self, until: impl Into<Until>) -> Result<()> {
-        self.0.acquire(until)
+        self.words.me()?;
+        if self.core().try_acquire() { Ok(()) } else { self.acquire_slow(until.into()) }
+    }
+
+    #[cold]
+    fn acquire_slow(&self, until: Until) -> Result<()> {
+        if until.is_now() {
+            return Err(Error::WouldBlock);
+        }
+        self.words.wait(until, |wait| self.core().acquire(wait)).map_err(Error::from)
     }
 
     /// Gives `permits` back, or makes them: anybody may.
@@ -173,87 +107,23 @@ impl Semaphore {
     /// [`Error::OverLimit`] if there would be more than 2^31 - 1; nothing changed then. [`Error::Forked`].
     #[inline]
     pub fn release(&self, permits: u32) -> Result<()> {
-        self.0.release(permits)
+        self.words.me()?;
+        let released = self.core().release(permits, Scope::Shared);
+        released.map_err(|OverLimit { max }| Error::OverLimit { limit: max.into() })
     }
 
     /// Permits to be had. A glance: it may be old when it returns.
     pub fn value(&self) -> u32 {
-        self.0.core().value()
+        self.core().value()
     }
 
     pub(crate) fn handle(&self) -> &Handle {
-        self.0.words.handle()
-    }
-}
-
-impl BoundedSemaphore {
-    /// Makes a semaphore with `permits` to be had, at most 2^31 - 1, and never more than that.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Capacity`], no memory.
-    pub fn new(segment: &Segment, permits: u32) -> Result<Self> {
-        let core = sync::Semaphore::bounded(permits.min(MAX_PERMITS), permits);
-        Permits::create(segment, core, permits, true).map(Self)
+        self.words.handle()
     }
 
-    /// The semaphore that `handle` is of.
-    pub(crate) fn from_handle(handle: Handle) -> Result<Self> {
-        Permits::from_handle(handle, true).map(Self)
-    }
-
-    /// Takes a permit, waiting for one for as long as it takes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Interrupted`], [`Error::Forked`].
     #[inline]
-    pub fn acquire(&self) -> Result<()> {
-        self.0.acquire(Until::NEVER)
-    }
-
-    /// Takes a permit if there is one.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WouldBlock`] if there is none, [`Error::Forked`].
-    #[inline]
-    pub fn try_acquire(&self) -> Result<()> {
-        self.0.acquire(Until::NOW)
-    }
-
-    /// Takes a permit, waiting for one until a deadline.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TimedOut`], and as [`BoundedSemaphore::acquire`].
-    #[inline]
-    pub fn acquire_until(&self, until: impl Into<Until>) -> Result<()> {
-        self.0.acquire(until)
-    }
-
-    /// Gives `permits` back, all or none.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::OverLimit`] if there would be more than at the beginning; nothing changed then. [`Error::Forked`].
-    #[inline]
-    pub fn release(&self, permits: u32) -> Result<()> {
-        self.0.release(permits)
-    }
-
-    /// Permits to be had. A glance: it may be old when it returns.
-    pub fn value(&self) -> u32 {
-        self.0.core().value()
-    }
-
-    /// The most permits at a time.
-    pub fn limit(&self) -> u32 {
-        self.0.core().limit()
-    }
-
-    pub(crate) fn handle(&self) -> &Handle {
-        self.0.words.handle()
+    fn core(&self) -> &sync::Semaphore {
+        self.words.get()
     }
 }
 
@@ -263,18 +133,13 @@ impl fmt::Debug for Semaphore {
     }
 }
 
-impl fmt::Debug for BoundedSemaphore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (value, limit) = (self.value(), self.limit());
-        let mut text = f.debug_struct("BoundedSemaphore");
-        text.field("value", &value).field("limit", &limit).finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::Role;
+    use crate::BoundedSemaphore;
+    use crate::handoff::Transfer;
+    use crate::sync::testing::{alone, in_child};
+    use slipring_core::sync::semaphore::MAX_PERMITS;
     use std::time::Duration;
 
     #[test]
@@ -294,29 +159,12 @@ mod tests {
     }
 
     #[test]
-    fn a_release_over_the_limit_changes_nothing() {
-        let segment = Segment::create().unwrap();
-        let bounded = BoundedSemaphore::new(&segment, 3).unwrap();
-        bounded.acquire().unwrap();
-        assert!(matches!(bounded.release(2), Err(Error::OverLimit { limit: 3 })));
-        assert_eq!((bounded.value(), bounded.limit()), (2, 3));
-        bounded.release(1).unwrap();
-        assert!(bounded.acquire_until(Duration::ZERO).is_ok(), "there is one");
-        let free = Semaphore::new(&segment, MAX_PERMITS).unwrap();
-        assert!(matches!(free.release(1), Err(Error::OverLimit { limit: 0x7FFF_FFFF })));
-    }
-
-    #[test]
     fn absurd_numbers_are_refused() {
         let segment = Segment::create().unwrap();
-        let (max, wanted) = (u64::from(MAX_PERMITS), 1 << 31);
-        for error in [
-            Semaphore::new(&segment, 1 << 31).unwrap_err(),
-            BoundedSemaphore::new(&segment, 1 << 31).unwrap_err(),
-        ] {
-            assert!(matches!(&error, Error::Capacity { wanted: w, max: m, .. }
-                if (*w, *m) == (wanted, max)));
-        }
+        let full = Semaphore::new(&segment, MAX_PERMITS).unwrap();
+        assert!(matches!(full.release(1), Err(Error::OverLimit { limit: 0x7FFF_FFFF })));
+        let error = Semaphore::new(&segment, 1 << 31).unwrap_err();
+        assert!(matches!(error, Error::Capacity { wanted: 0x8000_0000, max: 0x7FFF_FFFF, .. }));
     }
 
     #[test]
@@ -324,14 +172,21 @@ mod tests {
         let segment = Segment::create().unwrap();
         let free = Semaphore::new(&segment, 1).unwrap();
         let bounded = BoundedSemaphore::new(&segment, 1).unwrap();
-        let open = |of: &Handle| {
-            Handle::adopt(of.attachment(), of.id(), Kind::Semaphore, Role::First).unwrap()
-        };
-        assert!(Semaphore::from_handle(open(free.handle())).is_ok());
-        assert!(BoundedSemaphore::from_handle(open(bounded.handle())).is_ok());
-        let wrong = Semaphore::from_handle(open(bounded.handle())).unwrap_err();
+        assert!(Semaphore::from_ticket(free.ticket().unwrap(), &segment).is_ok());
+        let wrong = Semaphore::from_ticket(bounded.ticket().unwrap(), &segment).unwrap_err();
         assert!(matches!(wrong, Error::WrongKind { found: "bounded semaphore", .. }));
-        let wrong = BoundedSemaphore::from_handle(open(free.handle())).unwrap_err();
+        let wrong = BoundedSemaphore::from_ticket(free.ticket().unwrap(), &segment).unwrap_err();
         assert!(matches!(wrong, Error::WrongKind { found: "semaphore", .. }));
+    }
+
+    #[test]
+    fn the_death_of_who_acquired_gives_nothing_back_and_that_of_who_released_takes_nothing_away() {
+        alone(|| {
+            let segment = Segment::create().unwrap();
+            let semaphore = Semaphore::new(&segment, 2).unwrap();
+            assert!(in_child(|| semaphore.acquire().is_ok() && semaphore.acquire().is_ok()));
+            assert!(in_child(|| semaphore.release(3).is_ok()));
+            assert_eq!((segment.reap(), semaphore.value()), (2, 3));
+        });
     }
 }
