@@ -12,6 +12,8 @@
 
 #[path = "crash/parcel.rs"]
 mod parcel;
+#[path = "crash/permits.rs"]
+mod permits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsRawFd;
@@ -690,6 +692,8 @@ const SCENARIOS: &[Scenario] = &[
     ("fork", fork),
     ("handoff", handoff),
     ("reap", reap),
+    ("permits", permits::beside_another),
+    ("permits-reap", permits::in_recovery),
     ("names", names),
 ];
 

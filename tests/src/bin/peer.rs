@@ -20,6 +20,8 @@ mod misc;
 mod names;
 #[path = "peer/parcels.rs"]
 mod parcels;
+#[path = "peer/permits.rs"]
+mod permits;
 #[path = "peer/victims.rs"]
 mod victims;
 
@@ -69,6 +71,7 @@ fn main() {
         || misc::run(&command, &mut args)
         || names::run(&command, &mut args)
         || parcels::run(&command, &mut args)
+        || permits::run(&command, &mut args)
         || victims::run(&command, &mut args);
     assert!(known, "{command:?} is no command of the peer");
 }

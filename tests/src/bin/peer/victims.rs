@@ -46,6 +46,7 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         "fork" => fork_children(),
         "handoff" => handoff(),
         "reap" => reap(),
+        "permits" => super::permits::victim(),
         "mess" => mess(args),
         "parcel-send" => parcel::send(args),
         "parcel-receive" => parcel::receive(args),
