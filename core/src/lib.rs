@@ -11,6 +11,7 @@
 //! | [`ring::mpmc`] | many to many, 64-bit descriptors | lock-free, one CAS per step |
 //! | [`block`] | payload memory with owners | lock-free |
 //! | [`sync`] | mutex, reentrant mutex, semaphore, event, condition, barrier, event count | blocking, robust |
+//! | [`bytes`] | bytes that anybody reads and writes at any time | wait-free reads, lock-free writes |
 //! | [`member`] | who is attached, and which handles they hold | wait-free reads |
 //!
 //! # Platform
@@ -29,6 +30,7 @@ pub mod owner;
 pub mod wait;
 
 pub mod block;
+pub mod bytes;
 pub mod directory;
 pub mod member;
 pub mod ring;
