@@ -363,6 +363,12 @@ impl Attachment {
         self.mapping.commit(arena + offset, len)
     }
 
+    /// Gives the whole chunks among them back. Whoever calls owns them all.
+    pub(crate) fn decommit_arena(&self, offset: u64, len: u64) -> Result<()> {
+        let (arena, _) = self.mapping.geometry().region(Region::Arena);
+        self.mapping.decommit(arena + offset, len)
+    }
+
     /// Whether they are.
     pub(crate) fn arena_is_committed(&self, offset: u64, len: u64) -> bool {
         let (arena, _) = self.mapping.geometry().region(Region::Arena);

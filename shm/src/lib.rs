@@ -10,6 +10,7 @@
 //! | [`name`] | objects that unrelated programs find by name |
 //! | [`observe`] | looking at named objects without taking part |
 //! | [`sync`] | locks, semaphores, events, conditions, barriers |
+//! | [`value`], [`array`] | typed values that several processes read and write, with and without a lock |
 //! | [`slots`] | one to one, values of one size: the shortest way |
 //! | [`local`] | the same between the threads of one process, without a segment |
 //! | [`error`] | the one error type |
@@ -21,7 +22,9 @@
 #[macro_use]
 extern crate slipring_core;
 
+pub mod array;
 mod attachment;
+mod cells;
 pub mod error;
 mod fork;
 pub mod handoff;
@@ -40,8 +43,10 @@ pub mod slots;
 pub mod sync;
 mod sys;
 mod until;
+pub mod value;
 mod wait;
 
+pub use array::{Array, ArrayBytes, ArrayGuard, RawArray};
 pub use error::{Error, Result};
 pub use handoff::{Handoff, Inherited};
 pub use name::{Name, Named, unlink};
@@ -55,4 +60,5 @@ pub use sync::{
     OrRecover, ReentrantGuard, ReentrantMutex, Semaphore,
 };
 pub use until::Until;
+pub use value::{RawValue, Value, ValueGuard};
 pub use wait::SpinPolicy;

@@ -31,10 +31,12 @@ pub(crate) enum Kind {
     Condvar = 9,
     Barrier = 10,
     BoundedSemaphore = 13,
+    Value = 14,
+    Array = 15,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Queue,
         Self::Ring,
         Self::Pipe,
@@ -46,6 +48,8 @@ impl Kind {
         Self::Condvar,
         Self::Barrier,
         Self::BoundedSemaphore,
+        Self::Value,
+        Self::Array,
     ];
 
     pub(crate) fn from_word(word: u32) -> Option<Self> {
@@ -65,6 +69,8 @@ impl Kind {
             Self::Condvar => "condition variable",
             Self::Barrier => "barrier",
             Self::BoundedSemaphore => "bounded semaphore",
+            Self::Value => "value",
+            Self::Array => "array",
         }
     }
 }

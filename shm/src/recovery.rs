@@ -28,7 +28,7 @@ use slipring_core::sync;
 use crate::attachment::Attachment;
 use crate::object::{self, HEADER_BYTES, Kind, Role};
 use crate::sync::give_back_permits;
-use crate::{name, pipe, queue, slots};
+use crate::{cells, name, pipe, queue, slots};
 
 /// Whether the dead are cleaned up after. The crash build can switch it off, to show that the tests would notice.
 pub(crate) fn is_enabled() -> bool {
@@ -149,7 +149,7 @@ pub(crate) fn with_body<T, R>(attachment: &Attachment, place: Place, f: impl FnO
 /// Step 3.
 fn free_locks(attachment: &Attachment, place: Place, dead: OwnerId) {
     match Kind::from_word(place.kind) {
-        Some(Kind::Mutex) => {
+        Some(Kind::Mutex | Kind::Value | Kind::Array) => {
             with_body(attachment, place, |l: &sync::Mutex| l.recover(dead, Scope::Shared));
         }
         Some(Kind::ReentrantMutex) => {
@@ -259,6 +259,7 @@ pub(crate) fn end_if_abandoned(attachment: &Attachment, place: Place, me: OwnerI
     match kind {
         Some(Kind::Queue) => queue::drain(attachment, place, me),
         Some(Kind::Pipe) => pipe::drain(attachment, place, me),
+        Some(Kind::Array) => cells::give_back(attachment, place),
         _ => {}
     }
     crash_point!("recovery.end.emptied");

@@ -85,6 +85,7 @@ pub const LAYOUT: u64 = {
     let hash = fold(hash, size_of::<mpmc::Header>() as u64);
     let hash = fold(hash, size_of::<ObjectHeader>() as u64);
     let hash = fold(hash, size_of::<slipring_core::sync::PermitsHead>() as u64);
+    let hash = fold(hash, crate::cells::HEAD_BYTES);
     let hash = fold(hash, crate::queue::BODY_BYTES);
     fold(hash, crate::pipe::BODY_BYTES)
 };

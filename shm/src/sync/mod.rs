@@ -42,6 +42,9 @@ pub use mutex::{Guard, Mutex};
 pub use reentrant::{ReentrantGuard, ReentrantMutex};
 pub use semaphore::Semaphore;
 
+pub(crate) use lock_error::told;
+pub(crate) use words::Words;
+
 use bytemuck::Pod;
 
 use crate::handoff::transfer;

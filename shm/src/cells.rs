@@ -1,0 +1,334 @@
+//! What values and arrays have in common: an object of items of one type, and a lock that may be taken or left.
+//!
+//! # Memory
+//!
+//! ```text
+//! byte 0   | lock [u32] | alignment of an item [u32] | size of an item [u64] | number of items [u64] | locked [u32] | 0 |
+//!     32   | items, and zeros up to a multiple of 8 |    from byte 64 on where items are aligned to 64
+//! ```
+//!
+//! # Invariants
+//!
+//! * I1. All but the lock and the items is written once, before the object is known. A handle checks it once and goes by
+//!   its own copy from then on.
+//! * I2. Items are accessed through [`bytes`] alone: by safe code, there is no data race whoever writes to them when.
+//! * I3. A guard of a process that is not the one that took the lock, a forked child's copy, accesses nothing.
+
+use std::alloc::Layout;
+use std::ptr::NonNull;
+
+use bytemuck::Pod;
+use slipring_core::bytes;
+use slipring_core::directory::Place;
+use slipring_core::futex::Scope;
+use slipring_core::owner::OwnerId;
+use slipring_core::primitive::{AtomicU32, AtomicU64, Ordering};
+use slipring_core::sync::{Acquired, Mutex};
+
+use crate::attachment::Attachment;
+use crate::object::{HEADER_BYTES, Handle, Kind};
+use crate::segment::Region;
+use crate::sync::Words;
+use crate::until::Until;
+use crate::{Error, Result, Segment};
+
+/// Items can be aligned to this.
+const MAX_ALIGN: usize = 64;
+/// So many bytes are filled at a time with copies of one item.
+const FILL_BYTES: usize = 4096;
+
+/// What stands before the items.
+#[repr(C)]
+pub(crate) struct Head {
+    lock: Mutex,
+    align: AtomicU32,
+    size: AtomicU64,
+    count: AtomicU64,
+    /// 1: whoever accesses the items takes the lock. 0: nobody does.
+    locked: AtomicU32,
+    _zero: u32,
+}
+
+/// Bytes before the items, where their alignment does not ask for more.
+pub(crate) const HEAD_BYTES: u64 = size_of::<Head>() as u64;
+const _: () = assert!(HEAD_BYTES == 32);
+
+/// A handle of items.
+#[derive(Clone)]
+pub(crate) struct Cells {
+    words: Words<Head>,
+    item: Layout,
+    count: usize,
+}
+
+/// Whether the items are accessed under the lock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Locked {
+    Yes,
+    No,
+}
+
+/// The lock, while this lives.
+pub(crate) struct Held<'a> {
+    cells: &'a Cells,
+    /// Who took it: in a forked child somebody else.
+    me: OwnerId,
+}
+
+impl Cells {
+    /// Makes `count` items that may hold anything: nobody else knows of them yet.
+    pub(crate) fn create(
+        segment: &Segment,
+        kind: Kind,
+        item: Layout,
+        count: usize,
+        locked: Locked,
+    ) -> Result<Self> {
+        if item.align() > MAX_ALIGN {
+            return Err(mismatch("alignment", item.align(), MAX_ALIGN));
+        }
+        let len = body_len(item, count).filter(|len| *len <= room(segment)).ok_or_else(|| {
+            let max = (room(segment) - first_item(item) as u64) / (item.size() as u64).max(1);
+            let (what, wanted) = ("a number of items", count as u64);
+            Error::Capacity { what, wanted, min: 0, max }
+        })?;
+        let words = Words::create_with(segment, kind, len, |at| {
+            let head = Head {
+                lock: Mutex::new(),
+                align: AtomicU32::new(item.align() as u32),
+                size: AtomicU64::new(item.size() as u64),
+                count: AtomicU64::new(count as u64),
+                locked: AtomicU32::new((locked == Locked::Yes).into()),
+                _zero: 0,
+            };
+            // SAFETY: committed memory of `len` bytes, aligned to 128, that nobody else knows of.
+            unsafe { at.cast::<Head>().write(head) };
+        })?;
+        crash_point!("cells.create.unfilled");
+        Ok(Self { words, item, count })
+    }
+
+    /// The items that `handle` is of. `item` is what they have to be, unless that does not matter; `locked` says that
+    /// they must be made to be accessed under the lock.
+    pub(crate) fn open(handle: Handle, item: Option<Layout>, locked: Locked) -> Result<Self> {
+        let words = Words::<Head>::from_handle(handle)?;
+        let head = words.get();
+        // ORDERING: Relaxed for all; written before the object was known.
+        let (size, align) = (head.size.load(Ordering::Relaxed), head.align.load(Ordering::Relaxed));
+        let count = head.count.load(Ordering::Relaxed) as usize;
+        let is_locked = head.locked.load(Ordering::Relaxed) != 0;
+        let theirs = Layout::from_size_align(size as usize, align as usize).ok();
+        let theirs = theirs.filter(|layout| layout.align() <= MAX_ALIGN);
+        let corrupt = |what| Error::Corrupt { what };
+        let theirs = theirs.ok_or_else(|| corrupt("items have an impossible size or alignment"))?;
+        if let Some(ours) = item {
+            check("size", ours.size(), theirs.size())?;
+            check("alignment", ours.align(), theirs.align())?;
+        }
+        if locked == Locked::Yes && !is_locked {
+            let (wanted, found) = ("value or array with a lock", "value or array without a lock");
+            return Err(Error::WrongKind { wanted, found });
+        }
+        let (_, room) = words.handle().body();
+        let len = body_len(theirs, count).filter(|len| *len <= room);
+        let len = len.ok_or_else(|| corrupt("there are more items than there is room for"))?;
+        let handle = words.handle();
+        if !handle.attachment().arena_is_committed(handle.body_offset(), len) {
+            return Err(corrupt("items lie in memory that nobody paid for"));
+        }
+        Ok(Self { words, item: theirs, count })
+    }
+
+    /// The type of an item.
+    pub(crate) fn item(&self) -> Layout {
+        self.item
+    }
+
+    /// How many items there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// How many items of type `T` there are, if it is the items' own type or `u8`.
+    #[inline]
+    pub(crate) fn len<T>(&self) -> usize {
+        if size_of::<T>() == self.item.size() { self.count } else { self.byte_len() }
+    }
+
+    pub(crate) fn byte_len(&self) -> usize {
+        self.item.size() * self.count
+    }
+
+    /// Where the items begin.
+    #[inline]
+    pub(crate) fn at(&self) -> NonNull<u8> {
+        let (body, _) = self.words.handle().body();
+        // SAFETY: the body is longer than that: `create` and `open` saw to it.
+        unsafe { body.byte_add(first_item(self.item)) }
+    }
+
+    #[inline]
+    fn cells(&self) -> &[AtomicU64] {
+        let count = self.byte_len().div_ceil(bytes::WORD);
+        // SAFETY: so many words lie in the body behind the head, aligned to 32 and committed: `create` and `open` saw to
+        // it. They are mapped as long as the handle lives.
+        // SAFETY: atomic words, so peers may write behind the reference.
+        unsafe { std::slice::from_raw_parts(self.at().cast().as_ptr(), count) }
+    }
+
+    /// Makes all items zeros.
+    pub(crate) fn clear(&self) {
+        // ORDERING: Relaxed; nobody else knows of them yet, or is to see them at any given time.
+        self.cells().iter().for_each(|word| word.store(0, Ordering::Relaxed));
+    }
+
+    #[inline]
+    pub(crate) fn get<T: Pod>(&self, index: usize) -> T {
+        self.check_range::<T>(index, 1);
+        let mut value = T::zeroed();
+        bytes::read(self.cells(), index * size_of::<T>(), bytemuck::bytes_of_mut(&mut value));
+        value
+    }
+
+    #[inline]
+    pub(crate) fn set<T: Pod>(&self, index: usize, value: &T) {
+        self.check_range::<T>(index, 1);
+        bytes::write(self.cells(), index * size_of::<T>(), bytemuck::bytes_of(value));
+    }
+
+    pub(crate) fn read_into<T: Pod>(&self, first: usize, into: &mut [T]) {
+        self.check_range::<T>(first, into.len());
+        bytes::read(self.cells(), first * size_of::<T>(), bytemuck::cast_slice_mut(into));
+    }
+
+    pub(crate) fn write_from<T: Pod>(&self, first: usize, from: &[T]) {
+        self.check_range::<T>(first, from.len());
+        bytes::write(self.cells(), first * size_of::<T>(), bytemuck::cast_slice(from));
+    }
+
+    /// Makes all items `value`.
+    pub(crate) fn fill<T: Pod>(&self, value: T) {
+        let len = self.len::<T>();
+        let some = vec![value; len.min(FILL_BYTES / size_of::<T>().max(1)).max(1)];
+        let mut first = 0;
+        while first < len && size_of::<T>() > 0 {
+            let count = some.len().min(len - first);
+            self.write_from(first, &some[..count]);
+            first += count;
+        }
+    }
+
+    pub(crate) fn to_vec<T: Pod>(&self) -> Vec<T> {
+        let mut all = vec![T::zeroed(); self.len::<T>()];
+        self.read_into(0, &mut all);
+        all
+    }
+
+    #[inline]
+    fn check_range<T>(&self, first: usize, count: usize) {
+        let len = self.len::<T>();
+        let inside = first <= len && count <= len - first;
+        assert!(inside, "items {first} to {first} + {count} of {len}");
+    }
+
+    /// Takes the lock.
+    #[inline]
+    pub(crate) fn lock(&self, until: Until) -> Result<(Acquired, Held<'_>)> {
+        let me = self.words.me()?;
+        let how = if self.core().try_lock_fast(me) {
+            crash_point!("cells.lock.held");
+            Acquired::Clean
+        } else {
+            self.lock_slow(me, until)?
+        };
+        Ok((how, Held { cells: self, me }))
+    }
+
+    #[cold]
+    fn lock_slow(&self, me: OwnerId, until: Until) -> Result<Acquired> {
+        if until.is_now() {
+            let attachment = self.words.handle().attachment();
+            let taken = self.core().try_lock(me, |owner| attachment.is_dead(owner));
+            return taken.ok_or(Error::WouldBlock);
+        }
+        self.words.wait(until, |wait| self.core().lock(me, wait)).map_err(Error::from)
+    }
+
+    /// Whether somebody holds the lock.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.core().owner().is_some()
+    }
+
+    #[inline]
+    fn core(&self) -> &Mutex {
+        &self.words.get().lock
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        self.words.handle()
+    }
+}
+
+impl Held<'_> {
+    /// The items, of which we are sure to be the holder (I3).
+    #[inline]
+    pub(crate) fn cells(&self) -> &Cells {
+        assert!(self.is_ours(), "this guard was copied by a fork: the lock is the parent's");
+        self.cells
+    }
+
+    #[inline]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.cells.words.me().is_ok_and(|me| me == self.me)
+    }
+}
+
+impl Drop for Held<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // A copied guard must not even give back a lock that the child has taken for itself since.
+        if self.is_ours() {
+            self.cells.core().unlock(self.me, Scope::Shared);
+        }
+    }
+}
+
+/// Gives the memory of an array back that nobody has a handle of, but for what its header lies in. Under the recovery
+/// lock.
+pub(crate) fn give_back(attachment: &Attachment, place: Place) {
+    let kept = HEADER_BYTES + HEAD_BYTES;
+    if place.len > kept {
+        // What cannot be given back stays committed, and is used again with the extent.
+        let _ = attachment.decommit_arena(place.offset + kept, place.len - kept);
+    }
+}
+
+/// Where the first item begins in the body.
+fn first_item(item: Layout) -> usize {
+    item.align().max(size_of::<Head>())
+}
+
+/// Bytes of a body with so many items, if there are as many bytes in the world.
+fn body_len(item: Layout, count: usize) -> Option<u64> {
+    let bytes = item.size().checked_mul(count)?.checked_next_multiple_of(bytes::WORD)?;
+    let len = bytes.checked_add(first_item(item)).filter(|len| *len <= isize::MAX as usize)?;
+    Some(len as u64)
+}
+
+/// Bytes that the longest body could have.
+fn room(segment: &Segment) -> u64 {
+    let (_, arena) = segment.attachment().mapping.geometry().region(Region::Arena);
+    arena - HEADER_BYTES
+}
+
+/// Whether a property of the type is what the object says.
+fn check(what: &'static str, ours: usize, theirs: usize) -> Result<()> {
+    if ours == theirs { Ok(()) } else { Err(mismatch(what, ours, theirs)) }
+}
+
+fn mismatch(what: &'static str, ours: usize, theirs: usize) -> Error {
+    Error::TypeMismatch { what, ours: ours as u64, theirs: theirs as u64 }
+}
+
+#[cfg(test)]
+mod tests;
