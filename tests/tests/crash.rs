@@ -14,6 +14,8 @@
 mod parcel;
 #[path = "crash/permits.rs"]
 mod permits;
+#[path = "crash/values.rs"]
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsRawFd;
@@ -694,6 +696,7 @@ const SCENARIOS: &[Scenario] = &[
     ("reap", reap),
     ("permits", permits::beside_another),
     ("permits-reap", permits::in_recovery),
+    ("values", values::beside_another),
     ("names", names),
 ];
 

@@ -22,6 +22,8 @@ mod names;
 mod parcels;
 #[path = "peer/permits.rs"]
 mod permits;
+#[path = "peer/values.rs"]
+mod values;
 #[path = "peer/victims.rs"]
 mod victims;
 
@@ -72,6 +74,7 @@ fn main() {
         || names::run(&command, &mut args)
         || parcels::run(&command, &mut args)
         || permits::run(&command, &mut args)
+        || values::run(&command, &mut args)
         || victims::run(&command, &mut args);
     assert!(known, "{command:?} is no command of the peer");
 }

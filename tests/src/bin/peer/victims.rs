@@ -47,6 +47,7 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         "handoff" => handoff(),
         "reap" => reap(),
         "permits" => super::permits::victim(),
+        "values" => super::values::victim(),
         "mess" => mess(args),
         "parcel-send" => parcel::send(args),
         "parcel-receive" => parcel::receive(args),
