@@ -159,17 +159,22 @@ impl Handle {
         init: impl FnOnce(NonNull<u8>, Place) -> Result<()>,
     ) -> Result<[Self; N]> {
         let me = attachment.me()?;
+        let place = attachment
+            .with_recovery(|| reserve(attachment, kind, HEADER_BYTES + body_len, me))??;
+        // Without the lock: much memory takes long to come, and the reservation is ours meanwhile.
+        let paid = attachment.commit_arena(place.offset, place.len);
+        crash_point!("object.create.paid");
         let mut private = attachment.private.lock();
-        let place = attachment.with_recovery_held(RECOVERY_PATIENCE, || -> Result<Place> {
-            let place = reserve(attachment, kind, HEADER_BYTES + body_len, me)?;
-            let made = commit_and_init(attachment, place, |body| init(body, place))
+        attachment.with_recovery_held(RECOVERY_PATIENCE, || {
+            let made = paid
+                .and_then(|()| commit_and_init(attachment, place, |body| init(body, place)))
                 .and_then(|()| header(attachment, place));
             match made {
                 Ok(header) => {
                     roles.iter().for_each(|role| header.holders(*role).add(me));
                     crash_point!("object.create.before_publish");
                     attachment.directory.publish(place.id);
-                    Ok(place)
+                    Ok(())
                 }
                 Err(e) => {
                     attachment.directory.free(place.id);
