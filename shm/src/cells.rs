@@ -75,6 +75,25 @@ pub(crate) struct Held<'a> {
     me: OwnerId,
 }
 
+impl Head {
+    /// Who holds the lock. A glance.
+    pub(crate) fn owner(&self) -> Option<OwnerId> {
+        self.lock.owner()
+    }
+
+    /// Whether there is one.
+    pub(crate) fn has_lock(&self) -> bool {
+        // ORDERING: Relaxed; written before the object was known.
+        self.locked.load(Ordering::Relaxed) != 0
+    }
+
+    /// Bytes of an item, and how many there are, unchecked.
+    pub(crate) fn shape(&self) -> (u64, u64) {
+        // ORDERING: Relaxed for both, as above.
+        (self.size.load(Ordering::Relaxed), self.count.load(Ordering::Relaxed))
+    }
+}
+
 impl Cells {
     /// Makes `count` items that may hold anything: nobody else knows of them yet.
     pub(crate) fn create(
@@ -113,10 +132,10 @@ impl Cells {
     pub(crate) fn open(handle: Handle, item: Option<Layout>, locked: Locked) -> Result<Self> {
         let words = Words::<Head>::from_handle(handle)?;
         let head = words.get();
-        // ORDERING: Relaxed for all; written before the object was known.
-        let (size, align) = (head.size.load(Ordering::Relaxed), head.align.load(Ordering::Relaxed));
-        let count = head.count.load(Ordering::Relaxed) as usize;
-        let is_locked = head.locked.load(Ordering::Relaxed) != 0;
+        // ORDERING: Relaxed; written before the object was known.
+        let align = head.align.load(Ordering::Relaxed);
+        let ((size, count), is_locked) = (head.shape(), head.has_lock());
+        let count = count as usize;
         let theirs = Layout::from_size_align(size as usize, align as usize).ok();
         let theirs = theirs.filter(|layout| layout.align() <= MAX_ALIGN);
         let corrupt = |what| Error::Corrupt { what };
@@ -254,9 +273,20 @@ impl Cells {
         self.words.wait(until, |wait| self.core().lock(me, wait)).map_err(Error::from)
     }
 
+    /// The lock, of which this process is the holder and whose guard was forgotten.
+    ///
+    /// # Safety
+    ///
+    /// The guard was forgotten, and this takes its place: no two guards of one locking live at a time.
+    pub(crate) unsafe fn assume_locked(&self) -> Result<Held<'_>> {
+        let me = self.words.me()?;
+        let is_mine = self.core().owner() == Some(me);
+        if is_mine { Ok(Held { cells: self, me }) } else { Err(Error::NotHeld) }
+    }
+
     /// Whether somebody holds the lock.
     pub(crate) fn is_locked(&self) -> bool {
-        self.core().owner().is_some()
+        self.words.get().owner().is_some()
     }
 
     #[inline]

@@ -10,7 +10,7 @@
 //! | [`name`] | objects that unrelated programs find by name |
 //! | [`observe`] | looking at named objects without taking part |
 //! | [`sync`] | locks, semaphores, events, conditions, barriers |
-//! | [`value`], [`array`] | typed values that several processes read and write, with and without a lock |
+//! | [`value`], [`mod@array`] | typed values that several processes read and write, with and without a lock |
 //! | [`slots`] | one to one, values of one size: the shortest way |
 //! | [`local`] | the same between the threads of one process, without a segment |
 //! | [`error`] | the one error type |

@@ -27,7 +27,7 @@ use slipring_core::sync;
 
 use crate::attachment::Attachment;
 use crate::object::{self, HEADER_BYTES, Kind, Role};
-use crate::sync::give_back_permits;
+use crate::sync::permits_at;
 use crate::{cells, name, pipe, queue, slots};
 
 /// Whether the dead are cleaned up after. The crash build can switch it off, to show that the tests would notice.
@@ -158,7 +158,11 @@ fn free_locks(attachment: &Attachment, place: Place, dead: OwnerId) {
         Some(Kind::Barrier) if is_party(attachment, place, dead) => {
             with_body(attachment, place, |b: &sync::Barrier| b.break_by_death(Scope::Shared));
         }
-        Some(Kind::BoundedSemaphore) => give_back_permits(attachment, place, dead),
+        Some(Kind::BoundedSemaphore) => {
+            if let Some(permits) = permits_at(attachment, place) {
+                permits.recover(dead, Scope::Shared);
+            }
+        }
         Some(Kind::Pipe) => pipe::free_locks(attachment, place, dead),
         _ => {}
     }

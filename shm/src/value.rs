@@ -145,6 +145,22 @@ impl<T: Pod> Value<T> {
         told(how, ValueGuard { held, of: PhantomData })
     }
 
+    /// The guard of a lock that this process holds, whose guard was forgotten with [`std::mem::forget`]: for bindings, which
+    /// cannot keep it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotHeld`] if this process does not hold the lock.
+    ///
+    /// # Safety
+    ///
+    /// The guard was forgotten, and this takes its place: no two guards of one locking live at a time.
+    pub unsafe fn assume_locked(&self) -> Result<ValueGuard<'_, T>> {
+        // SAFETY: by the caller's word.
+        let held = unsafe { self.cells.assume_locked() }?;
+        Ok(ValueGuard { held, of: PhantomData })
+    }
+
     /// Whether somebody holds the lock. A glance: it may be old when it returns.
     pub fn is_locked(&self) -> bool {
         self.cells.is_locked()

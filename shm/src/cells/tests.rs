@@ -294,6 +294,27 @@ fn threads_take_turns_and_what_needs_no_lock_is_never_torn() {
 }
 
 #[test]
+fn a_forgotten_guard_is_had_again_by_the_holder_only() {
+    let segment = Segment::create().unwrap();
+    let value = Value::new(&segment, 7_u32).unwrap();
+    let array = ArrayBytes::new(&segment, Layout::new::<u8>(), 2).unwrap();
+    let typed = reopen::<Array<u8>>(&array, &segment).unwrap();
+    // SAFETY: there is no guard.
+    let none = unsafe { (value.assume_locked().is_err(), array.assume_locked().unwrap_err()) };
+    assert!(none.0 && matches!(none.1, Error::NotHeld));
+    std::mem::forget((value.lock().unwrap(), typed.lock().unwrap()));
+    // SAFETY: they were forgotten, each of them once.
+    let guards = unsafe { (value.assume_locked().unwrap(), array.assume_locked().unwrap()) };
+    assert_eq!((guards.0.get(), guards.1.len()), (7, 2));
+    drop(guards);
+    assert!(value.try_lock().is_ok() && typed.try_lock().is_ok());
+    std::mem::forget(typed.lock().unwrap());
+    // SAFETY: it was forgotten.
+    drop(unsafe { typed.assume_locked() }.unwrap());
+    assert!(!typed.is_locked());
+}
+
+#[test]
 fn handles_travel() {
     fn travels<T: Send + Sync>() {}
     travels::<Value<u64>>();

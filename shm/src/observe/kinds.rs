@@ -7,7 +7,8 @@ use slipring_core::sync;
 use crate::attachment::Attachment;
 use crate::object::Kind;
 use crate::recovery::with_body;
-use crate::{pipe, queue};
+use crate::sync::permits_at;
+use crate::{cells, pipe, queue};
 
 /// Something that a participant holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,6 +62,10 @@ pub(super) fn about(attachment: &Attachment, place: Place, kind: Kind, ids: &[Ow
             let whole = format!("{} of {} there", b.n_waiting(), b.parties());
             About::state(if b.is_broken() { "broken".into() } else { whole })
         }),
+        Kind::BoundedSemaphore => permits_about(attachment, place, ids),
+        Kind::Value | Kind::Array => {
+            body(attachment, place, |head: &cells::Head| cells_about(kind, head, ids))
+        }
         Kind::Slots | Kind::Ring => About::default(),
     }
 }
@@ -81,6 +86,32 @@ fn lock_about(owner: Option<OwnerId>, count: u32, ids: &[OwnerId]) -> About {
     let what = if count > 1 { format!("the lock, {count} times") } else { "the lock".into() };
     let held = Held { participant: place_of(owner, ids), what, since: None };
     About { held: vec![held], ..About::state("locked") }
+}
+
+fn permits_about(attachment: &Attachment, place: Place, ids: &[OwnerId]) -> About {
+    let Some(permits) = permits_at(attachment, place) else { return About::state("damaged") };
+    let mut counts: Vec<(OwnerId, u32)> = Vec::new();
+    for owner in permits.owners() {
+        match counts.iter_mut().find(|(known, _)| *known == owner) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((owner, 1)),
+        }
+    }
+    let held = counts.into_iter().map(|(owner, count)| {
+        let what = if count == 1 { "a permit".into() } else { format!("{count} permits") };
+        Held { participant: place_of(owner, ids), what, since: None }
+    });
+    let state = format!("{} of {} permits to be had", permits.value(), permits.limit());
+    About { held: held.collect(), ..About::state(state) }
+}
+
+fn cells_about(kind: Kind, head: &cells::Head, ids: &[OwnerId]) -> About {
+    let (size, count) = head.shape();
+    let of = format!("of {size} bytes");
+    let what = if kind == Kind::Value { of } else { format!("{count} items {of}") };
+    let lock = if head.has_lock() { lock_about(head.owner(), 1, ids) } else { About::default() };
+    let state = if head.has_lock() { format!("{what}, {}", lock.state) } else { what };
+    About { state, ..lock }
 }
 
 fn queue_about(attachment: &Attachment, place: Place) -> About {

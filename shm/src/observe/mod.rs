@@ -166,7 +166,10 @@ fn seen(attachment: &Attachment, id: OwnerId) -> Option<Participant> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ByteReceiver, ByteSender, Mutex, Named, OrRecover, QueueOptions};
+    use crate::{
+        Array, BoundedSemaphore, ByteReceiver, ByteSender, Mutex, Named, OrRecover, QueueOptions,
+        RawValue,
+    };
 
     fn unique(what: &str) -> String {
         format!("test-observe-{what}-{}", std::process::id())
@@ -214,5 +217,23 @@ mod tests {
             drop(guard);
         });
         assert_eq!(observer.look().objects[0].state, "free");
+    }
+
+    #[test]
+    fn who_holds_permits_and_what_items_there_are_is_seen() {
+        let name = unique("permits");
+        let seats = BoundedSemaphore::create(&name, 5).unwrap();
+        (0..3).for_each(|_| seats.acquire().unwrap());
+        let array = Array::<u32>::new(&seats.segment(), 7).unwrap();
+        let _value = RawValue::new(&seats.segment(), 0.5_f64).unwrap();
+        let _guard = array.lock().or_recover().unwrap();
+        let seen = Observer::open(&name).unwrap().look();
+        let text = |index: usize| {
+            let held = seen.objects[index].held.iter().map(|held| held.what.as_str());
+            (seen.objects[index].state.as_str(), held.collect::<Vec<_>>())
+        };
+        assert_eq!(text(0), ("2 of 5 permits to be had", vec!["3 permits"]));
+        assert_eq!(text(1), ("7 items of 4 bytes, locked", vec!["the lock"]));
+        assert_eq!(text(2), ("of 8 bytes", vec![]));
     }
 }

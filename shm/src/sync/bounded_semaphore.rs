@@ -225,18 +225,17 @@ fn first_look(attachment: &Attachment, limit: u32) -> u32 {
     attachment.me().map_or(0, |me| me.index() * A_LINE % limit.max(1))
 }
 
-/// Death procedure: gives back what `dead` holds of the semaphore that lies at `place`.
-pub(crate) fn give_back(attachment: &Attachment, place: Place, dead: OwnerId) {
-    let offset = place.offset + HEADER_BYTES;
-    let Some(len) = place.len.checked_sub(HEADER_BYTES) else { return };
+/// The permits of the semaphore that lies at `place`, if there can be any.
+pub(crate) fn permits_at(attachment: &Attachment, place: Place) -> Option<&Permits> {
+    let (offset, len) = (place.offset + HEADER_BYTES, place.len.checked_sub(HEADER_BYTES)?);
     if !attachment.arena_is_committed(offset, len) {
-        return;
+        return None;
     }
-    let Ok(at) = attachment.arena(offset, len) else { return };
+    let at = attachment.arena(offset, len).ok()?;
     // SAFETY: in bounds, committed, aligned to 128 as extents and headers are; peers touch words in it.
-    let Ok(limit) = (unsafe { Permits::attach(at, len as usize) }) else { return };
+    let limit = unsafe { Permits::attach(at, len as usize) }.ok()?;
     // SAFETY: found there just now; the mapping lives as long as the attachment.
-    unsafe { Permits::at(at, limit) }.recover(dead, Scope::Shared);
+    Some(unsafe { Permits::at(at, limit) })
 }
 
 impl Clone for BoundedSemaphore {
@@ -308,8 +307,13 @@ mod tests {
         assert_eq!((bounded.value(), bounded.holders()), (0, vec![]));
         bounded.try_acquire().unwrap();
         bounded.acquire_until(Duration::from_secs(9)).unwrap();
-        give_back(segment.attachment(), place_of(&bounded), somebody_dead());
+        recover(&bounded);
         assert_eq!(bounded.value(), 1);
+    }
+
+    fn recover(bounded: &BoundedSemaphore) -> u32 {
+        let permits = permits_at(bounded.handle().attachment(), place_of(bounded));
+        permits.map_or(0, |permits| permits.recover(somebody_dead(), Scope::Shared))
     }
 
     fn place_of(bounded: &BoundedSemaphore) -> Place {
@@ -359,7 +363,7 @@ mod tests {
         let again = Handle::adopt(attachment, id, Kind::BoundedSemaphore, Role::First).unwrap();
         let error = BoundedSemaphore::from_handle(again).unwrap_err();
         assert!(matches!(error, Error::Corrupt { .. }));
-        give_back(attachment, place_of(&bounded), somebody_dead());
+        assert!(permits_at(attachment, place_of(&bounded)).is_none());
         assert_eq!(bounded.value(), 2, "what was checked once counts");
     }
 }

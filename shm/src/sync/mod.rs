@@ -34,7 +34,7 @@ mod words;
 
 pub use barrier::{Barrier, BarrierTurn};
 pub use bounded_semaphore::BoundedSemaphore;
-pub(crate) use bounded_semaphore::give_back as give_back_permits;
+pub(crate) use bounded_semaphore::permits_at;
 pub use condvar::{Condvar, Reopen};
 pub use event::Event;
 pub use lock_error::{LockError, LockResult, OrRecover};
