@@ -323,11 +323,11 @@ impl Drop for Held<'_> {
     }
 }
 
-/// Gives the memory of an array back that nobody has a handle of, but for what its header lies in. Under the recovery
-/// lock.
+/// Gives the memory of an array back that nobody has a handle of any more, or never will, but for what its header lies in.
+/// Under the recovery lock.
 pub(crate) fn give_back(attachment: &Attachment, place: Place) {
     let kept = HEADER_BYTES + HEAD_BYTES;
-    if place.len > kept {
+    if Kind::from_word(place.kind) == Some(Kind::Array) && place.len > kept {
         // What cannot be given back stays committed, and is used again with the extent.
         let _ = attachment.decommit_arena(place.offset + kept, place.len - kept);
     }

@@ -162,7 +162,10 @@ impl Handle {
         let place = attachment
             .with_recovery(|| reserve(attachment, kind, HEADER_BYTES + body_len, me))??;
         // Without the lock: much memory takes long to come, and the reservation is ours meanwhile.
-        let paid = attachment.commit_arena(place.offset, place.len);
+        let paid = attachment.commit_arena(place.offset, place.len).inspect_err(|_| {
+            // Half of it is of no use to us, and others may need it.
+            let _ = attachment.decommit_arena(place.offset, place.len);
+        });
         crash_point!("object.create.paid");
         let mut private = attachment.private.lock();
         attachment.with_recovery_held(RECOVERY_PATIENCE, || {

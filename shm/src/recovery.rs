@@ -184,6 +184,7 @@ fn free_reservations(attachment: &Attachment, dead: OwnerId, survey: &Survey<'_>
         if hung {
             attachment.directory.publish(place.id);
         } else {
+            cells::give_back(attachment, place);
             attachment.directory.free(place.id);
         }
         crash_point!("recovery.bury.reservation");

@@ -191,6 +191,21 @@ fn a_large_arrays_memory_goes_back_with_its_last_handle() {
 }
 
 #[test]
+fn an_array_that_there_is_no_memory_for_takes_none() {
+    let options = SegmentOptions::new().reserve(8 << 30).budget(32 << 20);
+    let segment = Segment::with(options).unwrap();
+    let before = segment.memory().committed;
+    let error = RawArray::<u8>::new(&segment, 1 << 30).unwrap_err();
+    assert!(matches!(error, Error::Budget { .. }), "{error}");
+    assert!(segment.memory().committed < before + (1 << 20));
+    let array = RawArray::<u8>::new(&segment, 16 << 20).unwrap();
+    // And what somebody had paid for who died before it was made goes back, too.
+    let place = segment.attachment().directory.find(array.handle().id()).unwrap();
+    give_back(segment.attachment(), place);
+    assert!(segment.memory().committed < before + (1 << 20));
+}
+
+#[test]
 fn a_head_that_a_peer_scribbled_on_is_an_error_when_it_is_opened_and_nothing_before() {
     let segment = Segment::create().unwrap();
     let array = RawArray::from_slice(&segment, &[1_u64, 2]).unwrap();
