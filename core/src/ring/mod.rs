@@ -5,6 +5,7 @@ pub mod position;
 pub mod sides;
 pub mod spsc_records;
 pub mod spsc_slots;
+pub mod stack;
 
 #[cfg(all(test, not(loom)))]
 #[path = "../../tests/support/memory.rs"]
