@@ -1,5 +1,6 @@
 //! Rings: one file each.
 pub mod chain;
+pub mod heap;
 pub mod mpmc;
 pub mod position;
 pub mod sides;

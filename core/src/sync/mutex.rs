@@ -207,6 +207,14 @@ impl Mutex {
         OwnerId::from_bits(self.word.load(Ordering::Relaxed))
     }
 
+    /// Whether nobody holds it, and the last who did died so. A glance.
+    #[inline]
+    pub fn is_orphaned(&self) -> bool {
+        // ORDERING: Relaxed; a glance.
+        let seen = self.word.load(Ordering::Relaxed);
+        seen & DIED != 0 && seen & OWNER_MASK == 0
+    }
+
     /// Death procedure: gives up what the dead `owner` holds. Returns whether it held the lock. Idempotent.
     pub fn recover(&self, owner: OwnerId, scope: Scope) -> bool {
         loop {
