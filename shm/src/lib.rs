@@ -42,6 +42,7 @@ pub mod segment;
 pub mod slots;
 pub mod sync;
 mod sys;
+mod taken;
 mod until;
 pub mod value;
 mod wait;

@@ -2,7 +2,7 @@
 
 use std::ptr::NonNull;
 
-use slipring_core::block::{Descriptor, Returns};
+use slipring_core::block::Returns;
 use slipring_core::directory::Place;
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
@@ -14,7 +14,7 @@ use super::QueueOptions;
 use crate::attachment::Attachment;
 use crate::object::{self, HEADER_BYTES, Handle, Kind, Role};
 use crate::wait::Spin;
-use crate::{Error, Result, Segment};
+use crate::{Error, Result, Segment, taken};
 
 /// A ring's number is its offset in the arena in these units.
 pub(crate) const RING_UNIT: u64 = 64;
@@ -302,7 +302,7 @@ pub(crate) fn drain(attachment: &Attachment, place: Place, me: OwnerId) {
         let mut returns = Returns::default();
         let pop = || ring.pop(|position, word| note.write(ring_id, position, word));
         while let Ok((position, word)) = pop() {
-            free_taken(attachment, me, ring_id, position, word, &mut returns);
+            taken::free(attachment, me, ring_id, position, word, &mut returns);
             note.erase();
         }
         attachment.pool.flush(&mut Default::default(), &mut returns);
@@ -317,23 +317,5 @@ pub(crate) fn drain(attachment: &Attachment, place: Place, me: OwnerId) {
         if let Some(entry) = entry.filter(|e| Kind::from_word(e.kind) == Some(Kind::Ring)) {
             attachment.directory.free(entry.id);
         }
-    }
-}
-
-/// Frees the block behind a descriptor that was just taken, if there is one.
-fn free_taken(
-    attachment: &Attachment,
-    me: OwnerId,
-    ring_id: u32,
-    position: u64,
-    word: u64,
-    returns: &mut Returns,
-) {
-    let named = Descriptor::block_of(word).and_then(|block| attachment.pool.check(block, 0));
-    if let Some(block) = named
-        && attachment.pool.control(block).taken(me, ring_id, position)
-    {
-        crash_point!("queue.drain.taken");
-        attachment.pool.free(returns, block, me);
     }
 }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use serde::de::DeserializeOwned;
-use slipring_core::block::{BlockRef, Descriptor, INLINE_MAX, Magazines, NoteLine, Returns};
+use slipring_core::block::{Descriptor, Magazines, NoteLine, Returns};
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::FenceMode;
@@ -14,7 +14,8 @@ use slipring_core::ring::mpmc::PopError;
 
 use super::end::End;
 use crate::parcel::enclosed;
-use crate::payload::{self, View};
+use crate::payload::View;
+use crate::taken::Taken;
 use crate::until::Until;
 use crate::wait::Wait;
 use crate::{Error, Result};
@@ -54,12 +55,6 @@ struct Taker {
 
 // SAFETY: the note line is shared memory of atomics, mapped as long as the handle beside it lives.
 unsafe impl Send for Taker {}
-
-/// What was taken from a ring: in our hands.
-enum Taken {
-    Inline(u8, [u8; INLINE_MAX]),
-    Block(BlockRef, u64),
-}
 
 impl ByteReceiver {
     pub(super) fn new(end: End) -> Result<Self> {
@@ -241,14 +236,7 @@ impl ByteReceiver {
     /// Copies what was taken out of its block, and frees that.
     #[inline]
     fn free_into(&mut self, taken: Taken, me: OwnerId, into: &mut Vec<u8>) {
-        match taken {
-            Taken::Inline(len, bytes) => into.extend_from_slice(&bytes[..usize::from(len)]),
-            Taken::Block(block, len) => {
-                let attachment = self.end.handle.attachment();
-                payload::append_block(attachment, block, len, into);
-                attachment.pool.free(&mut self.taker.returns, block, me);
-            }
-        }
+        taken.free_into(self.end.handle.attachment(), me, &mut self.taker.returns, into);
     }
 
     /// Takes the oldest message.
@@ -317,7 +305,8 @@ impl Taker {
                 }
             });
             let taken = popped.map(|(position, word)| {
-                let taken = settle(end, me, position, word);
+                let attachment = end.handle.attachment();
+                let taken = Taken::settle(attachment, me, cursor.ring_id, position, word);
                 crash_point!("queue.recv.settled");
                 taken
             });
@@ -335,28 +324,6 @@ impl Taker {
             }
         }
     }
-}
-
-/// Makes the block behind a descriptor that we took from `position` ours.
-#[inline]
-fn settle(end: &End, me: OwnerId, position: u64, word: u64) -> Result<Taken> {
-    let attachment = end.handle.attachment();
-    match Descriptor::decode(word) {
-        Some(Descriptor::Inline { len, bytes }) => Ok(Taken::Inline(len, bytes)),
-        Some(Descriptor::Block { block, len }) => {
-            let pool = &attachment.pool;
-            let block = pool.check(block, len).ok_or_else(not_ours)?;
-            let ours = pool.control(block).taken(me, end.cursor.ring_id, position)
-                && pool.is_committed(block, len, &**attachment);
-            if ours { Ok(Taken::Block(block, len)) } else { Err(not_ours()) }
-        }
-        None => Err(not_ours()),
-    }
-}
-
-#[cold]
-fn not_ours() -> Error {
-    Error::Corrupt { what: "a queue's message names a block that was not sent in it" }
 }
 
 #[cold]
