@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`segment`] | the shared file: how it is made, checked, mapped and paid for |
 //! | [`queue`] | many to many, bounded or not, messages of any size |
+//! | [`ordered`] | the same, bounded, last in first out or by priority |
 //! | [`pipe`] | two ends, messages of any size, end of file by close or death |
 //! | [`handoff`] | handles for a program that is started, or through a socket |
 //! | [`name`] | objects that unrelated programs find by name |
@@ -33,6 +34,7 @@ pub mod name;
 mod object;
 pub mod observe;
 mod parcel;
+pub mod ordered;
 mod payload;
 pub mod pipe;
 mod private_lock;
@@ -51,6 +53,10 @@ pub use array::{Array, ArrayBytes, ArrayGuard, RawArray};
 pub use error::{Error, Result};
 pub use handoff::{Handoff, Inherited};
 pub use name::{Name, Named, unlink};
+pub use ordered::{
+    ByteLifoQueue, ByteLifoSender, ByteOrderedReceiver, BytePriorityQueue, BytePrioritySender,
+    LifoQueue, LifoSender, OrderedOptions, OrderedReceiver, PriorityQueue, PrioritySender,
+};
 pub use payload::{Loan, View};
 pub use pipe::{Connection, Pipe, PipeOptions, PipeReader, PipeWriter};
 pub use queue::{ByteQueue, ByteReceiver, ByteSender, Queue, QueueOptions, Receiver, Sender};

@@ -30,13 +30,14 @@ pub(crate) enum Kind {
     Event = 8,
     Condvar = 9,
     Barrier = 10,
+    Ordered = 12,
     BoundedSemaphore = 13,
     Value = 14,
     Array = 15,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 13] = [
+    const ALL: &[Self] = &[
         Self::Queue,
         Self::Ring,
         Self::Pipe,
@@ -50,10 +51,11 @@ impl Kind {
         Self::BoundedSemaphore,
         Self::Value,
         Self::Array,
+        Self::Ordered,
     ];
 
     pub(crate) fn from_word(word: u32) -> Option<Self> {
-        Self::ALL.into_iter().find(|k| *k as u32 == word)
+        Self::ALL.iter().copied().find(|kind| *kind as u32 == word)
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -71,6 +73,7 @@ impl Kind {
             Self::BoundedSemaphore => "bounded semaphore",
             Self::Value => "value",
             Self::Array => "array",
+            Self::Ordered => "ordered queue",
         }
     }
 }

@@ -28,7 +28,7 @@ use slipring_core::sync;
 use crate::attachment::Attachment;
 use crate::object::{self, HEADER_BYTES, Kind, Role};
 use crate::sync::permits_at;
-use crate::{cells, name, pipe, queue, slots};
+use crate::{cells, name, ordered, pipe, queue, slots};
 
 /// Whether the dead are cleaned up after. The crash build can switch it off, to show that the tests would notice.
 pub(crate) fn is_enabled() -> bool {
@@ -87,6 +87,7 @@ struct Survey<'a> {
     dead: OwnerId,
     rings: HashMap<u32, Ring>,
     pipes: HashMap<u32, Records>,
+    ordered: HashMap<u32, ordered::Store>,
 }
 
 impl<'a> Survey<'a> {
@@ -95,7 +96,9 @@ impl<'a> Survey<'a> {
         let rings = queues.flat_map(|place| queue::rings_of(attachment, place)).collect();
         let pipes = of_kind(attachment, Kind::Pipe);
         let pipes = pipes.flat_map(|place| pipe::rings_of(attachment, place)).collect();
-        Self { attachment, dead, rings, pipes }
+        let ordered = of_kind(attachment, Kind::Ordered);
+        let ordered = ordered.filter_map(|place| ordered::store_of(attachment, place)).collect();
+        Self { attachment, dead, rings, pipes, ordered }
     }
 }
 
@@ -105,6 +108,7 @@ impl Lookup for Survey<'_> {
         let in_pipe = |pipe: &Records| pipe::names_block(pipe, position, block);
         self.rings.get(&ring).is_some_and(|ring| ring.holds(position, names_it))
             || self.pipes.get(&ring).is_some_and(in_pipe)
+            || self.ordered.get(&ring).is_some_and(|store| store.holds(position, names_it))
     }
 
     fn noted_by_living(&self, ring: u32, position: u64) -> bool {
@@ -164,6 +168,7 @@ fn free_locks(attachment: &Attachment, place: Place, dead: OwnerId) {
             }
         }
         Some(Kind::Pipe) => pipe::free_locks(attachment, place, dead),
+        Some(Kind::Ordered) => ordered::free_locks(attachment, place, dead),
         _ => {}
     }
     crash_point!("recovery.bury.lock_freed");
@@ -219,6 +224,7 @@ pub(crate) fn side_emptied(attachment: &Attachment, place: Place, role: Role) {
     match Kind::from_word(place.kind) {
         Some(Kind::Queue) => queue::side_emptied(attachment, place, role),
         Some(Kind::Pipe) => pipe::side_emptied(attachment, place, role),
+        Some(Kind::Ordered) => ordered::side_emptied(attachment, place, role),
         _ => {}
     }
     wake(attachment, place);
@@ -229,6 +235,7 @@ fn wake(attachment: &Attachment, place: Place) {
     match Kind::from_word(place.kind) {
         Some(Kind::Queue) => queue::wake(attachment, place),
         Some(Kind::Pipe) => pipe::wake(attachment, place),
+        Some(Kind::Ordered) => ordered::wake(attachment, place),
         Some(Kind::Slots) => with_body(attachment, place, |s: &slots::Sleepers| s.wake_all()),
         Some(Kind::Semaphore) => {
             with_body(attachment, place, |s: &sync::Semaphore| s.wake_all(Scope::Shared));
@@ -265,6 +272,7 @@ pub(crate) fn end_if_abandoned(attachment: &Attachment, place: Place, me: OwnerI
         Some(Kind::Queue) => queue::drain(attachment, place, me),
         Some(Kind::Pipe) => pipe::drain(attachment, place, me),
         Some(Kind::Array) => cells::give_back(attachment, place),
+        Some(Kind::Ordered) => ordered::drain(attachment, place, me),
         _ => {}
     }
     crash_point!("recovery.end.emptied");

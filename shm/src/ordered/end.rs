@@ -1,0 +1,396 @@
+//! What senders and receivers have in common: the shared words, the store of messages, and what the death procedure does
+//! with them.
+//!
+//! # Memory
+//!
+//! ```text
+//! body: | order (u32) | sides (u32) | max (u64) | not_empty | not_full | a stack or a heap |
+//! ```
+
+use std::ptr::NonNull;
+
+use slipring_core::block::{BlockRef, Descriptor, Returns, State};
+use slipring_core::directory::Place;
+use slipring_core::futex::Scope;
+use slipring_core::owner::OwnerId;
+use slipring_core::primitive::{AtomicU32, AtomicU64, CachePadded, Ordering};
+use slipring_core::ring::heap::Heap;
+use slipring_core::ring::sides::Sides;
+use slipring_core::ring::stack::{self, Stack};
+use slipring_core::sync::EventCount;
+
+use super::OrderedOptions;
+use crate::attachment::Attachment;
+use crate::object::{HEADER_BYTES, Handle, Kind, Role};
+use crate::queue::RING_UNIT;
+use crate::sys::clock;
+use crate::until::Until;
+use crate::wait::{SLICE, Spin, Wait};
+use crate::{Error, Result, Segment, taken};
+
+/// Bytes of the words before the store, for the layout fingerprint.
+pub(crate) const BODY_BYTES: u64 = size_of::<Body>() as u64;
+
+/// What goes out first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Order {
+    /// The last that came in.
+    Lifo = 1,
+    /// The one with the smallest key.
+    Priority = 2,
+}
+
+impl Order {
+    const ALL: [Self; 2] = [Self::Lifo, Self::Priority];
+
+    /// What the sender of such a queue is called.
+    pub(super) fn sender(self) -> &'static str {
+        match self {
+            Self::Lifo => "sender of a LIFO queue",
+            Self::Priority => "sender of a priority queue",
+        }
+    }
+
+    /// Bytes of the store, aligned to 64.
+    fn store_bytes(self, capacity: u64) -> Result<u64> {
+        let bytes = match self {
+            Self::Lifo => Stack::bytes(capacity),
+            Self::Priority => Heap::bytes(capacity),
+        };
+        bytes.map(|bytes| bytes as u64).map_err(|_| Error::Capacity {
+            what: "a queue's capacity",
+            wanted: capacity,
+            min: 1,
+            max: stack::MAX_CAPACITY,
+        })
+    }
+}
+
+const _: () = assert!(stack::MAX_CAPACITY == slipring_core::ring::heap::MAX_CAPACITY);
+
+/// What the body begins with; the store follows.
+#[repr(C)]
+pub(super) struct Body {
+    head: CachePadded<Head>,
+    /// Receivers sleep here.
+    pub(super) not_empty: CachePadded<EventCount>,
+    /// Senders sleep here.
+    pub(super) not_full: CachePadded<EventCount>,
+}
+
+#[repr(C)]
+struct Head {
+    /// [`Order`]. Written before the queue is known, as is `max_len`.
+    order: AtomicU32,
+    sides: Sides,
+    /// The longest message.
+    max_len: AtomicU64,
+}
+
+impl Body {
+    pub(super) fn sides(&self) -> &Sides {
+        &self.head.sides
+    }
+
+    pub(super) fn wake_all(&self) {
+        self.not_empty.wake_all(Scope::Shared);
+        self.not_full.wake_all(Scope::Shared);
+    }
+}
+
+/// Where the messages are.
+#[derive(Clone, Copy)]
+pub(crate) enum Store {
+    Lifo(Stack),
+    Priority(Heap),
+}
+
+impl Store {
+    /// Whether the message that was published at `position`, and is there, has a descriptor that is `wanted`.
+    pub(crate) fn holds(&self, position: u64, wanted: impl Fn(u64) -> bool) -> bool {
+        match self {
+            Self::Lifo(stack) => stack.holds(position, wanted),
+            Self::Priority(heap) => heap.holds(position, wanted),
+        }
+    }
+
+    pub(super) fn capacity(&self) -> u64 {
+        match self {
+            Self::Lifo(stack) => stack.capacity(),
+            Self::Priority(heap) => heap.capacity(),
+        }
+    }
+
+    fn len(&self) -> u64 {
+        match self {
+            Self::Lifo(stack) => stack.len(),
+            Self::Priority(heap) => heap.len(),
+        }
+    }
+
+    /// Whether the length that it says is not to be trusted until somebody takes a turn.
+    fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Priority(heap) if heap.is_in_doubt())
+    }
+
+    /// Whether a glance says that there is nothing to take. No turn is needed to find that out.
+    #[inline]
+    pub(super) fn seems_empty(&self) -> bool {
+        self.len() == 0 && !self.is_in_doubt()
+    }
+
+    /// Whether a glance says that there is no room.
+    #[inline]
+    pub(super) fn seems_full(&self) -> bool {
+        self.len() == self.capacity() && !self.is_in_doubt()
+    }
+}
+
+/// A queue, checked and copied.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    body: NonNull<Body>,
+    pub(super) order: Order,
+    pub(super) store: Store,
+    /// The store's number, for the control words of blocks.
+    pub(super) store_id: u32,
+    pub(super) max_len: u64,
+}
+
+impl Shape {
+    /// The queue whose body of `len` bytes is at `body`, committed and mapped as long as the result is used, and at
+    /// `offset` of the arena.
+    fn new(body: NonNull<u8>, len: u64, offset: u64) -> Result<Self> {
+        let corrupt = |what| Error::Corrupt { what };
+        let room = len.checked_sub(BODY_BYTES);
+        let room = room.ok_or(corrupt("an ordered queue is too small"))? as usize;
+        // SAFETY: room for the words, just checked; atomics, for which all bit patterns are valid.
+        let head = unsafe { &body.cast::<Body>().as_ref().head };
+        // ORDERING: Relaxed for both; written before the queue was known. Read once, then checked.
+        let order = head.order.load(Ordering::Relaxed);
+        let max_len = head.max_len.load(Ordering::Relaxed);
+        let order = Order::ALL.into_iter().find(|o| *o as u32 == order);
+        let order = order.ok_or(corrupt("an ordered queue has no order"))?;
+        // SAFETY: behind the words, aligned to 128 as they are, and `room` bytes long; mapped as long as the view is used.
+        let store = unsafe {
+            let at = body.add(BODY_BYTES as usize);
+            match order {
+                Order::Lifo => Stack::attach(at, room).map(Store::Lifo),
+                Order::Priority => Heap::attach(at, room).map(Store::Priority),
+            }
+        };
+        let store = store.map_err(|_| corrupt("an ordered queue has an impossible size"))?;
+        let store_id = u32::try_from((offset + BODY_BYTES) / RING_UNIT)
+            .map_err(|_| corrupt("an ordered queue lies too far away"))?;
+        Ok(Self { body: body.cast(), order, store, store_id, max_len })
+    }
+
+    /// The position at which a message was published that is in the store at `at`, and whose block is `block`. The heap
+    /// knows it; of the stack the block does, and what it says has to fit.
+    pub(super) fn position(&self, attachment: &Attachment, at: u64, block: BlockRef) -> u64 {
+        if matches!(self.store, Store::Priority(_)) {
+            return at;
+        }
+        match attachment.pool.control(block).look() {
+            (State::InFlight(_, ring), seen)
+                if ring == self.store_id && stack::depth(seen.position) == at =>
+            {
+                seen.position
+            }
+            // Of no message: whoever takes it finds that the block is not its own.
+            _ => at,
+        }
+    }
+
+    #[inline]
+    pub(super) fn words(&self) -> &Body {
+        // SAFETY: as in `new`.
+        unsafe { self.body.as_ref() }
+    }
+}
+
+/// One side's handle.
+pub(super) struct End {
+    pub(super) handle: Handle,
+    pub(super) shape: Shape,
+    pub(super) spin: Spin,
+    /// Who we were at the last call: a fork changes it.
+    pub(super) me: OwnerId,
+}
+
+// SAFETY: the shape's body is shared memory of atomics, mapped as long as `handle` lives.
+unsafe impl Send for End {}
+
+/// Makes a queue and a handle of each side.
+pub(super) fn create(
+    segment: &Segment,
+    order: Order,
+    options: OrderedOptions,
+) -> Result<(End, End)> {
+    let capacity = options.capacity();
+    let len = BODY_BYTES + order.store_bytes(capacity)?;
+    let roles = [Role::First, Role::Second];
+    let [tx, rx] = Handle::create(segment.attachment(), Kind::Ordered, len, roles, |body, _| {
+        let head = Head {
+            order: AtomicU32::new(order as u32),
+            sides: Sides::new(),
+            max_len: AtomicU64::new(options.max_len()),
+        };
+        let words = Body {
+            head: CachePadded::new(head),
+            not_empty: CachePadded::new(EventCount::new()),
+            not_full: CachePadded::new(EventCount::new()),
+        };
+        // SAFETY: committed memory for the words and the store behind them, reserved for us and aligned to 128.
+        let made = unsafe {
+            body.cast::<Body>().write(words);
+            let at = body.add(BODY_BYTES as usize);
+            match order {
+                Order::Lifo => Stack::init(at, capacity).map(drop),
+                Order::Priority => Heap::init(at, capacity).map(drop),
+            }
+        };
+        made.map_err(|_| Error::NoSpace { wanted: len })
+    })?;
+    Ok((End::new(tx)?, End::new(rx)?))
+}
+
+impl End {
+    pub(super) fn new(handle: Handle) -> Result<Self> {
+        let (body, len) = handle.body();
+        let shape = Shape::new(body, len, handle.body_offset())?;
+        let attachment = handle.attachment();
+        let (me, spin) = (attachment.me()?, attachment.new_spin());
+        Ok(Self { shape, spin, me, handle })
+    }
+
+    /// Another handle of the same side.
+    pub(super) fn another(&self) -> Result<Self> {
+        Self::new(self.handle.clone())
+    }
+
+    #[inline]
+    pub(super) fn attachment(&self) -> &Attachment {
+        self.handle.attachment()
+    }
+
+    /// How many messages are in it: exact if nobody is at work meanwhile.
+    pub(super) fn len(&self) -> u64 {
+        if let Store::Priority(heap) = &self.shape.store
+            && heap.is_in_doubt()
+            && let Ok(me) = self.attachment().me()
+        {
+            // A turn puts in order what the dead one left. If it is not to be had soon, a glance has to do.
+            let _ = heap.lock(me, &mut Wait::new(self.attachment(), None, soon()));
+        }
+        self.shape.store.len()
+    }
+
+    pub(super) fn close(&self) {
+        self.shape.words().sides().close();
+        crash_point!("ordered.close.marked");
+        self.shape.words().wake_all();
+    }
+
+    /// What keeps this side from going on: the queue was closed, or the other side is gone.
+    #[inline]
+    pub(super) fn check_open(&self) -> Result<()> {
+        self.handle.check_open(self.shape.words().sides())
+    }
+
+    /// How one call waits. One that may not wait for messages or room still waits a little for its turn, which others
+    /// have for less than a microsecond unless they are stopped there.
+    pub(super) fn wait<'a>(&'a self, spin: &'a mut Spin, until: Until) -> Wait<'a> {
+        let for_turn = until.is_now() && self.shape.order == Order::Priority;
+        let deadline = if for_turn { soon() } else { until.deadline() };
+        Wait::new(self.attachment(), Some(spin), deadline)
+    }
+}
+
+/// By when a living process that was not stopped has had its turn.
+fn soon() -> Option<clock::Deadline> {
+    Some(clock::deadline_in(SLICE))
+}
+
+/// The words or the order of a queue contradict each other.
+#[cold]
+pub(super) fn damaged() -> Error {
+    Error::Corrupt { what: "an ordered queue is damaged" }
+}
+
+/// What the end of the wait for a turn is to a call that may not wait.
+pub(super) fn would_block(error: Error, until: Until) -> Error {
+    match error {
+        Error::TimedOut if until.is_now() => Error::WouldBlock,
+        error => error,
+    }
+}
+
+/// The queue at `place`.
+fn shape_at(attachment: &Attachment, place: Place) -> Option<Shape> {
+    let (offset, len) = (place.offset + HEADER_BYTES, place.len.checked_sub(HEADER_BYTES)?);
+    if !attachment.arena_is_committed(offset, len) {
+        return None;
+    }
+    Shape::new(attachment.arena(offset, len).ok()?, len, offset).ok()
+}
+
+/// The store of the queue at `place`, and its number.
+pub(crate) fn store_of(attachment: &Attachment, place: Place) -> Option<(u32, Store)> {
+    shape_at(attachment, place).map(|shape| (shape.store_id, shape.store))
+}
+
+/// Frees the dead one's turn.
+pub(crate) fn free_locks(attachment: &Attachment, place: Place, dead: OwnerId) {
+    if let Some((_, Store::Priority(heap))) = store_of(attachment, place) {
+        heap.recover(dead, Scope::Shared);
+    }
+}
+
+/// The last holder of a side has gone.
+pub(crate) fn side_emptied(attachment: &Attachment, place: Place, role: Role) {
+    if let Some(shape) = shape_at(attachment, place) {
+        shape.words().sides().side_gone(role.side());
+        crash_point!("ordered.side_emptied.marked");
+    }
+}
+
+/// Wakes whoever sleeps on the queue at `place`.
+pub(crate) fn wake(attachment: &Attachment, place: Place) {
+    if let Some(shape) = shape_at(attachment, place) {
+        shape.words().wake_all();
+    }
+}
+
+/// Frees the messages of a queue that nobody has a handle of, as `me`, under the recovery lock.
+pub(crate) fn drain(attachment: &Attachment, place: Place, me: OwnerId) {
+    let Some(shape) = shape_at(attachment, place) else { return };
+    // Without a note a death in here would lose a block; without a free line we leave the queue to the next one.
+    let Ok(note) = attachment.claim_note(me) else { return };
+    // SAFETY: `claim_note` gives out lines in bounds, committed, valid as long as the mapping.
+    let note = unsafe { note.as_ref() };
+    let mut returns = Returns::default();
+    let position_of = |at, word| {
+        let block = Descriptor::block_of(word).and_then(|block| attachment.pool.check(block, 0));
+        block.map_or(at, |block| shape.position(attachment, at, block))
+    };
+    let take_note = |at, word| note.write(shape.store_id, position_of(at, word), word);
+    let mut free = |at, word| {
+        let position = position_of(at, word);
+        taken::free(attachment, me, shape.store_id, position, word, &mut returns);
+        note.erase();
+    };
+    match shape.store {
+        Store::Priority(heap) => heap.drain(take_note, free),
+        // A stack that a peer gone mad goes on filling has no end.
+        Store::Lifo(stack) => {
+            for _ in 0..stack.capacity() {
+                let Ok(Some((at, word))) = stack.pop(take_note) else { break };
+                free(at, word);
+            }
+        }
+    }
+    attachment.pool.flush(&mut Default::default(), &mut returns);
+    note.free(me);
+    crash_point!("ordered.drain.emptied");
+}

@@ -1,0 +1,231 @@
+//! The sending sides of ordered queues.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Serialize;
+
+use super::common;
+use super::outlet::Outlet;
+use crate::Result;
+use crate::queue::encode;
+use crate::until::Until;
+
+/// Sends byte messages to a LIFO queue. Clone it for another thread; other processes get theirs by fork or through
+/// [`Handoff`](crate::Handoff). See [`ByteLifoQueue`](super::ByteLifoQueue).
+pub struct ByteLifoSender(Outlet);
+
+/// Sends byte messages to a priority queue. Clone it for another thread; other processes get theirs by fork or through
+/// [`Handoff`](crate::Handoff). See [`BytePriorityQueue`](super::BytePriorityQueue).
+pub struct BytePrioritySender(Outlet);
+
+/// Sends values to a LIFO queue, encoded with postcard. See [`LifoQueue`](super::LifoQueue).
+pub struct LifoSender<T> {
+    bytes: ByteLifoSender,
+    buffer: Vec<u8>,
+    of: PhantomData<fn(T)>,
+}
+
+/// Sends values to a priority queue, encoded with postcard. See [`PriorityQueue`](super::PriorityQueue).
+pub struct PrioritySender<T> {
+    bytes: BytePrioritySender,
+    buffer: Vec<u8>,
+    of: PhantomData<fn(T)>,
+}
+
+impl ByteLifoSender {
+    /// Sends a copy of `message`, waiting for room for as long as it takes. What was sent is found by any receiver as
+    /// soon as this returns, and stays when this process ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`](crate::Error::Closed), [`Error::Disconnected`](crate::Error::Disconnected) when the last
+    /// receiver is gone, [`Error::TooLong`](crate::Error::TooLong), no memory. The message was not sent then.
+    #[inline]
+    pub fn send(&mut self, message: &[u8]) -> Result<()> {
+        self.send_until(message, Until::NEVER)
+    }
+
+    /// Sends a copy of `message` if that takes no waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`](crate::Error::WouldBlock) when the queue is full, and as [`ByteLifoSender::send`].
+    #[inline]
+    pub fn try_send(&mut self, message: &[u8]) -> Result<()> {
+        self.send_until(message, Until::NOW)
+    }
+
+    /// Sends a copy of `message`, waiting for room until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`](crate::Error::TimedOut), and as [`ByteLifoSender::send`].
+    #[inline]
+    pub fn send_until(&mut self, message: &[u8], until: impl Into<Until>) -> Result<()> {
+        self.0.send(0, message, until.into())
+    }
+}
+
+impl BytePrioritySender {
+    /// Sends a copy of `message`, waiting for room for as long as it takes; the smallest `key` goes first. What was sent
+    /// is found by any receiver as soon as this returns, and stays when this process ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`](crate::Error::Closed), [`Error::Disconnected`](crate::Error::Disconnected) when the last
+    /// receiver is gone, [`Error::TooLong`](crate::Error::TooLong), no memory. The message was not sent then.
+    #[inline]
+    pub fn send(&mut self, key: u64, message: &[u8]) -> Result<()> {
+        self.send_until(key, message, Until::NEVER)
+    }
+
+    /// Sends a copy of `message` if that takes no waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`](crate::Error::WouldBlock) when the queue is full, and as [`BytePrioritySender::send`].
+    #[inline]
+    pub fn try_send(&mut self, key: u64, message: &[u8]) -> Result<()> {
+        self.send_until(key, message, Until::NOW)
+    }
+
+    /// Sends a copy of `message`, waiting for room until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`](crate::Error::TimedOut), and as [`BytePrioritySender::send`].
+    #[inline]
+    pub fn send_until(&mut self, key: u64, message: &[u8], until: impl Into<Until>) -> Result<()> {
+        self.0.send(key, message, until.into())
+    }
+}
+
+impl<T: Serialize> LifoSender<T> {
+    /// Sends `value`, waiting for room for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`](crate::Error::Encode), and as [`ByteLifoSender::send`].
+    pub fn send(&mut self, value: &T) -> Result<()> {
+        self.send_until(value, Until::NEVER)
+    }
+
+    /// Sends `value` if that takes no waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`](crate::Error::WouldBlock) when the queue is full, and as [`LifoSender::send`].
+    pub fn try_send(&mut self, value: &T) -> Result<()> {
+        self.send_until(value, Until::NOW)
+    }
+
+    /// Sends `value`, waiting for room until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`](crate::Error::TimedOut), and as [`LifoSender::send`].
+    pub fn send_until(&mut self, value: &T, until: impl Into<Until>) -> Result<()> {
+        encode(value, &mut self.buffer)?;
+        self.bytes.send_until(&self.buffer, until)
+    }
+}
+
+impl<T: Serialize> PrioritySender<T> {
+    /// Sends `value`, waiting for room for as long as it takes; the smallest `key` goes first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`](crate::Error::Encode), and as [`BytePrioritySender::send`].
+    pub fn send(&mut self, key: u64, value: &T) -> Result<()> {
+        self.send_until(key, value, Until::NEVER)
+    }
+
+    /// Sends `value` if that takes no waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`](crate::Error::WouldBlock) when the queue is full, and as [`PrioritySender::send`].
+    pub fn try_send(&mut self, key: u64, value: &T) -> Result<()> {
+        self.send_until(key, value, Until::NOW)
+    }
+
+    /// Sends `value`, waiting for room until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`](crate::Error::TimedOut), and as [`PrioritySender::send`].
+    pub fn send_until(&mut self, key: u64, value: &T, until: impl Into<Until>) -> Result<()> {
+        encode(value, &mut self.buffer)?;
+        self.bytes.send_until(key, &self.buffer, until)
+    }
+}
+
+/// What all senders have in common: `$bytes` sends bytes, `$values` values.
+macro_rules! sender {
+    ($($bytes:ident, $values:ident;)*) => {$(
+        impl $bytes {
+            pub(super) fn new(outlet: Outlet) -> Self {
+                Self(outlet)
+            }
+
+            common!(0.end);
+
+            /// Another handle, for another thread.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::Forked`](crate::Error::Forked).
+            pub fn try_clone(&self) -> Result<Self> {
+                Ok(Self(Outlet::new(self.0.end.another()?)))
+            }
+
+            pub(super) fn handle(&self) -> &crate::object::Handle {
+                &self.0.end.handle
+            }
+        }
+
+        impl<T> $values<T> {
+            pub(super) fn new(bytes: $bytes) -> Self {
+                Self { bytes, buffer: Vec::new(), of: PhantomData }
+            }
+
+            /// The same handle, for messages that are bytes already.
+            pub fn bytes(&mut self) -> &mut $bytes {
+                &mut self.bytes
+            }
+
+            common!(bytes.0.end);
+
+            /// Another handle, for another thread.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::Forked`](crate::Error::Forked).
+            pub fn try_clone(&self) -> Result<Self> {
+                Ok(Self::new(self.bytes.try_clone()?))
+            }
+
+            pub(super) fn handle(&self) -> &crate::object::Handle {
+                self.bytes.handle()
+            }
+        }
+
+        impl fmt::Debug for $bytes {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($bytes)).field("len", &self.len()).finish_non_exhaustive()
+            }
+        }
+
+        impl<T> fmt::Debug for $values<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($values)).field(&self.bytes).finish()
+            }
+        }
+    )*};
+}
+
+sender! {
+    ByteLifoSender, LifoSender;
+    BytePrioritySender, PrioritySender;
+}
