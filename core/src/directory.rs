@@ -18,7 +18,7 @@
 //!
 //! # Invariants
 //!
-//! * I1. Entries below `used` have an extent; extents follow each other in order of their entries.
+//! * I1. Entries below `used` have an extent; extents follow each other in order of their entries. None begins at 0.
 //! * I2. The generation grows when an object ends: an id that named it names nothing from then on.
 //! * I3. An object's memory is initialised before its state becomes LIVE.
 //!
@@ -235,7 +235,8 @@ impl Directory {
             return Err(ReserveError::Entries);
         }
         let offset = match index.checked_sub(1).map(|last| self.place(last)) {
-            None => 0,
+            // Not 0: a word that names an extent by its offset says 0 for none.
+            None => EXTENT_UNIT,
             Some(last) if self.fits(&last) => {
                 (last.offset + last.len).next_multiple_of(EXTENT_UNIT)
             }
@@ -296,7 +297,7 @@ mod tests {
     fn an_object_is_found_from_publication_to_its_end() {
         with_directory(|d| {
             let place = d.reserve(100, 7, me()).unwrap();
-            assert_eq!((place.offset, place.len, d.find(place.id)), (0, 128, None));
+            assert_eq!((place.offset, place.len, d.find(place.id)), (128, 128, None));
             assert_eq!(d.reserved_by(me()).collect::<Vec<_>>(), [place]);
             d.publish(place.id);
             assert_eq!(d.find(place.id), Some(place));
@@ -305,7 +306,7 @@ mod tests {
             assert_eq!(d.find(place.id), None);
             let again = d.reserve(128, 8, me()).unwrap();
             d.publish(again.id);
-            assert_eq!((again.offset, d.find(place.id)), (0, None), "same extent, another id");
+            assert_eq!((again.offset, d.find(place.id)), (128, None), "same extent, another id");
         });
     }
 

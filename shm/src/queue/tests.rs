@@ -111,3 +111,15 @@ fn a_message_over_what_the_segment_holds_is_refused() {
     assert!(matches!(tx.loan(1 << 20), Err(Error::NoSpace { .. })), "all of that size are out");
     tx.send(&[7; 100]).unwrap();
 }
+
+#[test]
+fn a_ring_may_lie_where_the_first_object_of_all_was() {
+    for capacity in 1..20 {
+        let segment = segment();
+        // Too small for a queue, and large enough for its ring.
+        drop(crate::Slots::<u64>::new(&segment, capacity).unwrap());
+        let (mut tx, mut rx) = ByteQueue::bounded(&segment, 2).unwrap();
+        tx.send(b"one").unwrap();
+        assert_eq!(rx.recv().unwrap(), b"one", "after slots of {capacity}");
+    }
+}
