@@ -16,6 +16,8 @@ mod parcel;
 mod permits;
 #[path = "crash/values.rs"]
 mod values;
+#[path = "crash/ordered.rs"]
+mod ordered;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsRawFd;
@@ -702,7 +704,7 @@ const SCENARIOS: &[Scenario] = &[
 
 /// All of them.
 fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    SCENARIOS.iter().chain(parcel::SCENARIOS)
+    SCENARIOS.iter().chain(parcel::SCENARIOS).chain(ordered::SCENARIOS)
 }
 
 /// The names of all crash points in the sources.

@@ -14,6 +14,8 @@ use slipring::{
 use slipring_tests::log::Log;
 use slipring_tests::message::{self, MIXED, Stamp};
 
+#[path = "victims/ordered.rs"]
+mod ordered;
 #[path = "victims/parcel.rs"]
 mod parcel;
 
@@ -53,6 +55,7 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         "parcel-receive" => parcel::receive(args),
         "enclose-send" => parcel::enclose_send(),
         "enclose-recv" => parcel::enclose_recv(),
+        other if ordered::run(other, args) => {}
         other => panic!("{other:?} is no victim"),
     }
     true
