@@ -888,6 +888,8 @@ fn without_recovery_the_checks_fail() {
         ("objects", "object.create.before_publish#0"),
         ("fork", "fork.child.born#0"),
         ("parcel-receive-again", "object.take_over.held#0"),
+        ("lifo-recv", "stack.pop.after_take#0"),
+        ("priority-send", "ordered.send.in_flight#0"),
     ];
     for (name, point) in cases {
         let scenario = scenarios().find(|s| s.0 == *name).unwrap();

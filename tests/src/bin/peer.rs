@@ -24,6 +24,8 @@ mod parcels;
 mod permits;
 #[path = "peer/values.rs"]
 mod values;
+#[path = "peer/ordered.rs"]
+mod ordered;
 #[path = "peer/victims.rs"]
 mod victims;
 
@@ -75,6 +77,7 @@ fn main() {
         || parcels::run(&command, &mut args)
         || permits::run(&command, &mut args)
         || values::run(&command, &mut args)
+        || ordered::run(&command, &mut args)
         || victims::run(&command, &mut args);
     assert!(known, "{command:?} is no command of the peer");
 }
