@@ -54,8 +54,9 @@ pub use error::{Error, Result};
 pub use handoff::{Handoff, Inherited};
 pub use name::{Name, Named, unlink};
 pub use ordered::{
-    ByteLifoQueue, ByteLifoSender, ByteOrderedReceiver, BytePriorityQueue, BytePrioritySender,
-    LifoQueue, LifoSender, OrderedOptions, OrderedReceiver, PriorityQueue, PrioritySender,
+    ByteLifoQueue, ByteLifoReceiver, ByteLifoSender, BytePriorityQueue, BytePriorityReceiver,
+    BytePrioritySender, LifoQueue, LifoReceiver, LifoSender, OrderedOptions, PriorityQueue,
+    PriorityReceiver, PrioritySender,
 };
 pub use payload::{Loan, View};
 pub use pipe::{Connection, Pipe, PipeOptions, PipeReader, PipeWriter};

@@ -6,9 +6,11 @@
 //! | [`peer`] | a process running the program `peer`, killed when the test is done with it |
 //! | [`message`] | messages that say who sent them and prove that they are whole |
 //! | [`log`] | what a process saw, readable after its death |
+//! | [`ordered`] | LIFO and priority queues, whichever a test is about |
 
 pub mod log;
 pub mod message;
+pub mod ordered;
 pub mod peer;
 
 use std::time::{Duration, Instant};

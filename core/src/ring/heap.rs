@@ -244,6 +244,11 @@ impl Heap {
         self.len() == 0
     }
 
+    /// Whose turn it is, if anybody's. A glance: it may be old when it returns.
+    pub fn holder(&self) -> Option<OwnerId> {
+        self.header().lock.owner()
+    }
+
     /// Whether a holder died, and nobody has put in order yet what it left: a glance is not to be trusted then.
     #[inline]
     pub fn is_in_doubt(&self) -> bool {

@@ -8,7 +8,7 @@ use crate::attachment::Attachment;
 use crate::object::Kind;
 use crate::recovery::with_body;
 use crate::sync::permits_at;
-use crate::{cells, pipe, queue};
+use crate::{cells, ordered, pipe, queue};
 
 /// Something that a participant holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,6 +42,7 @@ impl About {
 pub(super) fn about(attachment: &Attachment, place: Place, kind: Kind, ids: &[OwnerId]) -> About {
     match kind {
         Kind::Queue => queue_about(attachment, place),
+        Kind::Ordered => ordered_about(attachment, place, ids),
         Kind::Pipe => pipe_about(attachment, place, ids),
         Kind::Mutex => {
             body(attachment, place, |lock: &sync::Mutex| lock_about(lock.owner(), 1, ids))
@@ -121,6 +122,19 @@ fn queue_about(attachment: &Attachment, place: Place) -> About {
         capacity: glance.capacity,
         sent: Some(glance.sent),
         ..About::state(if glance.is_closed { "closed" } else { "open" })
+    }
+}
+
+fn ordered_about(attachment: &Attachment, place: Place, ids: &[OwnerId]) -> About {
+    let Some(glance) = ordered::glance(attachment, place) else { return About::state("damaged") };
+    let order = if glance.is_lifo { "last in first out" } else { "by priority" };
+    let open = if glance.is_closed { "closed" } else { "open" };
+    let turn = |id| Held { participant: place_of(id, ids), what: "a turn".into(), since: None };
+    About {
+        depth: Some(glance.depth),
+        capacity: Some(glance.capacity),
+        held: glance.holder.map(turn).into_iter().collect(),
+        ..About::state(format!("{order}, {open}"))
     }
 }
 

@@ -43,11 +43,13 @@ pub(super) enum Order {
 impl Order {
     const ALL: [Self; 2] = [Self::Lifo, Self::Priority];
 
-    /// What the sender of such a queue is called.
-    pub(super) fn sender(self) -> &'static str {
-        match self {
-            Self::Lifo => "sender of a LIFO queue",
-            Self::Priority => "sender of a priority queue",
+    /// What a side of such a queue is called.
+    pub(super) fn name(self, role: Role) -> &'static str {
+        match (self, role) {
+            (Self::Lifo, Role::First) => "sender of a LIFO queue",
+            (Self::Lifo, Role::Second) => "receiver of a LIFO queue",
+            (Self::Priority, Role::First) => "sender of a priority queue",
+            (Self::Priority, Role::Second) => "receiver of a priority queue",
         }
     }
 
@@ -221,16 +223,16 @@ pub(super) struct End {
 // SAFETY: the shape's body is shared memory of atomics, mapped as long as `handle` lives.
 unsafe impl Send for End {}
 
-/// Makes a queue and a handle of each side.
-pub(super) fn create(
+/// Makes a queue and a handle of each of these sides.
+pub(super) fn create<const N: usize>(
     segment: &Segment,
     order: Order,
     options: OrderedOptions,
-) -> Result<(End, End)> {
+    roles: [Role; N],
+) -> Result<[Handle; N]> {
     let capacity = options.capacity();
     let len = BODY_BYTES + order.store_bytes(capacity)?;
-    let roles = [Role::First, Role::Second];
-    let [tx, rx] = Handle::create(segment.attachment(), Kind::Ordered, len, roles, |body, _| {
+    Handle::create(segment.attachment(), Kind::Ordered, len, roles, |body, _| {
         let head = Head {
             order: AtomicU32::new(order as u32),
             sides: Sides::new(),
@@ -251,8 +253,7 @@ pub(super) fn create(
             }
         };
         made.map_err(|_| Error::NoSpace { wanted: len })
-    })?;
-    Ok((End::new(tx)?, End::new(rx)?))
+    })
 }
 
 impl End {
@@ -338,6 +339,32 @@ fn shape_at(attachment: &Attachment, place: Place) -> Option<Shape> {
 /// The store of the queue at `place`, and its number.
 pub(crate) fn store_of(attachment: &Attachment, place: Place) -> Option<(u32, Store)> {
     shape_at(attachment, place).map(|shape| (shape.store_id, shape.store))
+}
+
+/// What can be seen of a queue from outside.
+pub(crate) struct Glance {
+    pub(crate) depth: u64,
+    pub(crate) capacity: u64,
+    pub(crate) is_lifo: bool,
+    pub(crate) is_closed: bool,
+    /// Whose turn it is.
+    pub(crate) holder: Option<OwnerId>,
+}
+
+/// Looks at the queue at `place`.
+pub(crate) fn glance(attachment: &Attachment, place: Place) -> Option<Glance> {
+    let shape = shape_at(attachment, place)?;
+    let holder = match shape.store {
+        Store::Lifo(_) => None,
+        Store::Priority(heap) => heap.holder(),
+    };
+    Some(Glance {
+        depth: shape.store.len(),
+        capacity: shape.store.capacity(),
+        is_lifo: shape.order == Order::Lifo,
+        is_closed: shape.words().sides().is_closed(),
+        holder,
+    })
 }
 
 /// Frees the dead one's turn.

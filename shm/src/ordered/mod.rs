@@ -29,10 +29,11 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `end.rs` | the shared words, and what the death procedure does |
-//! | `outlet.rs` | how messages get in |
+//! | `outlet.rs`, `inlet.rs` | how messages get in and out |
 //! | `sender.rs`, `receiver.rs` | the two sides |
 
 mod end;
+mod inlet;
 mod outlet;
 mod receiver;
 mod sender;
@@ -45,13 +46,15 @@ use std::marker::PhantomData;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use end::{BODY_BYTES, Store, drain, free_locks, side_emptied, store_of, wake};
+pub(crate) use end::{BODY_BYTES, Store, drain, free_locks, glance, side_emptied, store_of, wake};
 use end::{End, Order};
+use inlet::Inlet;
 use outlet::Outlet;
-pub use receiver::{ByteOrderedReceiver, OrderedReceiver};
+pub use receiver::{ByteLifoReceiver, BytePriorityReceiver, LifoReceiver, PriorityReceiver};
 pub use sender::{ByteLifoSender, BytePrioritySender, LifoSender, PrioritySender};
 
 use crate::handoff::transfer;
+use crate::name::named;
 use crate::object::{Handle, Role};
 use crate::{Error, Result, Segment};
 
@@ -197,9 +200,12 @@ pub struct LifoQueue<T>(PhantomData<T>);
 /// ```
 pub struct PriorityQueue<T>(PhantomData<T>);
 
-/// The constructors of a queue of bytes and of one of values.
-macro_rules! constructors {
-    ($($bytes:ident, $values:ident, $order:expr, $byte_sender:ident, $sender:ident;)*) => {$(
+/// The constructors of a queue of bytes and of one of values, and what their handles can do.
+macro_rules! queues {
+    ($(
+        $order:expr, $bytes:ident, $byte_sender:ident, $byte_receiver:ident,
+        $values:ident, $sender:ident, $receiver:ident;
+    )*) => {$(
         impl $bytes {
             /// A queue that holds exactly `capacity` messages, 1 to 2^23.
             ///
@@ -209,7 +215,7 @@ macro_rules! constructors {
             pub fn bounded(
                 segment: &Segment,
                 capacity: u64,
-            ) -> Result<($byte_sender, ByteOrderedReceiver)> {
+            ) -> Result<($byte_sender, $byte_receiver)> {
                 Self::with(segment, OrderedOptions::bounded(capacity))
             }
 
@@ -221,9 +227,36 @@ macro_rules! constructors {
             pub fn with(
                 segment: &Segment,
                 options: OrderedOptions,
-            ) -> Result<($byte_sender, ByteOrderedReceiver)> {
-                let (tx, rx) = end::create(segment, $order, options)?;
-                Ok(($byte_sender::new(Outlet::new(tx)), ByteOrderedReceiver::new(rx)?))
+            ) -> Result<($byte_sender, $byte_receiver)> {
+                let [tx, rx] = end::create(segment, $order, options, Role::ALL)?;
+                Ok((Self::sender_of(tx)?, Self::receiver_of(rx)?))
+            }
+
+            /// The sender that `handle` is.
+            fn sender_of(handle: Handle) -> Result<$byte_sender> {
+                let end = end_of(handle, $order, Role::First)?;
+                Ok($byte_sender::new(Outlet::new(end)))
+            }
+
+            /// The receiver that `handle` is.
+            fn receiver_of(handle: Handle) -> Result<$byte_receiver> {
+                let end = end_of(handle, $order, Role::Second)?;
+                Ok($byte_receiver::new(Inlet::new(end)?))
+            }
+
+            /// The sender of a new queue that nobody receives from yet.
+            fn sender_alone(segment: &Segment, options: &OrderedOptions) -> Result<$byte_sender> {
+                let [tx] = end::create(segment, $order, *options, [Role::First])?;
+                Self::sender_of(tx)
+            }
+
+            /// The receiver of a new queue that nobody sends to yet.
+            fn receiver_alone(
+                segment: &Segment,
+                options: &OrderedOptions,
+            ) -> Result<$byte_receiver> {
+                let [rx] = end::create(segment, $order, *options, [Role::Second])?;
+                Self::receiver_of(rx)
             }
         }
 
@@ -233,10 +266,7 @@ macro_rules! constructors {
             /// # Errors
             ///
             /// [`Error::Capacity`], no memory.
-            pub fn bounded(
-                segment: &Segment,
-                capacity: u64,
-            ) -> Result<($sender<T>, OrderedReceiver<T>)> {
+            pub fn bounded(segment: &Segment, capacity: u64) -> Result<($sender<T>, $receiver<T>)> {
                 Self::with(segment, OrderedOptions::bounded(capacity))
             }
 
@@ -248,9 +278,9 @@ macro_rules! constructors {
             pub fn with(
                 segment: &Segment,
                 options: OrderedOptions,
-            ) -> Result<($sender<T>, OrderedReceiver<T>)> {
+            ) -> Result<($sender<T>, $receiver<T>)> {
                 let (sender, receiver) = $bytes::with(segment, options)?;
-                Ok(($sender::new(sender), OrderedReceiver::new(receiver)))
+                Ok(($sender::new(sender), $receiver::new(receiver)))
             }
         }
 
@@ -259,47 +289,43 @@ macro_rules! constructors {
                 f.write_str(stringify!($values))
             }
         }
+
+        transfer! {
+            () $byte_sender, Ordered, $byte_sender::handle, $bytes::sender_of;
+            () $byte_receiver, Ordered, $byte_receiver::handle, $bytes::receiver_of;
+            (T: Serialize) $sender<T>, Ordered, $sender::handle,
+                |handle| Ok(Self::new($bytes::sender_of(handle)?));
+            (T: DeserializeOwned) $receiver<T>, Ordered, $receiver::handle,
+                |handle| Ok(Self::new($bytes::receiver_of(handle)?));
+        }
+
+        named! {
+            () $byte_sender, Ordered, First, OrderedOptions, $bytes::sender_alone, $bytes::sender_of;
+            () $byte_receiver, Ordered, Second, OrderedOptions,
+                $bytes::receiver_alone, $bytes::receiver_of;
+            (T: Serialize) $sender<T>, Ordered, First, OrderedOptions,
+                |segment, options| Ok(Self::new($bytes::sender_alone(segment, options)?)),
+                |handle| Ok(Self::new($bytes::sender_of(handle)?));
+            (T: DeserializeOwned) $receiver<T>, Ordered, Second, OrderedOptions,
+                |segment, options| Ok(Self::new($bytes::receiver_alone(segment, options)?)),
+                |handle| Ok(Self::new($bytes::receiver_of(handle)?));
+        }
     )*};
 }
 
-constructors! {
-    ByteLifoQueue, LifoQueue, Order::Lifo, ByteLifoSender, LifoSender;
-    BytePriorityQueue, PriorityQueue, Order::Priority, BytePrioritySender, PrioritySender;
+queues! {
+    Order::Lifo, ByteLifoQueue, ByteLifoSender, ByteLifoReceiver,
+    LifoQueue, LifoSender, LifoReceiver;
+    Order::Priority, BytePriorityQueue, BytePrioritySender, BytePriorityReceiver,
+    PriorityQueue, PrioritySender, PriorityReceiver;
 }
 
-/// What `handle` sends with: it must be a sender's, of a queue of this order.
-fn outlet_of(handle: Handle, order: Order) -> Result<Outlet> {
+/// The end that `handle` is: it must be of this side, and its queue of this order.
+fn end_of(handle: Handle, order: Order, role: Role) -> Result<End> {
     let end = End::new(handle)?;
-    match end.handle.role() {
-        Role::First if end.shape.order == order => Ok(Outlet::new(end)),
-        Role::First => {
-            Err(Error::WrongKind { wanted: order.sender(), found: end.shape.order.sender() })
-        }
-        Role::Second => Err(Error::WrongKind { wanted: order.sender(), found: RECEIVER }),
+    let (found, is) = (end.shape.order, end.handle.role());
+    if (found, is) == (order, role) {
+        return Ok(end);
     }
-}
-
-/// The receiver that `handle` is.
-fn receiver_of(handle: Handle) -> Result<ByteOrderedReceiver> {
-    let end = End::new(handle)?;
-    match end.handle.role() {
-        Role::Second => ByteOrderedReceiver::new(end),
-        Role::First => Err(Error::WrongKind { wanted: RECEIVER, found: end.shape.order.sender() }),
-    }
-}
-
-const RECEIVER: &str = "receiver of an ordered queue";
-
-transfer! {
-    () ByteLifoSender, Ordered, ByteLifoSender::handle,
-        |handle| Ok(Self::new(outlet_of(handle, Order::Lifo)?));
-    () BytePrioritySender, Ordered, BytePrioritySender::handle,
-        |handle| Ok(Self::new(outlet_of(handle, Order::Priority)?));
-    () ByteOrderedReceiver, Ordered, ByteOrderedReceiver::handle, receiver_of;
-    (T: Serialize) LifoSender<T>, Ordered, LifoSender::handle,
-        |handle| Ok(Self::new(ByteLifoSender::new(outlet_of(handle, Order::Lifo)?)));
-    (T: Serialize) PrioritySender<T>, Ordered, PrioritySender::handle,
-        |handle| Ok(Self::new(BytePrioritySender::new(outlet_of(handle, Order::Priority)?)));
-    (T: DeserializeOwned) OrderedReceiver<T>, Ordered, OrderedReceiver::handle,
-        |handle| Ok(Self::new(receiver_of(handle)?));
+    Err(Error::WrongKind { wanted: order.name(role), found: found.name(is) })
 }

@@ -31,6 +31,11 @@ impl Outlet {
         Self { end, magazines: Magazines::default() }
     }
 
+    /// Another one, for another thread.
+    pub(super) fn another(&self) -> Result<Self> {
+        Ok(Self::new(self.end.another()?))
+    }
+
     /// Sends a copy of `message` with `key`, which a LIFO queue does not look at.
     #[inline]
     pub(super) fn send(&mut self, key: u64, message: &[u8], until: Until) -> Result<()> {

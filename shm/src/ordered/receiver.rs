@@ -1,29 +1,18 @@
-//! The receiving side of an ordered queue.
+//! The receiving sides of ordered queues.
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ptr::NonNull;
 
 use serde::de::DeserializeOwned;
-use slipring_core::block::{Descriptor, Magazines, NoteLine, Returns};
-use slipring_core::futex::Scope;
-use slipring_core::owner::OwnerId;
-use slipring_core::primitive::FenceMode;
-use slipring_core::ring::heap::Popped;
 
 use super::common;
-use super::end::{End, Store, damaged, would_block};
+use super::inlet::Inlet;
+use crate::Result;
 use crate::queue::decode;
-use crate::taken::Taken;
 use crate::until::Until;
-use crate::wait::Wait;
-use crate::{Error, Result};
 
-/// After so many failed tries in a row a `try_` call looks who is dead.
-const TRIES_PER_REAP: u32 = 64;
-
-/// Receives byte messages from a LIFO or priority queue. Clone it for another thread; other processes get theirs by fork
-/// or through [`Handoff`](crate::Handoff).
+/// Receives byte messages from a LIFO queue. Clone it for another thread; other processes get theirs by fork or through
+/// [`Handoff`](crate::Handoff).
 ///
 /// ```
 /// use slipring::{ByteLifoQueue, Error, Segment, Until};
@@ -43,307 +32,194 @@ const TRIES_PER_REAP: u32 = 64;
 /// assert!(matches!(receiver.try_recv(), Err(Error::Disconnected)));
 /// # Ok::<(), Error>(())
 /// ```
-pub struct ByteOrderedReceiver {
-    end: End,
-    taker: Taker,
-    tries: u32,
+pub struct ByteLifoReceiver(Inlet);
+
+/// Receives byte messages from a priority queue. Clone it for another thread; other processes get theirs by fork or through
+/// [`Handoff`](crate::Handoff). See [`BytePriorityQueue`](super::BytePriorityQueue).
+pub struct BytePriorityReceiver(Inlet);
+
+/// Receives values from a LIFO queue, decoded with postcard. See [`LifoQueue`](super::LifoQueue).
+pub struct LifoReceiver<T> {
+    bytes: ByteLifoReceiver,
+    buffer: Vec<u8>,
+    of: PhantomData<fn() -> T>,
 }
 
-/// What one receiving handle needs to take messages safely.
-struct Taker {
-    note: NonNull<NoteLine>,
-    returns: Returns,
+/// Receives values from a priority queue, decoded with postcard. See [`PriorityQueue`](super::PriorityQueue).
+pub struct PriorityReceiver<T> {
+    bytes: BytePriorityReceiver,
+    buffer: Vec<u8>,
+    of: PhantomData<fn() -> T>,
 }
 
-// SAFETY: the note line is shared memory of atomics, mapped as long as the handle beside it lives.
-unsafe impl Send for Taker {}
-
-impl ByteOrderedReceiver {
-    pub(super) fn new(end: End) -> Result<Self> {
-        let note = end.attachment().claim_note(end.me)?;
-        Ok(Self { end, taker: Taker { note, returns: Returns::default() }, tries: 0 })
-    }
-
-    /// The first message, waiting for one for as long as it takes.
+impl BytePriorityReceiver {
+    /// As [`BytePriorityReceiver::recv_into`], but returns the key with which the message was sent.
     ///
     /// # Errors
     ///
-    /// [`Error::Disconnected`] when the last sender is gone and everything was taken, [`Error::Closed`] likewise.
-    pub fn recv(&mut self) -> Result<Vec<u8>> {
-        self.recv_until(Until::NEVER)
-    }
-
-    /// The first message, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WouldBlock`] when the queue is empty, and as [`ByteOrderedReceiver::recv`].
-    pub fn try_recv(&mut self) -> Result<Vec<u8>> {
-        self.recv_until(Until::NOW)
-    }
-
-    /// The first message, waiting for one until a deadline.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TimedOut`], and as [`ByteOrderedReceiver::recv`].
-    pub fn recv_until(&mut self, until: impl Into<Until>) -> Result<Vec<u8>> {
-        let mut message = Vec::new();
-        self.recv_into(&mut message, until)?;
-        Ok(message)
-    }
-
-    /// As [`ByteOrderedReceiver::recv_until`], into a buffer that keeps its capacity: what was in it is replaced. Returns
-    /// the length of the message.
-    ///
-    /// # Errors
-    ///
-    /// As [`ByteOrderedReceiver::recv_until`]; the buffer is empty then.
-    pub fn recv_into(&mut self, buffer: &mut Vec<u8>, until: impl Into<Until>) -> Result<usize> {
-        self.recv_keyed_into(buffer, until)?;
-        Ok(buffer.len())
-    }
-
-    /// As [`ByteOrderedReceiver::recv_into`], but returns the key with which the message was sent: 0 in a LIFO queue.
-    ///
-    /// # Errors
-    ///
-    /// As [`ByteOrderedReceiver::recv_until`]; the buffer is empty then.
+    /// As [`BytePriorityReceiver::recv_until`]; the buffer is empty then.
     pub fn recv_keyed_into(
         &mut self,
         buffer: &mut Vec<u8>,
         until: impl Into<Until>,
     ) -> Result<u64> {
-        buffer.clear();
-        let me = self.ready()?;
-        let (key, taken) = self.take(me, until.into())?;
-        taken.free_into(self.end.handle.attachment(), me, &mut self.taker.returns, buffer);
-        self.end.shape.words().not_full.notify_after_rmw(1, Scope::Shared);
-        Ok(key)
-    }
-
-    common!(end);
-
-    /// Another handle, for another thread.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooManyHandles`], [`Error::Forked`].
-    pub fn try_clone(&self) -> Result<Self> {
-        Self::new(self.end.another()?)
-    }
-
-    pub(super) fn handle(&self) -> &crate::object::Handle {
-        &self.end.handle
-    }
-
-    /// Who we are; after a fork, nothing that was the parent's is ours.
-    #[inline]
-    fn ready(&mut self) -> Result<OwnerId> {
-        let me = self.end.attachment().me()?;
-        if me != self.end.me {
-            self.taker.note = self.end.attachment().claim_note(me)?;
-            self.taker.returns = Returns::default();
-            self.end.me = me;
-        }
-        Ok(me)
-    }
-
-    /// Takes the first message and its key.
-    fn take(&mut self, me: OwnerId, until: Until) -> Result<(u64, Taken)> {
-        let mut spin = self.end.spin.clone();
-        let (end, taker) = (&self.end, &mut self.taker);
-        let mut wait = end.wait(&mut spin, until);
-        let taken = match taker.try_take(end, me, &mut wait) {
-            Ok(Some(taken)) => Ok(taken),
-            Ok(None) if until.is_now() => {
-                self.tries = self.tries.wrapping_add(1);
-                if self.tries % TRIES_PER_REAP == 1 {
-                    end.attachment().reap();
-                }
-                let taken = taker.take_or_end(end, me, &mut wait);
-                taken.and_then(|taken| taken.ok_or(Error::WouldBlock))
-            }
-            Ok(None) => taker.wait_for_one(end, me, &mut wait),
-            Err(error) => Err(error),
-        };
-        self.end.spin = spin;
-        taken.map_err(|error| would_block(error, until))
+        self.0.recv(buffer, until.into())
     }
 }
 
-impl Taker {
-    /// Tries again whenever a sender has sent something.
-    #[cold]
-    fn wait_for_one(
-        &mut self,
-        end: &End,
-        me: OwnerId,
-        wait: &mut Wait<'_>,
-    ) -> Result<(u64, Taken)> {
-        // Senders notify after a locked instruction: the sleeper need not fence them.
-        let news = &end.shape.words().not_empty;
-        news.wait_until(wait, FenceMode::Symmetric, |wait| {
-            self.take_or_end(end, me, wait).transpose()
-        })?
-    }
-
-    /// A message, nothing yet, or the reason why there will be none.
-    fn take_or_end(
-        &mut self,
-        end: &End,
-        me: OwnerId,
-        wait: &mut Wait<'_>,
-    ) -> Result<Option<(u64, Taken)>> {
-        let open = end.check_open();
-        // Only now: what was sent before the last sender went is there to be taken.
-        let found =
-            if end.shape.store.seems_empty() { None } else { self.try_take(end, me, wait)? };
-        match found {
-            Some(taken) => Ok(Some(taken)),
-            None => open.map(|()| None),
-        }
-    }
-
-    /// Takes the first message, if there is one.
-    fn try_take(
-        &mut self,
-        end: &End,
-        me: OwnerId,
-        wait: &mut Wait<'_>,
-    ) -> Result<Option<(u64, Taken)>> {
-        let (shape, attachment) = (&end.shape, end.attachment());
-        // SAFETY: `claim_note` gives out lines in bounds and committed; the attachment beside it keeps it mapped.
-        let note = unsafe { self.note.as_ref() };
-        let mut noted = None;
-        let take_note = |at, word| {
-            let named = Descriptor::block_of(word).and_then(|b| attachment.pool.check(b, 0));
-            if let Some(block) = named {
-                let position = shape.position(attachment, at, block);
-                note.write(shape.store_id, position, word);
-                noted = Some(position);
-                crash_point!("ordered.recv.noted");
-            }
-        };
-        let popped = match &shape.store {
-            Store::Lifo(stack) => stack.pop(take_note).map(|popped| {
-                popped.map(|(position, descriptor)| Popped { position, descriptor, key: 0 })
-            }),
-            Store::Priority(heap) => {
-                let turn = heap.lock(me, wait)?;
-                turn.pop(take_note)
-            }
-        };
-        let taken = popped.map(|popped| {
-            popped.map(|Popped { position, descriptor, key }| {
-                let position = noted.unwrap_or(position);
-                let taken = Taken::settle(attachment, me, shape.store_id, position, descriptor);
-                crash_point!("ordered.recv.settled");
-                taken.map(|taken| (key, taken))
-            })
-        });
-        if noted.is_some() {
-            note.erase();
-            crash_point!("ordered.recv.erased");
-        }
-        taken.map_err(|_| damaged())?.transpose()
-    }
-}
-
-impl Drop for ByteOrderedReceiver {
-    fn drop(&mut self) {
-        let Ok(me) = self.end.attachment().me() else { return };
-        if me == self.end.me {
-            let pool = &self.end.attachment().pool;
-            pool.flush(&mut Magazines::default(), &mut self.taker.returns);
-            // SAFETY: as in `try_take`.
-            unsafe { self.taker.note.as_ref() }.free(me);
-        }
-    }
-}
-
-impl fmt::Debug for ByteOrderedReceiver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ByteOrderedReceiver").field("len", &self.len()).finish_non_exhaustive()
-    }
-}
-
-/// Receives values from a LIFO or priority queue, decoded with postcard. See [`LifoQueue`](super::LifoQueue) and
-/// [`PriorityQueue`](super::PriorityQueue).
-pub struct OrderedReceiver<T> {
-    bytes: ByteOrderedReceiver,
-    buffer: Vec<u8>,
-    of: PhantomData<fn() -> T>,
-}
-
-impl<T: DeserializeOwned> OrderedReceiver<T> {
-    pub(super) fn new(bytes: ByteOrderedReceiver) -> Self {
-        Self { bytes, buffer: Vec::new(), of: PhantomData }
-    }
-
-    /// The first value, waiting for one for as long as it takes.
+impl<T: DeserializeOwned> PriorityReceiver<T> {
+    /// The first value and the key with which it was sent, waiting for one until a deadline.
     ///
     /// # Errors
     ///
-    /// [`Error::Decode`] for a message that is no `T`, which is taken all the same; and as
-    /// [`ByteOrderedReceiver::recv`].
-    pub fn recv(&mut self) -> Result<T> {
-        self.recv_until(Until::NEVER)
-    }
-
-    /// The first value, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WouldBlock`] when the queue is empty, and as [`OrderedReceiver::recv`].
-    pub fn try_recv(&mut self) -> Result<T> {
-        self.recv_until(Until::NOW)
-    }
-
-    /// The first value, waiting for one until a deadline.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TimedOut`], and as [`OrderedReceiver::recv`].
-    pub fn recv_until(&mut self, until: impl Into<Until>) -> Result<T> {
-        self.recv_keyed_until(until).map(|(_, value)| value)
-    }
-
-    /// The first value and the key with which it was sent (0 in a LIFO queue), waiting for one until a deadline.
-    ///
-    /// # Errors
-    ///
-    /// As [`OrderedReceiver::recv_until`].
+    /// As [`PriorityReceiver::recv_until`].
     pub fn recv_keyed_until(&mut self, until: impl Into<Until>) -> Result<(u64, T)> {
         let key = self.bytes.recv_keyed_into(&mut self.buffer, until)?;
         Ok((key, decode(&self.buffer)?))
     }
-
-    /// Another handle, for another thread.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooManyHandles`], [`Error::Forked`].
-    pub fn try_clone(&self) -> Result<Self> {
-        Ok(Self::new(self.bytes.try_clone()?))
-    }
 }
 
-impl<T> OrderedReceiver<T> {
-    /// The same handle, for messages as bytes.
-    pub fn bytes(&mut self) -> &mut ByteOrderedReceiver {
-        &mut self.bytes
-    }
+/// What all receivers have in common: `$bytes` receives bytes, `$values` values.
+macro_rules! receiver {
+    ($($bytes:ident, $values:ident;)*) => {$(
+        impl $bytes {
+            pub(super) fn new(inlet: Inlet) -> Self {
+                Self(inlet)
+            }
 
-    common!(bytes.end);
+            /// The first message, waiting for one for as long as it takes.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::Disconnected`](crate::Error::Disconnected) when the last sender is gone and everything was taken,
+            /// [`Error::Closed`](crate::Error::Closed) likewise.
+            pub fn recv(&mut self) -> Result<Vec<u8>> {
+                self.recv_until(Until::NEVER)
+            }
 
-    pub(super) fn handle(&self) -> &crate::object::Handle {
-        self.bytes.handle()
-    }
+            /// The first message, if there is one.
+            ///
+            /// # Errors
+            ///
+            #[doc = concat!("[`Error::WouldBlock`](crate::Error::WouldBlock) when the queue is empty, and as [`", stringify!($bytes), "::recv`].")]
+            pub fn try_recv(&mut self) -> Result<Vec<u8>> {
+                self.recv_until(Until::NOW)
+            }
+
+            /// The first message, waiting for one until a deadline.
+            ///
+            /// # Errors
+            ///
+            #[doc = concat!("[`Error::TimedOut`](crate::Error::TimedOut), and as [`", stringify!($bytes), "::recv`].")]
+            pub fn recv_until(&mut self, until: impl Into<Until>) -> Result<Vec<u8>> {
+                let mut message = Vec::new();
+                self.recv_into(&mut message, until)?;
+                Ok(message)
+            }
+
+            #[doc = concat!("As [`", stringify!($bytes), "::recv_until`],")]
+            /// into a buffer that keeps its capacity: what was in it is replaced. Returns the length of the message.
+            ///
+            /// # Errors
+            ///
+            #[doc = concat!("As [`", stringify!($bytes), "::recv_until`]; the buffer is empty then.")]
+            pub fn recv_into(
+                &mut self,
+                buffer: &mut Vec<u8>,
+                until: impl Into<Until>,
+            ) -> Result<usize> {
+                self.0.recv(buffer, until.into())?;
+                Ok(buffer.len())
+            }
+
+            common!(0.end);
+
+            /// Another handle, for another thread.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::TooManyHandles`](crate::Error::TooManyHandles), [`Error::Forked`](crate::Error::Forked).
+            pub fn try_clone(&self) -> Result<Self> {
+                Ok(Self(self.0.another()?))
+            }
+
+            pub(super) fn handle(&self) -> &crate::object::Handle {
+                &self.0.end.handle
+            }
+        }
+
+        impl<T: DeserializeOwned> $values<T> {
+            /// The first value, waiting for one for as long as it takes.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::Decode`](crate::Error::Decode) for a message that is no `T`, which is taken all the same; and as
+            #[doc = concat!("[`", stringify!($bytes), "::recv`].")]
+            pub fn recv(&mut self) -> Result<T> {
+                self.recv_until(Until::NEVER)
+            }
+
+            /// The first value, if there is one.
+            ///
+            /// # Errors
+            ///
+            #[doc = concat!("[`Error::WouldBlock`](crate::Error::WouldBlock) when the queue is empty, and as [`", stringify!($values), "::recv`].")]
+            pub fn try_recv(&mut self) -> Result<T> {
+                self.recv_until(Until::NOW)
+            }
+
+            /// The first value, waiting for one until a deadline.
+            ///
+            /// # Errors
+            ///
+            #[doc = concat!("[`Error::TimedOut`](crate::Error::TimedOut), and as [`", stringify!($values), "::recv`].")]
+            pub fn recv_until(&mut self, until: impl Into<Until>) -> Result<T> {
+                self.bytes.recv_into(&mut self.buffer, until)?;
+                decode(&self.buffer)
+            }
+        }
+
+        impl<T> $values<T> {
+            pub(super) fn new(bytes: $bytes) -> Self {
+                Self { bytes, buffer: Vec::new(), of: PhantomData }
+            }
+
+            /// The same handle, for messages as bytes.
+            pub fn bytes(&mut self) -> &mut $bytes {
+                &mut self.bytes
+            }
+
+            common!(bytes.0.end);
+
+            /// Another handle, for another thread.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::TooManyHandles`](crate::Error::TooManyHandles), [`Error::Forked`](crate::Error::Forked).
+            pub fn try_clone(&self) -> Result<Self> {
+                Ok(Self::new(self.bytes.try_clone()?))
+            }
+
+            pub(super) fn handle(&self) -> &crate::object::Handle {
+                self.bytes.handle()
+            }
+        }
+
+        impl fmt::Debug for $bytes {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($bytes)).field("len", &self.len()).finish_non_exhaustive()
+            }
+        }
+
+        impl<T> fmt::Debug for $values<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($values)).field(&self.bytes).finish()
+            }
+        }
+    )*};
 }
 
-impl<T> fmt::Debug for OrderedReceiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("OrderedReceiver").field(&self.bytes).finish()
-    }
+receiver! {
+    ByteLifoReceiver, LifoReceiver;
+    BytePriorityReceiver, PriorityReceiver;
 }

@@ -177,7 +177,7 @@ macro_rules! sender {
             ///
             /// [`Error::Forked`](crate::Error::Forked).
             pub fn try_clone(&self) -> Result<Self> {
-                Ok(Self(Outlet::new(self.0.end.another()?)))
+                Ok(Self(self.0.another()?))
             }
 
             pub(super) fn handle(&self) -> &crate::object::Handle {

@@ -148,11 +148,13 @@ fn a_ticket_makes_what_it_was_made_of_and_nothing_else() {
     let ticket = tx.ticket().unwrap();
     assert!(wrong(BytePrioritySender::from_ticket(ticket, &segment).unwrap_err()));
     let ticket = tx.ticket().unwrap();
-    assert!(wrong(ByteOrderedReceiver::from_ticket(ticket, &segment).unwrap_err()));
+    assert!(wrong(ByteLifoReceiver::from_ticket(ticket, &segment).unwrap_err()));
     let ticket = tx.ticket().unwrap();
     assert!(wrong(crate::ByteSender::from_ticket(ticket, &segment).unwrap_err()));
     let ticket = rx.ticket().unwrap();
-    assert!(OrderedReceiver::<u8>::from_ticket(ticket, &segment).is_ok());
+    assert!(wrong(BytePriorityReceiver::from_ticket(ticket, &segment).unwrap_err()));
+    let ticket = rx.ticket().unwrap();
+    assert!(LifoReceiver::<u8>::from_ticket(ticket, &segment).is_ok());
 }
 
 /// Holds a priority queue's turn as a stopped process would.
@@ -248,21 +250,38 @@ fn everything_passes_once_between_threads_that_sleep() {
                 });
             }
             drop((tx, ptx));
-            let drain = |mut rx: ByteOrderedReceiver| {
-                move || {
-                    let mut all = Vec::new();
-                    while let Ok(bytes) = rx.recv() {
-                        all.push(u64::from_le_bytes(bytes.try_into().unwrap()));
-                    }
-                    all
-                }
+            let all_of = |recv: &mut dyn FnMut() -> Result<Vec<u8>>| {
+                let received = std::iter::from_fn(|| recv().ok());
+                received.map(|m| u64::from_le_bytes(m.try_into().unwrap())).collect::<Vec<_>>()
             };
-            let receivers = [rx.try_clone().unwrap(), rx, prx.try_clone().unwrap(), prx];
-            let threads = receivers.map(|rx| s.spawn(drain(rx)));
-            threads.map(|thread| thread.join().unwrap()).into_iter().flatten().collect::<Vec<_>>()
+            let lifo = [rx.try_clone().unwrap(), rx];
+            let lifo = lifo.map(|mut rx| s.spawn(move || all_of(&mut || rx.recv())));
+            let priority = [prx.try_clone().unwrap(), prx];
+            let priority = priority.map(|mut rx| s.spawn(move || all_of(&mut || rx.recv())));
+            let threads = lifo.into_iter().chain(priority);
+            threads.flat_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
         });
         all.sort_unstable();
         assert!(all.into_iter().eq((0..2 * EACH).flat_map(|n| [n, n])), "capacity {capacity}");
     }
     assert_eq!(segment.blocks_in_use(), 0);
+}
+
+#[test]
+fn a_named_queue_is_found_and_seen() {
+    use crate::Named;
+    use crate::observe::Observer;
+    let name = format!("test-ordered-{}", std::process::id());
+    let mut rx = PriorityReceiver::<String>::create(&name, OrderedOptions::bounded(3)).unwrap();
+    let wrong = |error| matches!(error, Error::WrongKind { .. });
+    assert!(wrong(LifoSender::<String>::open(&name).unwrap_err()));
+    assert!(wrong(crate::ByteSender::open(&name).unwrap_err()));
+    let mut tx = PrioritySender::open(&name).unwrap();
+    tx.send(2, &"two".to_owned()).unwrap();
+    tx.send(1, &"one".to_owned()).unwrap();
+    let seen = Observer::open(&name).unwrap().look();
+    let [queue] = &seen.objects[..] else { panic!("{:?}", seen.objects) };
+    assert_eq!((queue.kind, &*queue.state), ("ordered queue", "by priority, open"));
+    assert_eq!((queue.depth, queue.capacity, queue.held.len()), (Some(2), Some(3), 0));
+    assert_eq!((rx.recv().unwrap(), rx.recv().unwrap()), ("one".to_owned(), "two".to_owned()));
 }

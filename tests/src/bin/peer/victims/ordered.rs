@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-use slipring::{
-    ByteLifoQueue, ByteLifoSender, ByteOrderedReceiver, BytePriorityQueue, BytePrioritySender,
-    Until,
-};
+use slipring::{ByteLifoQueue, BytePriorityQueue, Until};
 use slipring_tests::log::Log;
 use slipring_tests::message::{self, MIXED, Stamp, key};
+use slipring_tests::ordered::{Receiver, Sender};
 
 use super::super::{Args, inherited};
 use super::LONG;
@@ -15,8 +13,7 @@ use super::LONG;
 /// Runs the victim called `name` if it is one of these.
 pub fn run(name: &str, args: &mut Args) -> bool {
     match name {
-        "lifo-send" => lifo_send(args),
-        "priority-send" => priority_send(args),
+        "ordered-send" => send(args),
         "ordered-recv" => recv(args),
         "ordered-objects" => objects(),
         _ => return false,
@@ -24,52 +21,36 @@ pub fn run(name: &str, args: &mut Args) -> bool {
     true
 }
 
-/// Sends so many messages, in each of the ways that there are.
-fn send(count: u64, mut send: impl FnMut(u64, &[u8], Until) -> slipring::Result<()>) {
+/// `victim ordered-send COUNT`: in each of the ways that there are.
+fn send(args: &mut Args) {
+    let mut tx = Sender::take(&mut inherited());
     let mut bytes = Vec::new();
-    for number in 0..count {
+    for number in 0..args.number() {
         let stamp = Stamp { producer: 0, number };
         message::write(stamp, MIXED, &mut bytes);
-        match number % 3 {
-            0 => send(key(stamp), &bytes, Until::NEVER).unwrap(),
-            1 => send(key(stamp), &bytes, LONG.into()).unwrap(),
-            _ => {
-                if send(key(stamp), &bytes, Until::NOW).is_err() {
-                    send(key(stamp), &bytes, Until::NEVER).unwrap();
-                }
-            }
+        let until = [Until::NEVER, LONG.into(), Until::NOW][number as usize % 3];
+        let sent = tx.send(key(stamp), &bytes, until);
+        sent.or_else(|_| tx.send(key(stamp), &bytes, Until::NEVER)).unwrap();
+        if number % 8 == 0 {
+            tx = tx.another();
         }
     }
-}
-
-/// `victim lifo-send COUNT`
-fn lifo_send(args: &mut Args) {
-    let mut tx: ByteLifoSender = inherited().take("tx").unwrap();
-    send(args.number(), |_, bytes, until| tx.send_until(bytes, until));
-}
-
-/// `victim priority-send COUNT`
-fn priority_send(args: &mut Args) {
-    let mut tx: BytePrioritySender = inherited().take("tx").unwrap();
-    send(args.number(), |key, bytes, until| tx.send_until(key, bytes, until));
 }
 
 /// `victim ordered-recv COUNT LOG`
 fn recv(args: &mut Args) {
     let count: u64 = args.number();
     let mut log = Log::append(Path::new(&args.text()));
-    let mut rx: ByteOrderedReceiver = inherited().take("rx").unwrap();
-    let mut bytes = Vec::new();
+    let mut rx = Receiver::take(&mut inherited());
     for round in 0..count {
         match round % 3 {
-            0 => rx.recv_into(&mut bytes, LONG).map(drop).unwrap(),
-            1 => bytes = rx.try_recv().or_else(|_| rx.recv_until(LONG)).unwrap(),
+            0 => log.write(rx.stamp(LONG).unwrap()),
+            1 => log.write(rx.stamp(Until::NOW).or_else(|_| rx.stamp(LONG)).unwrap()),
             _ => {
-                rx = rx.try_clone().unwrap();
-                rx.recv_keyed_into(&mut bytes, LONG).map(drop).unwrap();
+                rx = rx.another();
+                log.write(message::read(&rx.recv(LONG).unwrap()));
             }
         }
-        log.write(message::read(&bytes));
     }
 }
 
