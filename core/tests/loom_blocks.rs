@@ -1,4 +1,4 @@
-//! Every interleaving of a block on its way through a ring while the death procedure looks for the blocks of the dead:
+//! Every interleaving of a block on its way through a ring or a stack while the death procedure looks for the blocks of the dead:
 //! a block is never freed under a living owner, and never lost.
 #![cfg(loom)]
 
@@ -14,11 +14,13 @@ use loom::thread;
 use memory::Memory;
 use slipring_core::block::recover::{Lookup, Repaired};
 use slipring_core::block::{
-    AllocError, Backing, BlockRef, Control, Descriptor, Geometry, Magazines, NoteLine, Pool, Region,
+    AllocError, Backing, BlockRef, Control, Descriptor, Geometry, Magazines, NoteLine, Pool,
+    Region, State,
 };
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU64, DataCell};
 use slipring_core::ring::mpmc::Ring;
+use slipring_core::ring::stack::{self, Stack};
 
 /// loom packs a pair into one word, which leaves no bits for a ring's number but these.
 const RING: u32 = 0;
@@ -45,11 +47,24 @@ fn heir() -> OwnerId {
     OwnerId::new(4, 0)
 }
 
-/// A pool of one block, a ring, a line for each taker. `payload` stands for the block's memory: loom reports two who
+/// What the block goes through.
+#[derive(Clone, Copy)]
+enum Channel {
+    Ring(Ring),
+    Stack(Stack),
+}
+
+#[derive(Clone, Copy)]
+enum Through {
+    Ring,
+    Stack,
+}
+
+/// A pool of one block, a channel, a line for each taker. `payload` stands for the block's memory: loom reports two who
 /// hold it at a time.
 struct World {
     pool: Pool,
-    ring: Ring,
+    channel: Channel,
     /// The living taker's, then the dead one's.
     notes: [NoteLine; 2],
     payload: DataCell<u32>,
@@ -99,7 +114,7 @@ impl Backing for NoMore {
 }
 
 /// A world in which the producer owns the block.
-fn world() -> (Arc<World>, BlockRef) {
+fn world(through: Through) -> (Arc<World>, BlockRef) {
     let memory = [Memory::new(META, 4096), Memory::new(DATA, 4096), Memory::new(1024, 128)];
     let [meta, data, slots] = [0, 1, 2].map(|n: usize| NonNull::new(memory[n].at()).unwrap());
     let geometry = Geometry::new(META as u64, DATA as u64).unwrap();
@@ -110,14 +125,19 @@ fn world() -> (Arc<World>, BlockRef) {
     // SAFETY: regions of these sizes, aligned, kept beside the pool; their atomic words are made before their use.
     let pool = unsafe { Pool::new(meta, data, geometry) };
     // SAFETY: aligned, large enough for two slots, and kept beside the view.
-    let ring = unsafe { Ring::init(slots, 2) }.unwrap();
+    let channel = unsafe {
+        match through {
+            Through::Ring => Channel::Ring(Ring::init(slots, 2).unwrap()),
+            Through::Stack => Channel::Stack(Stack::init(slots, 2).unwrap()),
+        }
+    };
     let notes = [living(), dead_taker()].map(|taker| {
         let line = NoteLine::new();
         assert!(line.claim(taker));
         line
     });
     let block = pool.alloc(&mut Magazines::default(), LEN, producer(), &Fresh(meta)).unwrap();
-    let world = World { pool, ring, notes, payload: DataCell::new(0), _memory: memory };
+    let world = World { pool, channel, notes, payload: DataCell::new(0), _memory: memory };
     (Arc::new(world), block)
 }
 
@@ -135,7 +155,39 @@ impl World {
         self.write();
         let descriptor = Descriptor::Block { block, len: 1 }.encode();
         let claim = |position| self.pool.control(block).send_at(producer(), RING, position);
-        self.ring.push(descriptor, claim).unwrap();
+        match self.channel {
+            Channel::Ring(ring) => ring.push(descriptor, claim).map(drop).unwrap(),
+            Channel::Stack(stack) => stack.push(descriptor, claim).map(drop).unwrap(),
+        }
+    }
+
+    /// Takes what is there, noting it in `line`: its position and descriptor.
+    fn pop(&self, line: &NoteLine) -> Option<(u64, u64)> {
+        match self.channel {
+            Channel::Ring(ring) => ring.pop(|position, word| line.write(RING, position, word)).ok(),
+            Channel::Stack(stack) => {
+                let mut noted = 0;
+                let (_, word) = stack
+                    .pop(|depth, word| {
+                        // A top whose words do not belong together may name no block.
+                        let Some(block) = Descriptor::block_of(word) else { return };
+                        noted = self.position(depth, block);
+                        line.write(RING, noted, word);
+                    })
+                    .unwrap()?;
+                Some((noted, word))
+            }
+        }
+    }
+
+    /// Where a message was published that the stack has at this depth: its block knows.
+    fn position(&self, depth: u64, block: BlockRef) -> u64 {
+        match self.pool.control(block).look() {
+            (State::InFlight(_, RING), seen) if stack::depth(seen.position) == depth => {
+                seen.position
+            }
+            _ => depth,
+        }
     }
 
     fn write(&self) {
@@ -150,11 +202,15 @@ impl World {
         let line = &self.notes[usize::from(me == dead_taker())];
         if step == Step::Noted {
             let descriptor = Descriptor::Block { block: BlockRef { class: 10, index: 0 }, len: 1 };
-            line.write(RING, 0, descriptor.encode());
+            // Where the first message of each is published.
+            let position = match self.channel {
+                Channel::Ring(_) => 0,
+                Channel::Stack(_) => 1 << 24 | 1,
+            };
+            line.write(RING, position, descriptor.encode());
             return None;
         }
-        let popped = self.ring.pop(|position, descriptor| line.write(RING, position, descriptor));
-        let Ok((position, descriptor)) = popped else {
+        let Some((position, descriptor)) = self.pop(line) else {
             line.erase();
             return None;
         };
@@ -218,7 +274,11 @@ struct Sight<'a> {
 impl Lookup for Sight<'_> {
     fn holds(&self, ring: u32, position: u64, block: BlockRef) -> bool {
         let names = |descriptor| Descriptor::block_of(descriptor) == Some(block);
-        ring == RING && self.world.ring.holds(position, names)
+        let holds = match self.world.channel {
+            Channel::Ring(ring) => ring.holds(position, names),
+            Channel::Stack(stack) => stack.holds(position, names),
+        };
+        ring == RING && holds
     }
 
     fn noted_by_living(&self, ring: u32, position: u64) -> bool {
@@ -232,7 +292,7 @@ impl Lookup for Sight<'_> {
 #[test]
 fn what_a_dead_producer_published_goes_to_its_living_taker() {
     loom::model(|| {
-        let (world, block) = world();
+        let (world, block) = world(Through::Ring);
         world.publish(block);
         let taker = {
             let world = world.clone();
@@ -251,16 +311,17 @@ fn what_a_dead_producer_published_goes_to_its_living_taker() {
 #[test]
 fn a_block_whose_claimed_position_went_to_another_message_is_freed_once() {
     loom::model(|| {
-        let (world, block) = world();
+        let (world, block) = world(Through::Ring);
         // Killed before its CAS on position 0.
         world.pool.control(block).send_at(producer(), RING, 0);
         let other = {
             let world = world.clone();
             thread::spawn(move || {
                 let inline = Descriptor::inline(&[7]).unwrap().encode();
-                assert_eq!(world.ring.push(inline, |_| {}), Ok(0));
+                let Channel::Ring(ring) = world.channel else { unreachable!() };
+                assert_eq!(ring.push(inline, |_| {}), Ok(0));
                 let note = |position, descriptor| world.notes[0].write(RING, position, descriptor);
-                assert_eq!(world.ring.pop(note), Ok((0, inline)));
+                assert_eq!(ring.pop(note), Ok((0, inline)));
                 world.notes[0].erase();
             })
         };
@@ -275,15 +336,20 @@ fn a_block_whose_claimed_position_went_to_another_message_is_freed_once() {
 
 /// A dead and a living taker went for the same block, and the dead one died after `step`.
 fn taker_dies(step: Step, producer_too: bool) {
+    taker_dies_at(Through::Ring, step, producer_too);
+}
+
+fn taker_dies_at(through: Through, step: Step, producer_too: bool) {
     let mut builder = Builder::new();
-    if producer_too {
-        // The second death doubles the procedure's steps; with three preemptions a model takes half a minute.
+    if producer_too || matches!(through, Through::Stack) {
+        // The second death doubles the procedure's steps, and a stack has more of them than a ring; with three
+        // preemptions a model takes half a minute.
         builder.preemption_bound = Some(2);
     }
     builder.check(move || {
         let both = [dead_taker(), producer()];
         let dead = if producer_too { &both[..] } else { &both[..1] };
-        let (world, block) = world();
+        let (world, block) = world(through);
         world.publish(block);
         let dies = {
             let world = world.clone();
@@ -345,4 +411,19 @@ fn a_taker_that_dies_after_erasing_costs_no_block() {
 #[test]
 fn a_taker_that_dies_after_erasing_costs_no_block_of_a_dead_producer() {
     taker_dies(Step::Erased, true);
+}
+
+/// The same where a message does not know its position, but its block does.
+#[test]
+fn whenever_a_taker_from_a_stack_dies_it_costs_no_block() {
+    for step in [Step::Noted, Step::Popped, Step::Owned, Step::Erased] {
+        taker_dies_at(Through::Stack, step, false);
+    }
+}
+
+#[test]
+fn whenever_a_taker_from_a_stack_dies_it_costs_no_block_of_a_dead_producer() {
+    for step in [Step::Popped, Step::Owned] {
+        taker_dies_at(Through::Stack, step, true);
+    }
 }
