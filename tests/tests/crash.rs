@@ -10,14 +10,14 @@
 
 #![cfg(feature = "crash")]
 
+#[path = "crash/ordered.rs"]
+mod ordered;
 #[path = "crash/parcel.rs"]
 mod parcel;
 #[path = "crash/permits.rs"]
 mod permits;
 #[path = "crash/values.rs"]
 mod values;
-#[path = "crash/ordered.rs"]
-mod ordered;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsRawFd;

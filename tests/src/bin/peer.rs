@@ -18,14 +18,14 @@ mod locks;
 mod misc;
 #[path = "peer/names.rs"]
 mod names;
+#[path = "peer/ordered.rs"]
+mod ordered;
 #[path = "peer/parcels.rs"]
 mod parcels;
 #[path = "peer/permits.rs"]
 mod permits;
 #[path = "peer/values.rs"]
 mod values;
-#[path = "peer/ordered.rs"]
-mod ordered;
 #[path = "peer/victims.rs"]
 mod victims;
 
