@@ -19,6 +19,7 @@ use std::ptr::NonNull;
 
 use bytemuck::Pod;
 use slipring_core::bytes;
+use slipring_core::directory::EXTENT_UNIT;
 use slipring_core::directory::Place;
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
@@ -348,7 +349,8 @@ fn body_len(item: Layout, count: usize) -> Option<u64> {
 /// Bytes that the longest body could have.
 fn room(segment: &Segment) -> u64 {
     let (_, arena) = segment.attachment().mapping.geometry().region(Region::Arena);
-    arena - HEADER_BYTES
+    // No extent begins at 0.
+    arena - EXTENT_UNIT - HEADER_BYTES
 }
 
 /// Whether a property of the type is what the object says.
