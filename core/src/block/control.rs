@@ -15,6 +15,8 @@
 //! | OWNED(o) | in the hands of participant o: being filled, or being read | o only; a recoverer once o is dead |
 //! | INFLIGHT(o, ring, pos) | o is about to publish it, or has published it, at exactly that position | o before publication; after it the consumer that took the position; a recoverer |
 //!
+//! A table of leases ([`crate::ring::leases`]) counts as a ring: what is leased is in flight at its place there.
+//!
 //! # Invariants
 //!
 //! * I1. A living participant changes only controls that it owns, that it took from FREE by CAS, or whose position it
@@ -121,6 +123,16 @@ impl Control {
         here
     }
 
+    /// Moves a block that is in flight at `from` (ring, position) to `to`, in one step: it answers to `who` from then on.
+    /// Says `false`, and does nothing, where it is not there. The caller has taken `from`, or has shown that nobody
+    /// living has.
+    pub fn redirect(&self, from: (u32, u64), who: OwnerId, to: (u32, u64)) -> bool {
+        let (state, seen) = self.look();
+        matches!(state, State::InFlight(_, ring) if (ring, seen.position) == from)
+            // ORDERING: a full fence; who sees the new place sees what was done before.
+            && self.0.replace((seen.word, seen.position), (in_flight(who, to.0), to.1))
+    }
+
     /// Whether it is OWNED(me).
     #[inline]
     pub fn is_owned_by(&self, me: OwnerId) -> bool {
@@ -177,6 +189,22 @@ mod tests {
         assert!(control.taken(c, 77, 1 << 60));
         assert!(control.is_owned_by(c) && control.release(c));
         assert_eq!(control.look().0, State::Free);
+    }
+
+    #[test]
+    fn a_block_is_moved_from_the_place_where_it_is_and_from_no_other() {
+        let (p, c) = (OwnerId::new(1, 5), OwnerId::new(2, 6));
+        let control = Control::new();
+        assert!(!control.redirect((7, 3), c, (8, 1)), "it is free");
+        assert!(
+            control.acquire(p) && !control.redirect((7, 3), c, (8, 1)),
+            "it is in somebody's hands"
+        );
+        control.send_at(p, 7, 3);
+        assert!(!control.redirect((7, 4), c, (8, 1)) && !control.redirect((6, 3), c, (8, 1)));
+        assert!(control.redirect((7, 3), c, (8, 1)));
+        assert_eq!(control.look().0, State::InFlight(c, 8));
+        assert!(!control.taken(c, 7, 3) && control.taken(c, 8, 1));
     }
 
     #[test]

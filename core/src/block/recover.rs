@@ -6,6 +6,7 @@
 //! | INFLIGHT(dead, ring, pos), still at pos | never: it is published | left to its receiver |
 //! | INFLIGHT(dead, ring, pos), not at pos | no living note names (ring, pos) | freed |
 //! | INFLIGHT(anybody, ring, pos), noted by the dead, not at pos | no living note names (ring, pos) | freed |
+//! | either of these two, and claimed for a lease | never | left to whoever recovers the leases |
 //! | FREE without a bit | always | listed |
 //!
 //! A living note is waited out: the position's taker may be that process, between its CAS and its owner word. Such a
@@ -32,6 +33,12 @@ pub trait Lookup {
 
     /// Whether a living participant notes that it is about to take `position` of `ring`.
     fn noted_by_living(&self, ring: u32, position: u64) -> bool;
+
+    /// Whether somebody, dead or alive, has an entry of a table of leases ready for `block` from there. Such a block is
+    /// not freed: who recovers the table keeps it.
+    fn is_claimed(&self, _ring: u32, _position: u64, _block: BlockRef) -> bool {
+        false
+    }
 }
 
 /// What was done.
@@ -129,7 +136,9 @@ impl Pool {
         if lookup.holds(ring, seen.position, block) {
             return false;
         }
-        if lookup.noted_by_living(ring, seen.position) {
+        if lookup.noted_by_living(ring, seen.position)
+            || lookup.is_claimed(ring, seen.position, block)
+        {
             repaired.pending += 1;
             return false;
         }

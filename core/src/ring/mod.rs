@@ -1,6 +1,7 @@
 //! Rings: one file each.
 pub mod chain;
 pub mod heap;
+pub mod leases;
 pub mod mpmc;
 pub mod position;
 pub mod sides;
