@@ -94,6 +94,15 @@ pub enum Error {
     TooManyObjects,
     /// Too many handles of one object.
     TooManyHandles,
+    /// Every lease that the joinable queue can give is in use, some of them by dead letters.
+    TooManyLeases {
+        /// How many there can be at a time.
+        max: u32,
+    },
+    /// The lease has ended: its item is finished, was given back or set aside.
+    LeaseEnded,
+    /// This process has no such lease, and had none that is still known.
+    NotYourLease,
     /// This handle was closed.
     Closed,
     /// Nobody has the other side any more.
@@ -252,6 +261,15 @@ impl fmt::Display for Error {
             Self::TooManyHandles => {
                 f.write_str("the object has as many handles as it can; close some")
             }
+            Self::TooManyLeases { max } => write!(
+                f,
+                "all {max} leases of the queue are in use; finish some items, take dead letters out, \
+                 or make the queue with more"
+            ),
+            Self::LeaseEnded => f.write_str(
+                "the lease has ended already: its item was finished, given back or set aside",
+            ),
+            Self::NotYourLease => f.write_str("this process has no such lease"),
             Self::Closed => f.write_str("the handle is closed"),
             Self::Disconnected => f.write_str("nobody has the other side any more"),
             Self::WouldBlock => f.write_str("nothing could be done without waiting"),

@@ -6,6 +6,7 @@
 //! | [`segment`] | the shared file: how it is made, checked, mapped and paid for |
 //! | [`queue`] | many to many, bounded or not, messages of any size |
 //! | [`ordered`] | the same, bounded, last in first out or by priority |
+//! | [`joinable`] | tasks: what a worker leaves undone goes to another |
 //! | [`pipe`] | two ends, messages of any size, end of file by close or death |
 //! | [`handoff`] | handles for a program that is started, or through a socket |
 //! | [`name`] | objects that unrelated programs find by name |
@@ -29,6 +30,7 @@ mod cells;
 pub mod error;
 mod fork;
 pub mod handoff;
+pub mod joinable;
 pub mod local;
 pub mod name;
 mod object;
@@ -52,6 +54,10 @@ mod wait;
 pub use array::{Array, ArrayBytes, ArrayGuard, RawArray};
 pub use error::{Error, Result};
 pub use handoff::{Handoff, Inherited};
+pub use joinable::{
+    ByteJoinableQueue, ByteJoinableReceiver, ByteJoinableSender, ByteLease, DeadLetter,
+    JoinableOptions, JoinableQueue, JoinableReceiver, JoinableSender, Lease,
+};
 pub use name::{Name, Named, unlink};
 pub use ordered::{
     ByteLifoQueue, ByteLifoReceiver, ByteLifoSender, BytePriorityQueue, BytePriorityReceiver,

@@ -30,6 +30,7 @@ pub(crate) enum Kind {
     Event = 8,
     Condvar = 9,
     Barrier = 10,
+    JoinableQueue = 11,
     Ordered = 12,
     BoundedSemaphore = 13,
     Value = 14,
@@ -52,6 +53,7 @@ impl Kind {
         Self::Value,
         Self::Array,
         Self::Ordered,
+        Self::JoinableQueue,
     ];
 
     pub(crate) fn from_word(word: u32) -> Option<Self> {
@@ -74,6 +76,7 @@ impl Kind {
             Self::Value => "value",
             Self::Array => "array",
             Self::Ordered => "ordered queue",
+            Self::JoinableQueue => "joinable queue",
         }
     }
 }
@@ -348,6 +351,7 @@ impl Drop for Handle {
         if !last {
             return;
         }
+        recovery::side_left(&self.attachment, self.place, self.role, me);
         // The other side's mark goes too, where it says something else than that there is a handle: a barrier's parties.
         if !private.handles.contains_key(&(self.place.id, self.role.other())) {
             self.holders(self.role.other()).remove(me);

@@ -6,7 +6,7 @@
 //! | step | what | why in this order |
 //! |---|---|---|
 //! | 1 | look at all rings | what is published is not the dead one's any more |
-//! | 2 | resolve its notes | a block between a ring and its taker's hands |
+//! | 2 | give back its leases; resolve its notes | a block between a ring and its taker's hands: a task is kept, a message freed |
 //! | 3 | free its locks, break its barriers | whoever waits for them is woken at once |
 //! | 4 | free its blocks, list those that nobody knows of | after 2: a note covers a block |
 //! | 5 | free its reservations | a half-made object has no users |
@@ -15,7 +15,7 @@
 //!
 //! Step 7 waits while a living process's note covers one of its blocks: that process may have taken it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use slipring_core::block::{BlockRef, Descriptor, Lookup, Repaired};
 use slipring_core::directory::Place;
@@ -28,7 +28,7 @@ use slipring_core::sync;
 use crate::attachment::Attachment;
 use crate::object::{self, HEADER_BYTES, Kind, Role};
 use crate::sync::permits_at;
-use crate::{cells, name, ordered, pipe, queue, slots};
+use crate::{cells, joinable, name, ordered, pipe, queue, slots};
 
 /// Whether the dead are cleaned up after. The crash build can switch it off, to show that the tests would notice.
 pub(crate) fn is_enabled() -> bool {
@@ -40,6 +40,7 @@ pub(crate) fn is_enabled() -> bool {
 pub(crate) fn bury(attachment: &Attachment, dead: OwnerId, me: OwnerId) -> bool {
     crash_point!("recovery.bury.begun");
     let survey = Survey::new(attachment, dead);
+    let claims = recover_leases(attachment, &survey);
     let notes = recover_notes(attachment, dead, &survey);
     let places: Vec<Place> = attachment.directory.objects().collect();
     places.iter().for_each(|place| free_locks(attachment, *place, dead));
@@ -49,7 +50,7 @@ pub(crate) fn bury(attachment: &Attachment, dead: OwnerId, me: OwnerId) -> bool 
     places.iter().for_each(|place| take_back_handles(attachment, *place, dead));
     crash_point!("recovery.bury.handles");
     places.iter().for_each(|place| end_if_abandoned(attachment, *place, me));
-    let done = notes.and(blocks).pending == 0;
+    let done = notes.and(blocks).pending + claims == 0;
     if done {
         attachment.notes().for_each(|line| line.recover(dead));
         crash_point!("recovery.bury.before_retire");
@@ -85,20 +86,33 @@ pub(crate) fn end_embryo(attachment: &Attachment, embryo: OwnerId, me: OwnerId) 
 struct Survey<'a> {
     attachment: &'a Attachment,
     dead: OwnerId,
+    /// Who is dead by now. Nobody joins meanwhile; who dies meanwhile counts as living, in all steps, until next time.
+    all_dead: HashSet<OwnerId>,
     rings: HashMap<u32, Ring>,
     pipes: HashMap<u32, Records>,
     ordered: HashMap<u32, ordered::Store>,
+    desks: Vec<joinable::Desks>,
 }
 
 impl<'a> Survey<'a> {
     fn new(attachment: &'a Attachment, dead: OwnerId) -> Self {
-        let queues = of_kind(attachment, Kind::Queue);
+        let queues =
+            of_kind(attachment, Kind::Queue).chain(of_kind(attachment, Kind::JoinableQueue));
         let rings = queues.flat_map(|place| queue::rings_of(attachment, place)).collect();
+        let desks = of_kind(attachment, Kind::JoinableQueue);
+        let desks = desks.filter_map(|place| joinable::Desks::new(attachment, place)).collect();
         let pipes = of_kind(attachment, Kind::Pipe);
         let pipes = pipes.flat_map(|place| pipe::rings_of(attachment, place)).collect();
         let ordered = of_kind(attachment, Kind::Ordered);
         let ordered = ordered.filter_map(|place| ordered::store_of(attachment, place)).collect();
-        Self { attachment, dead, rings, pipes, ordered }
+        let ids = attachment.participants().map(|(id, _)| id);
+        let all_dead = ids.filter(|id| *id == dead || attachment.is_dead(*id)).collect();
+        Self { attachment, dead, all_dead, rings, pipes, ordered, desks }
+    }
+
+    fn is_dead(&self, owner: OwnerId) -> bool {
+        let is_known = || self.attachment.record(owner.index()).is_some_and(|r| r.is(owner));
+        self.all_dead.contains(&owner) || !is_known()
     }
 }
 
@@ -109,6 +123,7 @@ impl Lookup for Survey<'_> {
         self.rings.get(&ring).is_some_and(|ring| ring.holds(position, names_it))
             || self.pipes.get(&ring).is_some_and(in_pipe)
             || self.ordered.get(&ring).is_some_and(|store| store.holds(position, names_it))
+            || self.desks.iter().any(|desk| desk.holds(ring, position, names_it))
     }
 
     fn noted_by_living(&self, ring: u32, position: u64) -> bool {
@@ -116,16 +131,30 @@ impl Lookup for Survey<'_> {
             let about_it = |owner| {
                 owner != self.dead
                     && line.read().is_some_and(|n| (n.ring, n.position) == (ring, position))
-                    && !self.attachment.is_dead(owner)
+                    && !self.is_dead(owner)
             };
             line.owner().is_some_and(about_it)
         })
+    }
+
+    fn is_claimed(&self, ring: u32, position: u64, block: BlockRef) -> bool {
+        let names_it = |word| Descriptor::block_of(word) == Some(block);
+        self.desks.iter().any(|desk| desk.is_claimed(ring, position, names_it))
     }
 }
 
 /// The objects of one kind.
 fn of_kind(attachment: &Attachment, kind: Kind) -> impl Iterator<Item = Place> {
     attachment.directory.objects().filter(move |place| Kind::from_word(place.kind) == Some(kind))
+}
+
+/// Gives back what all the dead had leased: before their notes and blocks, which are freed where nobody wants them.
+fn recover_leases(attachment: &Attachment, survey: &Survey<'_>) -> u64 {
+    let recover = |desk: &joinable::Desks| {
+        let noted = |ring, position| survey.noted_by_living(ring, position);
+        desk.recover(attachment, |owner| survey.is_dead(owner), noted)
+    };
+    survey.desks.iter().map(recover).sum()
 }
 
 fn recover_notes(attachment: &Attachment, dead: OwnerId, survey: &Survey<'_>) -> Repaired {
@@ -219,10 +248,17 @@ fn take_back_handles(attachment: &Attachment, place: Place, dead: OwnerId) {
     }
 }
 
+/// The last handle that `me` had of a side is going.
+pub(crate) fn side_left(attachment: &Attachment, place: Place, role: Role, me: OwnerId) {
+    if Kind::from_word(place.kind) == Some(Kind::JoinableQueue) && role == Role::Second {
+        joinable::give_up(attachment, place, me);
+    }
+}
+
 /// The last holder of a side has gone: tells whoever is on the other.
 pub(crate) fn side_emptied(attachment: &Attachment, place: Place, role: Role) {
     match Kind::from_word(place.kind) {
-        Some(Kind::Queue) => queue::side_emptied(attachment, place, role),
+        Some(Kind::Queue | Kind::JoinableQueue) => queue::side_emptied(attachment, place, role),
         Some(Kind::Pipe) => pipe::side_emptied(attachment, place, role),
         Some(Kind::Ordered) => ordered::side_emptied(attachment, place, role),
         _ => {}
@@ -234,6 +270,7 @@ pub(crate) fn side_emptied(attachment: &Attachment, place: Place, role: Role) {
 fn wake(attachment: &Attachment, place: Place) {
     match Kind::from_word(place.kind) {
         Some(Kind::Queue) => queue::wake(attachment, place),
+        Some(Kind::JoinableQueue) => joinable::wake(attachment, place),
         Some(Kind::Pipe) => pipe::wake(attachment, place),
         Some(Kind::Ordered) => ordered::wake(attachment, place),
         Some(Kind::Slots) => with_body(attachment, place, |s: &slots::Sleepers| s.wake_all()),
@@ -270,6 +307,7 @@ pub(crate) fn end_if_abandoned(attachment: &Attachment, place: Place, me: OwnerI
     }
     match kind {
         Some(Kind::Queue) => queue::drain(attachment, place, me),
+        Some(Kind::JoinableQueue) => joinable::drain(attachment, place, me),
         Some(Kind::Pipe) => pipe::drain(attachment, place, me),
         Some(Kind::Array) => cells::give_back(attachment, place),
         Some(Kind::Ordered) => ordered::drain(attachment, place, me),

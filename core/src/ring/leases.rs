@@ -193,6 +193,13 @@ unsafe impl Send for Leases {}
 // SAFETY: as above.
 unsafe impl Sync for Leases {}
 
+impl State {
+    /// Whether it is a dead letter, in somebody's hands or not.
+    pub fn is_letter(self) -> bool {
+        matches!(self, Self::Opened(_) | Self::Aside)
+    }
+}
+
 impl Seen {
     /// What the word says.
     pub fn state(&self) -> State {
@@ -569,7 +576,7 @@ impl Leases {
     }
 
     /// How many entries are in a state that `wanted` says. Exact if nobody is at work meanwhile.
-    pub fn count_in(&self, wanted: impl Fn(State) -> bool) -> u64 {
+    pub fn count_in(&self, mut wanted: impl FnMut(State) -> bool) -> u64 {
         self.all().filter(|seen| wanted(seen.state())).count() as u64
     }
 

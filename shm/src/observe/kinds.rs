@@ -8,7 +8,7 @@ use crate::attachment::Attachment;
 use crate::object::Kind;
 use crate::recovery::with_body;
 use crate::sync::permits_at;
-use crate::{cells, ordered, pipe, queue};
+use crate::{cells, joinable, ordered, pipe, queue};
 
 /// Something that a participant holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,6 +43,7 @@ pub(super) fn about(attachment: &Attachment, place: Place, kind: Kind, ids: &[Ow
     match kind {
         Kind::Queue => queue_about(attachment, place),
         Kind::Ordered => ordered_about(attachment, place, ids),
+        Kind::JoinableQueue => joinable_about(attachment, place, ids),
         Kind::Pipe => pipe_about(attachment, place, ids),
         Kind::Mutex => {
             body(attachment, place, |lock: &sync::Mutex| lock_about(lock.owner(), 1, ids))
@@ -136,6 +137,24 @@ fn ordered_about(attachment: &Attachment, place: Place, ids: &[OwnerId]) -> Abou
         held: glance.holder.map(turn).into_iter().collect(),
         ..About::state(format!("{order}, {open}"))
     }
+}
+
+fn joinable_about(attachment: &Attachment, place: Place, ids: &[OwnerId]) -> About {
+    let glance = joinable::glance(attachment, place);
+    let Some(joinable::Glance { unfinished, given_back, letters, leases }) = glance else {
+        return About::state("damaged");
+    };
+    let about = queue_about(attachment, place);
+    let held = leases.into_iter().map(|(owner, count)| {
+        let what = if count == 1 { "a lease".into() } else { format!("{count} leases") };
+        Held { participant: place_of(owner, ids), what, since: None }
+    });
+    let mut state = format!("{}, {unfinished} unfinished", about.state);
+    if letters > 0 {
+        state.push_str(&format!(", {letters} dead letters"));
+    }
+    let depth = about.depth.map(|depth| depth + given_back);
+    About { depth, state, held: held.collect(), ..about }
 }
 
 fn pipe_about(attachment: &Attachment, place: Place, ids: &[OwnerId]) -> About {

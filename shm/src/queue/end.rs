@@ -24,28 +24,28 @@ pub(crate) const BODY_BYTES: u64 = size_of::<Body>() as u64;
 
 /// The body of a queue.
 #[repr(C)]
-pub(super) struct Body {
+pub(crate) struct Body {
     chain: Chain,
     /// The longest message. Written before the queue is known.
     max_len: AtomicU64,
 }
 
 /// Which ring of the chain a handle is at.
-pub(super) struct Cursor {
-    pub(super) level: usize,
-    pub(super) ring: Ring,
-    pub(super) ring_id: u32,
+pub(crate) struct Cursor {
+    pub(crate) level: usize,
+    pub(crate) ring: Ring,
+    pub(crate) ring_id: u32,
 }
 
 /// One side's handle.
-pub(super) struct End {
-    pub(super) handle: Handle,
-    pub(super) cursor: Cursor,
-    pub(super) spin: Spin,
-    pub(super) bound: Bound,
-    pub(super) max_len: u64,
+pub(crate) struct End {
+    pub(crate) handle: Handle,
+    pub(crate) cursor: Cursor,
+    pub(crate) spin: Spin,
+    pub(crate) bound: Bound,
+    pub(crate) max_len: u64,
     /// Who we were at the last call: a fork changes it.
-    pub(super) me: OwnerId,
+    pub(crate) me: OwnerId,
     body: NonNull<Body>,
 }
 
@@ -58,6 +58,18 @@ pub(super) fn create<const N: usize>(
     options: QueueOptions,
     roles: [Role; N],
 ) -> Result<[Handle; N]> {
+    create_as(segment, Kind::Queue, options, roles, 0, |_| ())
+}
+
+/// Makes an object whose body begins with a queue's; `init` fills the `more` bytes behind that.
+pub(crate) fn create_as<const N: usize>(
+    segment: &Segment,
+    kind: Kind,
+    options: QueueOptions,
+    roles: [Role; N],
+    more: u64,
+    init: impl FnOnce(NonNull<u8>),
+) -> Result<[Handle; N]> {
     let attachment = segment.attachment();
     let (Bound::Bounded(capacity) | Bound::Unbounded(capacity)) = options.bound();
     let ring_len = Ring::bytes(capacity).map_err(|_| Error::Capacity {
@@ -67,8 +79,9 @@ pub(super) fn create<const N: usize>(
         max: mpmc::MAX_CAPACITY,
     })? as u64;
     let me = attachment.me()?;
-    let body_len = size_of::<Body>() as u64;
-    Handle::create(attachment, Kind::Queue, body_len, roles, |body, _| {
+    Handle::create(attachment, kind, BODY_BYTES + more, roles, |body, _| {
+        // SAFETY: the body has as many bytes and more.
+        init(unsafe { body.add(BODY_BYTES as usize) });
         make_ring(attachment, me, ring_len, capacity, |ring_id| {
             let chain = Chain::new(options.bound(), ring_id);
             let max_len = AtomicU64::new(options.max_len());
@@ -139,14 +152,14 @@ impl Cursor {
 
     /// On to the next ring.
     #[cold]
-    pub(super) fn advance(&mut self, attachment: &Attachment, chain: &Chain) -> Result<()> {
+    pub(crate) fn advance(&mut self, attachment: &Attachment, chain: &Chain) -> Result<()> {
         *self = Self::at(attachment, chain, self.level + 1)?;
         Ok(())
     }
 }
 
 impl End {
-    pub(super) fn new(handle: Handle) -> Result<Self> {
+    pub(crate) fn new(handle: Handle) -> Result<Self> {
         let attachment = handle.attachment();
         let (body, len) = handle.body();
         if len < size_of::<Body>() as u64 {
@@ -168,33 +181,40 @@ impl End {
     }
 
     /// Another handle of the same side.
-    pub(super) fn another(&self) -> Result<Self> {
+    pub(crate) fn another(&self) -> Result<Self> {
         Self::new(self.handle.clone())
     }
 
     #[inline]
-    pub(super) fn chain(&self) -> &Chain {
+    pub(crate) fn chain(&self) -> &Chain {
         // SAFETY: as in `new`.
         unsafe { &(*self.body.as_ptr()).chain }
     }
 
     /// How many messages are in it: exact if nobody is at work meanwhile.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         let (attachment, chain) = (self.handle.attachment(), self.chain());
         // To the last ring that there is: where senders are is a hint that may lag.
         let ids = (chain.head_level()..MAX_LEVELS).map_while(|level| chain.level(level));
         ids.filter_map(|id| ring_at(attachment, id).ok()).map(|ring| ring.len()).sum()
     }
 
+    /// How many messages were ever put into it. Exact at a moment during the call, where nobody puts meanwhile.
+    pub(crate) fn published(&self) -> u64 {
+        let ids = (0..MAX_LEVELS).map_while(|level| self.chain().level(level));
+        let rings = ids.filter_map(|id| ring_at(self.handle.attachment(), id).ok());
+        rings.map(|ring| ring.published()).fold(0, u64::wrapping_add)
+    }
+
     /// The most messages that it holds.
-    pub(super) fn capacity(&self) -> Option<u64> {
+    pub(crate) fn capacity(&self) -> Option<u64> {
         match self.bound {
             Bound::Bounded(capacity) => Some(capacity),
             Bound::Unbounded(_) => None,
         }
     }
 
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.chain().sides().close();
         crash_point!("queue.close.marked");
         self.chain().wake_all(Scope::Shared);
@@ -202,13 +222,13 @@ impl End {
 
     /// What keeps this side from going on: the queue was closed, or the other side is gone.
     #[inline]
-    pub(super) fn check_open(&self) -> Result<()> {
+    pub(crate) fn check_open(&self) -> Result<()> {
         self.handle.check_open(self.chain().sides())
     }
 
     /// Hangs a larger ring in behind the one that the cursor is at, unless somebody did, and closes that one.
     #[cold]
-    pub(super) fn grow(&self, first: u64) -> Result<()> {
+    pub(crate) fn grow(&self, first: u64) -> Result<()> {
         let (attachment, chain, level) =
             (self.handle.attachment(), self.chain(), self.cursor.level);
         let next = level + 1;
@@ -234,7 +254,7 @@ impl End {
 }
 
 /// The chain of the queue at `place`.
-fn chain_at(attachment: &Attachment, place: Place) -> Option<&Chain> {
+pub(crate) fn chain_at(attachment: &Attachment, place: Place) -> Option<&Chain> {
     let (offset, len) = (place.offset + HEADER_BYTES, size_of::<Body>() as u64);
     if place.len < HEADER_BYTES + len || !attachment.arena_is_committed(offset, len) {
         return None;

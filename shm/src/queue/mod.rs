@@ -26,9 +26,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use slipring_core::ring::chain::Bound;
 
-pub(crate) use end::{BODY_BYTES, RING_UNIT, drain, glance, rings_of, side_emptied, wake};
-pub(crate) use receiver::decode;
+pub(crate) use end::{
+    BODY_BYTES, End, RING_UNIT, chain_at, create_as, drain, glance, rings_of, side_emptied, wake,
+};
 pub use receiver::{ByteReceiver, Receiver};
+pub(crate) use receiver::{TRIES_PER_REAP, advance, decode};
 pub(crate) use sender::encode;
 pub use sender::{ByteSender, Sender};
 

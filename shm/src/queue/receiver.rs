@@ -21,7 +21,7 @@ use crate::wait::Wait;
 use crate::{Error, Result};
 
 /// After so many failed tries in a row a `try_` call looks who is dead.
-const TRIES_PER_REAP: u32 = 64;
+pub(crate) const TRIES_PER_REAP: u32 = 64;
 
 /// Receives byte messages from a queue. Clone it for another thread; other processes get theirs by fork or through
 /// [`Handoff`](crate::Handoff).
@@ -326,8 +326,9 @@ impl Taker {
     }
 }
 
+/// On to the next ring: this one is drained.
 #[cold]
-fn advance(end: &mut End) -> Result<()> {
+pub(crate) fn advance(end: &mut End) -> Result<()> {
     let attachment = end.handle.attachment().clone();
     let mut cursor = super::end::Cursor { ..end.cursor };
     cursor.advance(&attachment, end.chain())?;

@@ -42,13 +42,26 @@ use crate::{Error, Result};
 pub struct ByteSender {
     end: End,
     magazines: Magazines,
+    /// Whether short messages travel without a block.
+    inline: bool,
     /// What the last loan left: the next one need not count references.
     spare: Option<Arc<Attachment>>,
 }
 
 impl ByteSender {
     pub(super) fn new(end: End) -> Self {
-        Self { end, magazines: Magazines::default(), spare: None }
+        Self { end, magazines: Magazines::default(), inline: true, spare: None }
+    }
+
+    /// A sender each of whose messages lies in a block.
+    pub(crate) fn of_blocks(end: End) -> Self {
+        let mut sender = Self::new(end);
+        sender.inline = false;
+        sender
+    }
+
+    pub(crate) fn end(&self) -> &End {
+        &self.end
     }
 
     /// Sends a copy of `message`, waiting for room for as long as it takes. What was sent is found by any receiver as
@@ -228,7 +241,9 @@ impl ByteSender {
     #[inline]
     fn put(&mut self, message: &[u8], me: OwnerId, until: Until) -> Result<()> {
         self.check_len(message.len())?;
-        if let Some(inline) = Descriptor::inline(message) {
+        if self.inline
+            && let Some(inline) = Descriptor::inline(message)
+        {
             return self.publish(inline, me, until);
         }
         let attachment = self.end.handle.attachment();

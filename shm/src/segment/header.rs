@@ -44,7 +44,7 @@ use slipring_core::block::NoteLine;
 use slipring_core::member::{Record, TableHead};
 use slipring_core::primitive::{AtomicU32, AtomicU64, FenceMode, Ordering};
 use slipring_core::ring::chain::Chain;
-use slipring_core::ring::{heap, mpmc, stack};
+use slipring_core::ring::{heap, leases, mpmc, stack};
 
 use super::geometry::{
     CHUNK, DIRECTORY_ENTRY_SIZE, Geometry, NOTE_SIZE, PARTICIPANT_SIZE, REGIONS, Region,
@@ -90,6 +90,7 @@ pub const LAYOUT: u64 = {
     let hash = fold(hash, crate::ordered::BODY_BYTES);
     let hash = fold(hash, size_of::<stack::Header>() as u64);
     let hash = fold(hash, (size_of::<heap::Header>() + size_of::<heap::Slot>()) as u64);
+    let hash = fold(hash, leases::LAYOUT_BYTES);
     fold(hash, crate::pipe::BODY_BYTES)
 };
 

@@ -1,0 +1,557 @@
+//! The receiving side of a joinable queue: takes leases.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use slipring_core::block::{BlockRef, Descriptor, NoteLine};
+use slipring_core::futex::Scope;
+use slipring_core::owner::OwnerId;
+use slipring_core::primitive::{AtomicU64, FenceMode, Ordering};
+use slipring_core::ring::chain::Bound;
+use slipring_core::ring::leases::Hold;
+use slipring_core::ring::mpmc::PopError;
+
+use super::desk::{Desk, not_held};
+use super::lease::{ByteLease, Lease};
+use super::{DeadLetter, Hook, decode_letter};
+use crate::object::Handle;
+use crate::queue::{self, End, TRIES_PER_REAP, decode};
+use crate::until::Until;
+use crate::wait::Wait;
+use crate::{Error, Result};
+
+/// Bits of an item's order that hold its position in a ring; above them is the ring's level.
+const POSITION_BITS: u32 = 58;
+/// Numbers for leases and handles of this process, each given once. Private memory.
+static NUMBERS: AtomicU64 = AtomicU64::new(1);
+
+fn next_number() -> u64 {
+    // ORDERING: Relaxed; each call gets another number, and nothing else matters.
+    NUMBERS.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Where in the whole queue a position of the ring of a level comes.
+pub(super) fn order_of(level: usize, position: u64) -> u64 {
+    (level as u64) << POSITION_BITS | position & ((1 << POSITION_BITS) - 1)
+}
+
+/// Level and position of an order.
+pub(super) fn position_of(order: u64) -> (usize, u64) {
+    ((order >> POSITION_BITS) as usize, order & ((1 << POSITION_BITS) - 1))
+}
+
+/// Receives items of bytes from a joinable queue, as leases. Clone it for another thread; other processes get theirs by
+/// fork or through [`Handoff`](crate::Handoff).
+///
+/// ```
+/// use std::time::Duration;
+/// use slipring::{ByteJoinableQueue, Error, Segment, Until};
+///
+/// let segment = Segment::create()?;
+/// let (mut sender, mut receiver) = ByteJoinableQueue::unbounded(&segment)?;
+/// sender.send_batch(["a", "b"], Until::NEVER)?;
+/// let (a, b) = (receiver.recv()?, receiver.try_recv()?);
+/// assert!(matches!(receiver.recv_until(Duration::from_millis(1)), Err(Error::TimedOut)));
+///
+/// let id = a.into_id();
+/// receiver.task_done(id)?;
+/// assert!(matches!(receiver.task_done(id), Err(Error::LeaseEnded)));
+/// b.done()?;
+/// sender.join()?;
+/// # Ok::<(), Error>(())
+/// ```
+pub struct ByteJoinableReceiver {
+    end: End,
+    desk: Arc<Desk>,
+    note: NonNull<NoteLine>,
+    /// The entry that the next item goes into: there before the item is taken, so that a death costs nothing.
+    claim: Option<Hold>,
+    /// The entry that served last.
+    last: u32,
+    /// This handle's number: leases taken through it do not keep it waiting for their return.
+    tag: u64,
+    tries: u32,
+    hook: Option<Hook>,
+}
+
+// SAFETY: the note line is shared memory of atomics, mapped as long as the handle beside it lives.
+unsafe impl Send for ByteJoinableReceiver {}
+
+impl ByteJoinableReceiver {
+    pub(super) fn new(handle: Handle) -> Result<Self> {
+        let desk = Arc::new(Desk::new(handle.clone())?);
+        Self::at(End::new(handle)?, desk)
+    }
+
+    fn at(end: End, desk: Arc<Desk>) -> Result<Self> {
+        let note = end.handle.attachment().claim_note(end.me)?;
+        let tag = next_number();
+        Ok(Self { end, desk, note, claim: None, last: 0, tag, tries: 0, hook: None })
+    }
+
+    /// A lease of the oldest item, waiting for one for as long as it takes. What was given back comes first.
+    ///
+    /// Where the last sender is gone and no item waits, this waits all the same while somebody else has a lease: that
+    /// item may come back. Leases that were taken through this handle do not keep it waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`] when the last sender is gone and nothing can come any more, [`Error::Closed`] likewise;
+    /// [`Error::TooManyLeases`].
+    pub fn recv(&mut self) -> Result<ByteLease> {
+        self.recv_until(Until::NEVER)
+    }
+
+    /// A lease of the oldest item, if one waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] when none does, and as [`ByteJoinableReceiver::recv`].
+    pub fn try_recv(&mut self) -> Result<ByteLease> {
+        self.recv_until(Until::NOW)
+    }
+
+    /// A lease of the oldest item, waiting for one until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], and as [`ByteJoinableReceiver::recv`].
+    pub fn recv_until(&mut self, until: impl Into<Until>) -> Result<ByteLease> {
+        let (me, until) = (self.ready()?, until.into());
+        match self.try_take(me)? {
+            Some(lease) => Ok(lease),
+            None => self.take_slow(me, until),
+        }
+    }
+
+    /// Finishes the lease with this id ([`ByteLease::into_id`]).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LeaseEnded`] the second time, and where the item was given back; [`Error::NotYourLease`] for the lease of
+    /// another process, and for a number that is no id.
+    pub fn task_done(&mut self, id: u64) -> Result<()> {
+        let me = self.ready()?;
+        let hold = self.desk.table.by_id(id, me).map_err(not_held)?;
+        self.desk.finish(hold, me)
+    }
+
+    /// Finishes the lease that this process has had for the longest, through whatever handle.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotYourLease`] where it has none.
+    pub fn task_done_oldest(&mut self) -> Result<()> {
+        let me = self.ready()?;
+        loop {
+            let hold = self.desk.table.oldest(me).ok_or(Error::NotYourLease)?;
+            match self.desk.finish(hold, me) {
+                // Another thread was faster with this one.
+                Err(Error::LeaseEnded) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Gives the item with this id back.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteJoinableReceiver::task_done`].
+    pub fn give_back(&mut self, id: u64) -> Result<()> {
+        let me = self.ready()?;
+        let hold = self.desk.table.by_id(id, me).map_err(not_held)?;
+        self.desk.give_back(hold, me)
+    }
+
+    /// How many leases this process has.
+    pub fn leases(&self) -> u64 {
+        self.desk.me().map_or(0, |me| self.desk.table.of(me).count() as u64)
+    }
+
+    /// Calls `hook` with each item that this handle sets aside. It is called once for an item at most, in the process
+    /// that notices: whoever looks for work, or joins, after the item came back too often. The letter stays to be taken.
+    pub fn on_dead_letter(&mut self, hook: impl FnMut(&DeadLetter<Vec<u8>>) + Send + 'static) {
+        self.hook = Some(Box::new(hook));
+    }
+
+    /// Takes the oldest dead letter out, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`], [`Error::Corrupt`].
+    pub fn take_dead_letter(&mut self) -> Result<Option<DeadLetter<Vec<u8>>>> {
+        self.ready()?;
+        self.desk.take_letter()
+    }
+
+    /// How many dead letters there are.
+    pub fn dead_letters(&self) -> u64 {
+        self.desk.dead_letters()
+    }
+
+    /// Waits until every item that was ever put is finished, or a deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteJoinableSender::join_until`](super::ByteJoinableSender::join_until), but for
+    /// [`Error::Disconnected`].
+    pub fn join_until(&mut self, until: impl Into<Until>) -> Result<()> {
+        self.ready()?;
+        self.desk.join(until.into(), &mut self.hook)
+    }
+
+    /// How many items were put and are not finished: true at a moment during the call.
+    pub fn unfinished(&self) -> u64 {
+        self.desk.unfinished()
+    }
+
+    /// How many items wait to be received, those that were given back included.
+    pub fn len(&self) -> u64 {
+        self.desk.waiting()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The most items that wait to be received; `None` for an unbounded queue. Leased ones do not count.
+    pub fn capacity(&self) -> Option<u64> {
+        self.end.capacity()
+    }
+
+    /// Closes the queue for everybody: sends fail, receivers get what is there and then [`Error::Closed`].
+    pub fn close(&self) {
+        self.end.close();
+    }
+
+    /// Another handle, for another thread. It has no hook.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyHandles`], [`Error::Forked`].
+    pub fn try_clone(&self) -> Result<Self> {
+        Self::at(self.end.another()?, self.desk.clone())
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.end.handle
+    }
+
+    /// Who we are; after a fork, nothing that was the parent's is ours.
+    #[inline]
+    fn ready(&mut self) -> Result<OwnerId> {
+        let me = self.desk.me()?;
+        if me != self.end.me {
+            self.note = self.end.handle.attachment().claim_note(me)?;
+            self.claim = None;
+            self.end.me = me;
+        }
+        Ok(me)
+    }
+
+    #[cold]
+    fn take_slow(&mut self, me: OwnerId, until: Until) -> Result<ByteLease> {
+        if until.is_now() {
+            self.tries = self.tries.wrapping_add(1);
+            if self.tries % TRIES_PER_REAP == 1 {
+                self.desk.attachment().reap();
+            }
+            return self.take_or_end(me)?.ok_or(Error::WouldBlock);
+        }
+        let mut spin = self.end.spin.clone();
+        let attachment = self.desk.attachment().clone();
+        let mut wait = Wait::new(&attachment, Some(&mut spin), until.deadline());
+        // The chain's words outlive the loan of `self` to the closure: they live as long as the handle.
+        let news: *const _ = &raw const self.end.chain().not_empty;
+        // SAFETY: shared memory that stays mapped as long as `self.end.handle`, which outlives this call.
+        let news = unsafe { &*news };
+        // Senders notify after a locked instruction: the sleeper need not fence them.
+        let taken =
+            news.wait_until(&mut wait, FenceMode::Symmetric, |_| self.take_or_end(me).transpose());
+        self.end.spin = spin;
+        taken?
+    }
+
+    /// A lease, nothing yet, or the reason why there will be none.
+    fn take_or_end(&mut self, me: OwnerId) -> Result<Option<ByteLease>> {
+        let open = self.end.check_open();
+        // Only now: what was sent before the last sender went is there to be taken.
+        if let Some(lease) = self.try_take(me)? {
+            return Ok(Some(lease));
+        }
+        // What others have may come back. Ours are counted after the whole, so they are never more than they were then.
+        match open {
+            Err(end) if self.desk.unfinished() == self.desk.table.tagged(me, self.tag) => Err(end),
+            _ => Ok(None),
+        }
+    }
+
+    #[inline]
+    fn try_take(&mut self, me: OwnerId) -> Result<Option<ByteLease>> {
+        match self.take_again(me)? {
+            Some(lease) => Ok(Some(lease)),
+            None => self.take_new(me),
+        }
+    }
+
+    /// An item that was given back. One that came back too often is set aside instead.
+    #[inline]
+    fn take_again(&mut self, me: OwnerId) -> Result<Option<ByteLease>> {
+        let Self { desk, hook, .. } = self;
+        while let Some(seen) = desk.table.next_given_back() {
+            if desk.table.is_overdue(seen) {
+                desk.set_aside(seen, me, hook);
+                continue;
+            }
+            let Some(hold) = desk.table.lease_again(seen, me) else { continue };
+            crash_point!("joinable.recv.leased_again");
+            desk.table.label(hold, next_number(), self.tag);
+            return match desk.take_over(hold, me) {
+                Ok(block) => {
+                    crash_point!("joinable.recv.taken_over");
+                    Ok(Some(ByteLease::new(desk, hold, block, me)))
+                }
+                Err(corrupt) => {
+                    let _ = desk.finish(hold, me);
+                    Err(corrupt)
+                }
+            };
+        }
+        Ok(None)
+    }
+
+    /// The oldest item of the ring.
+    fn take_new(&mut self, me: OwnerId) -> Result<Option<ByteLease>> {
+        let Self { desk, end, .. } = self;
+        let claim = match self.claim {
+            Some(claim) => claim,
+            None => {
+                let claim = desk.table.claim(me, self.last);
+                claim.ok_or(Error::TooManyLeases { max: desk.table.count() })?
+            }
+        };
+        (self.claim, self.last) = (Some(claim), claim.index());
+        // SAFETY: `claim_note` gives out lines in bounds and committed; the attachment beside it keeps it mapped.
+        let note = unsafe { self.note.as_ref() };
+        loop {
+            let (level, ring_id) = (end.cursor.level, end.cursor.ring_id);
+            let mut noted = false;
+            let popped = end.cursor.ring.pop(|position, word| {
+                desk.table.remember(claim, word, order_of(level, position));
+                crash_point!("joinable.recv.remembered");
+                note.write(ring_id, position, word);
+                noted = true;
+                crash_point!("joinable.recv.noted");
+            });
+            let moved = popped.map(|(position, word)| {
+                self.claim = None;
+                let moved = redirect(desk, claim, me, (ring_id, position), word);
+                crash_point!("joinable.recv.redirected");
+                moved
+            });
+            if noted {
+                note.erase();
+                crash_point!("joinable.recv.erased");
+            }
+            match moved {
+                Ok(moved) => {
+                    let lease = lease(desk, claim, me, moved, self.tag);
+                    if matches!(end.bound, Bound::Bounded(_)) {
+                        end.chain().not_full.notify_after_rmw(1, Scope::Shared);
+                    }
+                    return lease.map(Some);
+                }
+                Err(PopError::Empty) => return Ok(None),
+                Err(PopError::Corrupt) => {
+                    return Err(Error::Corrupt { what: "a queue's ring is damaged" });
+                }
+                Err(PopError::Drained) => queue::advance(end)?,
+            }
+        }
+    }
+}
+
+/// Moves the block that we took from a ring to the claim's place, in one step: at no moment is it in nobody's hands.
+fn redirect(
+    desk: &Desk,
+    claim: Hold,
+    me: OwnerId,
+    from: (u32, u64),
+    word: u64,
+) -> Option<(BlockRef, u64)> {
+    let Some(Descriptor::Block { block, len }) = Descriptor::decode(word) else { return None };
+    let attachment = desk.attachment();
+    let block = attachment.pool.check(block, len)?;
+    let ours = attachment.pool.control(block).redirect(from, me, (desk.table_id, claim.place()))
+        && attachment.pool.is_committed(block, len, &**attachment);
+    ours.then_some((block, len))
+}
+
+/// The lease of what was taken. What turned out to be no item counts as finished, for it was counted as put.
+fn lease(
+    desk: &Arc<Desk>,
+    claim: Hold,
+    me: OwnerId,
+    moved: Option<(BlockRef, u64)>,
+    tag: u64,
+) -> Result<ByteLease> {
+    desk.table.label(claim, next_number(), tag);
+    let leased = moved.and_then(|block| Some((block, desk.table.lease(claim, me)?)));
+    let Some((block, hold)) = leased else {
+        desk.table.spoil(claim, me);
+        desk.announce_finished();
+        return Err(Error::Corrupt {
+            what: "a queue's message names a block that was not sent in it",
+        });
+    };
+    crash_point!("joinable.recv.leased");
+    Ok(ByteLease::new(desk, hold, block, me))
+}
+
+impl Drop for ByteJoinableReceiver {
+    fn drop(&mut self) {
+        let Ok(me) = self.desk.me() else { return };
+        if me == self.end.me {
+            if let Some(claim) = self.claim {
+                self.desk.table.unclaim(claim, me);
+            }
+            // SAFETY: as in `take_new`.
+            unsafe { self.note.as_ref() }.free(me);
+        }
+    }
+}
+
+impl fmt::Debug for ByteJoinableReceiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("ByteJoinableReceiver");
+        text.field("len", &self.len()).field("unfinished", &self.unfinished());
+        text.finish_non_exhaustive()
+    }
+}
+
+/// Receives values from a joinable queue, as leases. See [`JoinableQueue`](super::JoinableQueue).
+pub struct JoinableReceiver<T> {
+    bytes: ByteJoinableReceiver,
+    buffer: Vec<u8>,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> JoinableReceiver<T> {
+    pub(super) fn new(bytes: ByteJoinableReceiver) -> Self {
+        Self { bytes, buffer: Vec::new(), of: PhantomData }
+    }
+
+    /// A lease of the oldest value, as [`ByteJoinableReceiver::recv`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`] for a message that is no `T`: it goes back, and is set aside in the end; and as
+    /// [`ByteJoinableReceiver::recv`].
+    pub fn recv(&mut self) -> Result<Lease<T>> {
+        self.recv_until(Until::NEVER)
+    }
+
+    /// A lease of the oldest value, if one waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] when none does, and as [`JoinableReceiver::recv`].
+    pub fn try_recv(&mut self) -> Result<Lease<T>> {
+        self.recv_until(Until::NOW)
+    }
+
+    /// A lease of the oldest value, waiting for one until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], and as [`JoinableReceiver::recv`].
+    pub fn recv_until(&mut self, until: impl Into<Until>) -> Result<Lease<T>> {
+        let lease = self.bytes.recv_until(until)?;
+        self.buffer.clear();
+        lease.append_to(&mut self.buffer);
+        Ok(Lease::new(decode(&self.buffer)?, lease))
+    }
+
+    /// Takes the oldest dead letter out, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`] for one that is no `T`, which is gone all the same; take those with
+    /// [`JoinableReceiver::bytes`]. And as [`ByteJoinableReceiver::take_dead_letter`].
+    pub fn take_dead_letter(&mut self) -> Result<Option<DeadLetter<T>>> {
+        self.bytes.take_dead_letter()?.map(decode_letter).transpose()
+    }
+
+    /// Another handle, for another thread. It has no hook.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyHandles`], [`Error::Forked`].
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(Self::new(self.bytes.try_clone()?))
+    }
+}
+
+impl<T> JoinableReceiver<T> {
+    pub(super) fn bytes_ref(&self) -> &ByteJoinableReceiver {
+        &self.bytes
+    }
+
+    /// The same handle, for messages as bytes, for ids, dead letters and the hook.
+    pub fn bytes(&mut self) -> &mut ByteJoinableReceiver {
+        &mut self.bytes
+    }
+
+    /// Waits until every item that was ever put is finished, or a deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteJoinableReceiver::join_until`].
+    pub fn join_until(&mut self, until: impl Into<Until>) -> Result<()> {
+        self.bytes.join_until(until)
+    }
+
+    /// How many items were put and are not finished: true at a moment during the call.
+    pub fn unfinished(&self) -> u64 {
+        self.bytes.unfinished()
+    }
+
+    /// How many items wait to be received, those that were given back included.
+    pub fn len(&self) -> u64 {
+        self.bytes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Closes the queue for everybody, as [`ByteJoinableReceiver::close`].
+    pub fn close(&self) {
+        self.bytes.close();
+    }
+}
+
+impl<T> fmt::Debug for JoinableReceiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("JoinableReceiver").field(&self.bytes).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_tells_level_and_position_and_later_rings_come_later() {
+        for (level, position) in [(0, 0), (3, 77), (25, (1 << POSITION_BITS) - 1)] {
+            assert_eq!(position_of(order_of(level, position)), (level, position));
+        }
+        assert!(order_of(0, u64::MAX) < order_of(1, 0));
+    }
+}
