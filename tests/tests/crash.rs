@@ -10,6 +10,8 @@
 
 #![cfg(feature = "crash")]
 
+#[path = "crash/joinable.rs"]
+mod joinable;
 #[path = "crash/ordered.rs"]
 mod ordered;
 #[path = "crash/parcel.rs"]
@@ -704,7 +706,7 @@ const SCENARIOS: &[Scenario] = &[
 
 /// All of them.
 fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    SCENARIOS.iter().chain(parcel::SCENARIOS).chain(ordered::SCENARIOS)
+    SCENARIOS.iter().chain(parcel::SCENARIOS).chain(ordered::SCENARIOS).chain(joinable::SCENARIOS)
 }
 
 /// The names of all crash points in the sources.
@@ -890,6 +892,8 @@ fn without_recovery_the_checks_fail() {
         ("parcel-receive-again", "object.take_over.held#0"),
         ("lifo-recv", "stack.pop.after_take#0"),
         ("priority-send", "ordered.send.in_flight#0"),
+        ("task-work", "mpmc.pop.after_take#0"),
+        ("task-work", "joinable.recv.leased#0"),
     ];
     for (name, point) in cases {
         let scenario = scenarios().find(|s| s.0 == *name).unwrap();

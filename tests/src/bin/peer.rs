@@ -24,6 +24,8 @@ mod ordered;
 mod parcels;
 #[path = "peer/permits.rs"]
 mod permits;
+#[path = "peer/tasks.rs"]
+mod tasks;
 #[path = "peer/values.rs"]
 mod values;
 #[path = "peer/victims.rs"]
@@ -78,6 +80,7 @@ fn main() {
         || permits::run(&command, &mut args)
         || values::run(&command, &mut args)
         || ordered::run(&command, &mut args)
+        || tasks::run(&command, &mut args)
         || victims::run(&command, &mut args);
     assert!(known, "{command:?} is no command of the peer");
 }

@@ -20,7 +20,7 @@ mod ordered;
 mod parcel;
 
 use super::forks::fork;
-use super::{Args, inherited, sleep_for_ever};
+use super::{Args, inherited, sleep_for_ever, tasks};
 
 const SHORT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(20);
@@ -55,6 +55,11 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         "parcel-receive" => parcel::receive(args),
         "enclose-send" => parcel::enclose_send(),
         "enclose-recv" => parcel::enclose_recv(),
+        "task-put" => tasks::victim_put(),
+        "task-work" => tasks::victim_work(args),
+        "task-letters" => tasks::victim_letters(args),
+        "task-objects" => tasks::victim_objects(),
+        "task-mess" => tasks::victim_mess(args),
         other if ordered::run(other, args) => {}
         other => panic!("{other:?} is no victim"),
     }
