@@ -7,11 +7,14 @@ mod memory;
 
 use core::ptr::NonNull;
 
+use loom::model::Builder;
 use loom::sync::Arc;
 use loom::thread;
 use memory::Memory;
+use slipring_core::block::recover::{Salvage, salvage};
+use slipring_core::block::{Control, NoteLine, State as Block};
 use slipring_core::owner::OwnerId;
-use slipring_core::ring::leases::{Hold, Leases, NotHeld, Salvage, State};
+use slipring_core::ring::leases::{Hold, Leases, NotHeld, State};
 use slipring_core::ring::mpmc::Ring;
 
 fn id(index: u32) -> OwnerId {
@@ -180,4 +183,200 @@ fn a_dead_workers_item_goes_to_a_living_one_while_it_is_recovered() {
         assert_eq!(world.table.finish(hold, id(2)), Ok(()));
         assert_eq!(world.unfinished(), 0);
     });
+}
+
+/// Of the ring and of the table alike: loom packs a pair into one word, which leaves no bits for a ring's number.
+const RING: u32 = 0;
+/// What stands for the block's descriptor.
+const BLOCK: u64 = 77;
+
+/// How far the worker came that dies.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Step {
+    Noted,
+    Popped,
+    Redirected,
+    Erased,
+    Leased,
+}
+
+/// A world with one block, and a note line for the living worker and for the dead one.
+struct Blocks {
+    world: Arc<World>,
+    control: Control,
+    notes: [NoteLine; 2],
+}
+
+fn putter() -> OwnerId {
+    id(1)
+}
+
+fn living() -> OwnerId {
+    id(2)
+}
+
+fn dead_worker() -> OwnerId {
+    id(3)
+}
+
+impl Blocks {
+    /// One item, at a position of the ring that is no place of the table.
+    fn new() -> Arc<Self> {
+        let world = world(0);
+        for _ in 0..4 {
+            world.put(0);
+            world.ring.pop(|_, _| {}).unwrap();
+        }
+        let control = Control::new();
+        assert!(control.acquire(putter()));
+        world.ring.push(BLOCK, |position| control.send_at(putter(), RING, position)).unwrap();
+        let notes = [living(), dead_worker()].map(|who| {
+            let line = NoteLine::new();
+            assert!(line.claim(who));
+            line
+        });
+        Arc::new(Self { world, control, notes })
+    }
+
+    /// Takes the item as far as `step`. `None` where another was faster, or the step comes before the taking.
+    fn take(&self, me: OwnerId, step: Step) -> Option<Hold> {
+        let World { table, ring, .. } = &*self.world;
+        let note = &self.notes[usize::from(me == dead_worker())];
+        let claim = table.claim(me, 0).unwrap();
+        let about_to = |position, word| {
+            table.remember(claim, word, position);
+            note.write(RING, position, word);
+        };
+        if step == Step::Noted {
+            about_to(4, BLOCK);
+            return None;
+        }
+        let Ok((position, _)) = ring.pop(about_to) else {
+            note.erase();
+            table.unclaim(claim, me);
+            return None;
+        };
+        if step >= Step::Redirected {
+            let to = (RING, claim.place());
+            assert!(self.control.redirect((RING, position), me, to), "freed under its taker");
+        }
+        if step >= Step::Erased {
+            note.erase();
+        }
+        if step >= Step::Leased {
+            return Some(table.lease(claim, me).unwrap());
+        }
+        Some(claim)
+    }
+
+    /// Finishes a lease and frees its block.
+    fn finish(&self, hold: Hold, me: OwnerId) {
+        self.world.table.finish(hold, me).unwrap();
+        assert!(self.control.taken(me, RING, hold.place()), "freed under its owner");
+        assert!(self.control.release(me));
+    }
+
+    fn noted_by_living(&self, position: u64) -> bool {
+        let note = self.notes[0].read();
+        note.is_some_and(|note| (note.ring, note.position) == (RING, position))
+    }
+
+    /// The death procedure. Returns how many of its steps wait for a living one.
+    fn recover(&self, dead: &[OwnerId]) -> u64 {
+        let World { table, ring, .. } = &*self.world;
+        let named = |word| word == BLOCK;
+        let mut pending = table.recover(
+            |owner| dead.contains(&owner),
+            |claim, owner, descriptor, order| {
+                if descriptor != BLOCK {
+                    return Salvage::Nothing;
+                }
+                let (from, to) = ((RING, order), (RING, claim.place()));
+                let is_there = || ring.holds(order, named);
+                salvage(&self.control, owner, from, to, is_there, || self.noted_by_living(order))
+            },
+        );
+        // What the pool's recovery does with the block.
+        let (state, seen) = self.control.look();
+        let Block::InFlight(owner, _) = state else { return pending };
+        let at = seen.position;
+        let noted = self.notes[1].read().is_some_and(|note| note.position == at);
+        let doubtful = dead.contains(&owner) || noted && dead.contains(&dead_worker());
+        if doubtful && !ring.holds(at, named) && !table.holds(at, named) {
+            if self.noted_by_living(at) || table.is_claimed(at, named) {
+                pending += 1;
+            } else if self.control.reclaim(seen) {
+                // Only what is finished may be freed.
+                assert_eq!(self.world.table.finished(), 1, "a task was lost");
+            }
+        }
+        pending
+    }
+}
+
+/// A dead and a living worker went for the same item, the dead one died after `step`, and so perhaps did the putter.
+fn worker_dies(step: Step, putter_too: bool) {
+    let mut builder = Builder::new();
+    // With three preemptions these models take minutes.
+    builder.preemption_bound = Some(2);
+    builder.check(move || {
+        let both = [putter(), dead_worker()];
+        let dead = if putter_too { &both[..] } else { &both[1..] };
+        let blocks = Blocks::new();
+        let lives = {
+            let blocks = blocks.clone();
+            thread::spawn(move || match blocks.take(living(), Step::Leased) {
+                Some(hold) => {
+                    blocks.finish(hold, living());
+                    true
+                }
+                None => false,
+            })
+        };
+        let was_the_deads = blocks.take(dead_worker(), step).is_some();
+        blocks.recover(dead);
+        let was_the_livings = lives.join().unwrap();
+        assert!(was_the_deads != was_the_livings || step == Step::Noted, "one of them took it");
+        assert_eq!(blocks.recover(dead), 0, "no living note is left");
+        let published = || blocks.world.ring.published() - 4;
+        assert_eq!(blocks.world.table.unfinished(published), u64::from(!was_the_livings));
+        if !was_the_livings {
+            let hold = blocks.world.take_again(living()).expect("it goes to the next");
+            let here = (RING, hold.place());
+            assert!(blocks.control.redirect(here, living(), here), "its block is there");
+            blocks.finish(hold, living());
+        }
+        assert_eq!(blocks.world.table.unfinished(published), 0);
+        assert_eq!(blocks.control.look().0, Block::Free);
+    });
+}
+
+#[test]
+fn a_worker_that_dies_after_noting_takes_no_task() {
+    worker_dies(Step::Noted, false);
+    worker_dies(Step::Noted, true);
+}
+
+#[test]
+fn a_worker_that_dies_after_popping_loses_no_task() {
+    worker_dies(Step::Popped, false);
+    worker_dies(Step::Popped, true);
+}
+
+#[test]
+fn a_worker_that_dies_after_redirecting_loses_no_task() {
+    worker_dies(Step::Redirected, false);
+    worker_dies(Step::Redirected, true);
+}
+
+#[test]
+fn a_worker_that_dies_after_erasing_loses_no_task() {
+    worker_dies(Step::Erased, false);
+    worker_dies(Step::Erased, true);
+}
+
+#[test]
+fn a_worker_that_dies_with_its_lease_loses_no_task() {
+    worker_dies(Step::Leased, false);
+    worker_dies(Step::Leased, true);
 }

@@ -19,7 +19,7 @@
 //! note is gone again, the block's control was changed before that (note E2) and the CAS fails. If no living process
 //! took it, nobody will: the position never recurs.
 
-use super::control::{Seen, State};
+use super::control::{Control, Seen, State};
 use super::descriptor::{BlockRef, Descriptor};
 use super::geometry::Geometry;
 use super::note::Note;
@@ -39,6 +39,46 @@ pub trait Lookup {
     fn is_claimed(&self, _ring: u32, _position: u64, _block: BlockRef) -> bool {
         false
     }
+}
+
+/// What became of a block that a dead one's claim names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Salvage {
+    /// It is at the claim's place now.
+    Kept,
+    /// The dead one has not taken it.
+    Nothing,
+    /// A living process may have taken it: to be asked again later.
+    Wait,
+}
+
+/// Whether the dead `owner`, who was about to take the block at `from` (ring, position) for its lease at `to`, has taken
+/// it; if so the block is at `to` afterwards. `is_there` says whether `from` is published and unconsumed still, and
+/// `noted_by_living` is as in [`Lookup`].
+///
+/// Exact for the reason above: who notes a position and loses it to another finds its block moved on.
+pub fn salvage(
+    control: &Control,
+    owner: OwnerId,
+    from: (u32, u64),
+    to: (u32, u64),
+    is_there: impl FnOnce() -> bool,
+    noted_by_living: impl FnOnce() -> bool,
+) -> Salvage {
+    let (state, seen) = control.look();
+    let State::InFlight(_, ring) = state else { return Salvage::Nothing };
+    if (ring, seen.position) == to {
+        return Salvage::Kept;
+    }
+    if (ring, seen.position) != from || is_there() {
+        return Salvage::Nothing;
+    }
+    if noted_by_living() {
+        return Salvage::Wait;
+    }
+    let moved = control.redirect(from, owner, to);
+    crash_point!("recover.salvage.redirected");
+    if moved { Salvage::Kept } else { Salvage::Nothing }
 }
 
 /// What was done.
@@ -181,6 +221,7 @@ mod tests {
     struct World {
         published: Option<(u64, BlockRef)>,
         noted: Option<u64>,
+        claimed: Option<u64>,
     }
 
     impl Lookup for World {
@@ -190,6 +231,10 @@ mod tests {
 
         fn noted_by_living(&self, ring: u32, position: u64) -> bool {
             ring == RING && self.noted == Some(position)
+        }
+
+        fn is_claimed(&self, ring: u32, position: u64, _: BlockRef) -> bool {
+            ring == RING && self.claimed == Some(position)
         }
     }
 
@@ -248,6 +293,36 @@ mod tests {
         let repaired = m.pool.recover(me(), &world);
         assert_eq!((repaired.freed, repaired.pending), (0, 1));
         assert!(m.pool.control(block).taken(other(), RING, 5), "the taker goes on");
+    }
+
+    #[test]
+    fn a_block_that_is_claimed_for_a_lease_is_not_freed_but_salvaged() {
+        let m = memory();
+        let block = m.pool.alloc(&mut Magazines::default(), 64, me(), &m).unwrap();
+        let control = m.pool.control(block);
+        let (from, to) = ((RING, 5), (RING + 1, 9));
+        let salvage = |is_there, noted| salvage(control, other(), from, to, || is_there, || noted);
+        assert_eq!(salvage(false, false), Salvage::Nothing, "it was never on its way");
+        control.send_at(me(), RING, 5);
+        let world = World { claimed: Some(5), ..World::default() };
+        let note = Note {
+            ring: RING,
+            position: 5,
+            descriptor: Descriptor::Block { block, len: 1 }.encode(),
+        };
+        for repaired in [m.pool.recover(me(), &world), m.pool.recover_note(note, &world)] {
+            assert_eq!((repaired.freed, repaired.pending), (0, 1));
+        }
+        assert_eq!(salvage(true, false), Salvage::Nothing, "nobody has taken it");
+        assert_eq!(salvage(false, true), Salvage::Wait);
+        assert_eq!(salvage(false, false), Salvage::Kept);
+        assert_eq!(salvage(false, false), Salvage::Kept, "idempotent");
+        assert_eq!(control.look().0, State::InFlight(other(), RING + 1));
+        assert_eq!(
+            m.pool.recover_note(note, &World::default()),
+            Repaired::default(),
+            "it moved on"
+        );
     }
 
     #[test]

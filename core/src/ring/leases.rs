@@ -60,6 +60,7 @@ mod tests;
 
 use core::ptr::NonNull;
 
+use crate::block::recover::Salvage;
 use crate::owner::OwnerId;
 use crate::primitive::{AtomicU32, AtomicU64, CachePadded, Ordering, Pair};
 use crate::ring::Corrupt;
@@ -166,17 +167,6 @@ pub enum NotHeld {
     Ended,
     /// The caller never had it.
     NotYours,
-}
-
-/// What became of the item that a dead one's claim names.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Salvage {
-    /// Its block is at the claim's place now.
-    Kept,
-    /// The dead one has not taken it.
-    Nothing,
-    /// A living process may have taken it: to be asked again later.
-    Wait,
 }
 
 /// A table in memory that outlives this view. Cheap to copy; geometry is private to the view.

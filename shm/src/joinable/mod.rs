@@ -1,6 +1,6 @@
 //! A queue of tasks: what a worker receives is leased to it, and comes back unless the worker says that it is done.
 //!
-//! As a [queue](crate::queue), many to many, first in first out, bounded exactly or not at all. On top of that it counts
+//! As a [queue], many to many, first in first out, bounded exactly or not at all. On top of that it counts
 //! what is *unfinished*: every item from the moment it was put until it is finished. [`join`](ByteJoinableSender::join)
 //! waits until nothing is.
 //!

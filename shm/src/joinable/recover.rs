@@ -10,11 +10,12 @@
 //! | with a lease | in flight at the lease's place | [`recover`], and the next receiver |
 //! | between the end of a lease and the freeing of its block | finished; its block is in flight at a place whose number is over | the pool's recovery, which frees it |
 
-use slipring_core::block::{Descriptor, State as Block};
+use slipring_core::block::Descriptor;
+use slipring_core::block::recover::{self, Salvage};
 use slipring_core::directory::Place;
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
-use slipring_core::ring::leases::{Hold, Leases, Salvage, State};
+use slipring_core::ring::leases::{Hold, Leases, State};
 
 use super::desk;
 use super::receiver::{order_of, position_of};
@@ -86,25 +87,17 @@ impl Desks {
     ) -> Salvage {
         let named = Descriptor::block_of(descriptor).and_then(|b| attachment.pool.check(b, 0));
         let Some(block) = named else { return Salvage::Nothing };
-        let control = attachment.pool.control(block);
-        // Read first, then the ring, then the notes; the redirection replaces exactly what was read.
-        let (state, seen) = control.look();
-        let Block::InFlight(_, at) = state else { return Salvage::Nothing };
-        if (at, seen.position) == (self.table_id, claim.place()) {
-            return Salvage::Kept;
-        }
         let (level, position) = position_of(order);
         let Some((id, ring)) = self.rings.get(level) else { return Salvage::Nothing };
         let names_it = |word| Descriptor::block_of(word) == Some(block);
-        if (at, seen.position) != (*id, position) || ring.holds(position, names_it) {
-            return Salvage::Nothing;
-        }
-        if noted_by_living(*id, position) {
-            return Salvage::Wait;
-        }
-        let moved = control.redirect((*id, position), owner, (self.table_id, claim.place()));
-        crash_point!("joinable.salvage.redirected");
-        if moved { Salvage::Kept } else { Salvage::Nothing }
+        recover::salvage(
+            attachment.pool.control(block),
+            owner,
+            (*id, position),
+            (self.table_id, claim.place()),
+            || ring.holds(position, names_it),
+            || noted_by_living(*id, position),
+        )
     }
 }
 
