@@ -45,6 +45,7 @@ pub(crate) use recover::{Desks, Glance, drain, give_up, glance, wake};
 pub use sender::{ByteJoinableSender, JoinableSender};
 
 use crate::handoff::transfer;
+use crate::name::named;
 use crate::object::{Handle, Kind, Role};
 use crate::queue::{self, QueueOptions, decode};
 use crate::{Error, Result, Segment};
@@ -212,13 +213,7 @@ impl ByteJoinableQueue {
         segment: &Segment,
         options: JoinableOptions,
     ) -> Result<(ByteJoinableSender, ByteJoinableReceiver)> {
-        let (bytes, limit) = options.check()?;
-        let (kind, roles) = (Kind::JoinableQueue, [Role::First, Role::Second]);
-        let [tx, rx] = queue::create_as(segment, kind, options.queue, roles, bytes, |at| {
-            // SAFETY: so many bytes behind a queue's words, which are a multiple of 128, of an object that nobody knows
-            // yet; every view's owner has a handle of it.
-            unsafe { Leases::init(at, options.leases, limit) };
-        })?;
+        let [tx, rx] = create(segment, options, [Role::First, Role::Second])?;
         Ok((ByteJoinableSender::new(tx)?, ByteJoinableReceiver::new(rx)?))
     }
 
@@ -233,6 +228,32 @@ impl ByteJoinableQueue {
         expect_role(&handle, Role::Second)?;
         ByteJoinableReceiver::new(handle)
     }
+}
+
+/// Makes a queue and a handle of each of these sides.
+fn create<const N: usize>(
+    segment: &Segment,
+    options: JoinableOptions,
+    roles: [Role; N],
+) -> Result<[Handle; N]> {
+    let (bytes, limit) = options.check()?;
+    queue::create_as(segment, Kind::JoinableQueue, options.queue, roles, bytes, |at| {
+        // SAFETY: so many bytes behind a queue's words, which are a multiple of 128, of an object that nobody knows yet;
+        // every view's owner has a handle of it.
+        unsafe { Leases::init(at, options.leases, limit) };
+    })
+}
+
+/// The sender of a new queue that nobody receives from yet.
+fn sender_alone(segment: &Segment, options: &JoinableOptions) -> Result<ByteJoinableSender> {
+    let [tx] = create(segment, *options, [Role::First])?;
+    ByteJoinableQueue::sender_of(tx)
+}
+
+/// The receiver of a new queue that nobody puts into yet.
+fn receiver_alone(segment: &Segment, options: &JoinableOptions) -> Result<ByteJoinableReceiver> {
+    let [rx] = create(segment, *options, [Role::Second])?;
+    ByteJoinableQueue::receiver_of(rx)
 }
 
 /// A sender's ticket makes no receiver.
@@ -315,6 +336,19 @@ transfer! {
     (T: Serialize) JoinableSender<T>, JoinableQueue, |s| s.bytes_ref().handle(),
         |handle| Ok(Self::new(ByteJoinableQueue::sender_of(handle)?));
     (T: DeserializeOwned) JoinableReceiver<T>, JoinableQueue, |r| r.bytes_ref().handle(),
+        |handle| Ok(Self::new(ByteJoinableQueue::receiver_of(handle)?));
+}
+
+named! {
+    () ByteJoinableSender, JoinableQueue, First, JoinableOptions, sender_alone,
+        ByteJoinableQueue::sender_of;
+    () ByteJoinableReceiver, JoinableQueue, Second, JoinableOptions, receiver_alone,
+        ByteJoinableQueue::receiver_of;
+    (T: Serialize) JoinableSender<T>, JoinableQueue, First, JoinableOptions,
+        |segment, options| Ok(Self::new(sender_alone(segment, options)?)),
+        |handle| Ok(Self::new(ByteJoinableQueue::sender_of(handle)?));
+    (T: DeserializeOwned) JoinableReceiver<T>, JoinableQueue, Second, JoinableOptions,
+        |segment, options| Ok(Self::new(receiver_alone(segment, options)?)),
         |handle| Ok(Self::new(ByteJoinableQueue::receiver_of(handle)?));
 }
 

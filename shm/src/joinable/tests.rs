@@ -4,7 +4,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::*;
-use crate::{SegmentOptions, Until};
+use crate::observe::Observer;
+use crate::{Named, SegmentOptions, Until};
 
 const SHORT: Duration = Duration::from_millis(2);
 
@@ -284,6 +285,26 @@ fn a_queue_ends_with_its_last_handle_and_everything_in_it() {
         drop(held);
     }
     assert_eq!(segment.blocks_in_use(), 0);
+}
+
+#[test]
+fn who_looks_at_a_named_queue_sees_what_is_unfinished_and_who_has_it() {
+    let name = format!("joinable-test-{}", std::process::id());
+    let options = JoinableOptions::bounded(8).max_deliveries(Some(2));
+    let mut tx = ByteJoinableSender::create(&name, options).unwrap();
+    let mut rx = ByteJoinableReceiver::open(&name).unwrap();
+    tx.send_batch(["a", "b", "c", "d"], Until::NEVER).unwrap();
+    let (_a, b) = (rx.recv().unwrap(), rx.recv().unwrap());
+    drop(b);
+    let look = || Observer::open(&name).unwrap().look().objects.remove(0);
+    let seen = look();
+    assert_eq!((seen.kind, seen.depth, seen.capacity), ("joinable queue", Some(3), Some(8)));
+    assert_eq!((seen.sent, seen.state.as_str()), (Some(4), "open, 4 unfinished"));
+    assert_eq!((seen.held.len(), seen.held[0].what.as_str()), (1, "a lease"));
+    assert!(seen.held[0].participant.is_some());
+    rx.recv().unwrap().give_back().unwrap();
+    rx.recv().unwrap().done().unwrap();
+    assert_eq!(look().state, "open, 2 unfinished, 1 set aside");
 }
 
 #[test]

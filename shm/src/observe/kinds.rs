@@ -151,7 +151,7 @@ fn joinable_about(attachment: &Attachment, place: Place, ids: &[OwnerId]) -> Abo
     });
     let mut state = format!("{}, {unfinished} unfinished", about.state);
     if letters > 0 {
-        state.push_str(&format!(", {letters} dead letters"));
+        state.push_str(&format!(", {letters} set aside"));
     }
     let depth = about.depth.map(|depth| depth + given_back);
     About { depth, state, held: held.collect(), ..about }
