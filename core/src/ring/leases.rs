@@ -55,35 +55,24 @@
 //! Between the change to GIVEN_BACK and `returns`: nobody looks for the item until the death procedure, which always
 //! counts one return. A dead one's entries: [`Leases::recover`].
 
+mod entry;
+mod recover;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
 use core::ptr::NonNull;
 
-use crate::block::recover::Salvage;
+use entry::{ASIDE, CLAIMED, Entry, FREE, GIVEN_BACK, LEASED, OPENED, PLACE_BITS, word};
+pub use entry::{Hold, MAX_DELIVERIES, MAX_ENTRIES, NotHeld, Seen, State};
+
 use crate::owner::OwnerId;
 use crate::primitive::{AtomicU32, AtomicU64, CachePadded, Ordering, Pair};
 use crate::ring::Corrupt;
 use crate::sync::EventCount;
 
-/// The most entries of a table.
-pub const MAX_ENTRIES: u32 = 1 << PLACE_BITS;
-/// Deliveries are counted up to here.
-pub const MAX_DELIVERIES: u32 = (1 << DELIVERY_BITS) - 1;
-
 /// Sizes of the header and of an entry, in one number, for a layout's fingerprint.
 pub const LAYOUT_BYTES: u64 = (size_of::<Header>() as u64) << 32 | size_of::<Entry>() as u64;
 
-const FREE: u64 = 0;
-const CLAIMED: u64 = 1;
-const LEASED: u64 = 2;
-const GIVEN_BACK: u64 = 3;
-const OPENED: u64 = 4;
-const ASIDE: u64 = 5;
-const STATE_BITS: u32 = 3;
-const DELIVERY_BITS: u32 = 16;
-const OWNER_SHIFT: u32 = STATE_BITS + DELIVERY_BITS;
-const PLACE_BITS: u32 = 16;
 /// A word and its number are read again so many times where they change meanwhile.
 const MAX_LOOKS: u32 = 64;
 
@@ -108,67 +97,6 @@ struct Sizes {
     limit: AtomicU32,
 }
 
-/// One entry of shared memory.
-#[cfg_attr(not(loom), repr(C, align(64)))]
-#[derive(Debug)]
-struct Entry {
-    /// Word and number.
-    word: Pair,
-    /// The item's block.
-    descriptor: AtomicU64,
-    /// Where in the queue the item was: what comes first goes out first, again.
-    order: AtomicU64,
-    /// When it was leased, counted by its owner's process.
-    since: AtomicU64,
-    /// Through which handle, in the same way.
-    tag: AtomicU64,
-}
-
-/// What an entry's word says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
-    /// Nobody's.
-    Free,
-    /// This participant is about to take an item.
-    Claimed(OwnerId),
-    /// This participant works at an item.
-    Leased(OwnerId),
-    /// An item that waits for somebody.
-    GivenBack,
-    /// A dead letter in this participant's hands.
-    Opened(OwnerId),
-    /// A dead letter.
-    Aside,
-    /// Not a state: some process wrote where it must not.
-    Corrupt,
-}
-
-/// What was found in an entry, for the CAS that changes it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Seen {
-    /// Which entry.
-    pub index: u32,
-    word: u64,
-    number: u64,
-}
-
-/// An entry in the hands of a participant: a claim, a lease, or an opened dead letter.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Hold {
-    index: u32,
-    number: u64,
-    deliveries: u32,
-}
-
-/// Why a lease could not be ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum NotHeld {
-    /// It was ended, given back or set aside before.
-    Ended,
-    /// The caller never had it.
-    NotYours,
-}
-
 /// A table in memory that outlives this view. Cheap to copy; geometry is private to the view.
 #[derive(Clone, Copy, Debug)]
 pub struct Leases {
@@ -182,71 +110,6 @@ pub struct Leases {
 unsafe impl Send for Leases {}
 // SAFETY: as above.
 unsafe impl Sync for Leases {}
-
-impl State {
-    /// Whether it is a dead letter, in somebody's hands or not.
-    pub fn is_letter(self) -> bool {
-        matches!(self, Self::Opened(_) | Self::Aside)
-    }
-}
-
-impl Seen {
-    /// What the word says.
-    pub fn state(&self) -> State {
-        let owner = OwnerId::from_bits((self.word >> OWNER_SHIFT) as u32);
-        match (self.word & ((1 << STATE_BITS) - 1), owner) {
-            (FREE, _) => State::Free,
-            (CLAIMED, Some(owner)) => State::Claimed(owner),
-            (LEASED, Some(owner)) => State::Leased(owner),
-            (OPENED, Some(owner)) => State::Opened(owner),
-            (GIVEN_BACK, _) => State::GivenBack,
-            (ASIDE, _) => State::Aside,
-            _ => State::Corrupt,
-        }
-    }
-
-    /// How many times the item was delivered.
-    pub fn deliveries(&self) -> u32 {
-        (self.word >> STATE_BITS) as u32 & MAX_DELIVERIES
-    }
-
-    fn hold(&self, deliveries: u32) -> Hold {
-        Hold { index: self.index, number: self.number, deliveries }
-    }
-}
-
-impl Hold {
-    /// Which entry.
-    pub fn index(self) -> u32 {
-        self.index
-    }
-
-    /// How many times the item was delivered, this time included.
-    pub fn deliveries(self) -> u32 {
-        self.deliveries
-    }
-
-    /// Where the item's block is in flight: entry and number in one.
-    pub fn place(self) -> u64 {
-        place(self.index, self.number)
-    }
-
-    /// The hold as one number, for [`Leases::by_id`]. Numbers count modulo 2^32.
-    pub fn id(self) -> u64 {
-        self.number << 32 | u64::from(self.deliveries) << PLACE_BITS | u64::from(self.index)
-    }
-}
-
-#[inline]
-fn place(index: u32, number: u64) -> u64 {
-    number << PLACE_BITS | u64::from(index)
-}
-
-#[inline]
-fn word(state: u64, owner: Option<OwnerId>, deliveries: u32) -> u64 {
-    let owner = owner.map_or(0, |owner| u64::from(owner.bits()));
-    owner << OWNER_SHIFT | u64::from(deliveries.min(MAX_DELIVERIES)) << STATE_BITS | state
-}
 
 impl Leases {
     /// Bytes that a table of so many entries occupies, aligned to 128. `None` for 0 or more than [`MAX_ENTRIES`].
@@ -599,82 +462,6 @@ impl Leases {
     pub fn descriptor(&self, index: u32) -> u64 {
         // ORDERING: Relaxed; behind the CAS by which the caller came to the entry, or a recoverer's `look` (E1).
         self.entry(index).descriptor.load(Ordering::Relaxed)
-    }
-
-    /// Whether what is in flight at `place` is still wanted there and is what `named` says of the descriptor.
-    pub fn holds(&self, place: u64, named: impl FnOnce(u64) -> bool) -> bool {
-        let index = (place & u64::from(MAX_ENTRIES - 1)) as u32;
-        if index >= self.used() {
-            return false;
-        }
-        let seen = self.look(index);
-        let since = seen.number.wrapping_sub(place >> PLACE_BITS) & (u64::MAX >> PLACE_BITS);
-        let kept = match seen.state() {
-            State::Claimed(_) | State::Leased(_) | State::GivenBack => since == 0,
-            // It counts as finished, and its block does not know.
-            State::Opened(_) | State::Aside => since == 1,
-            State::Free | State::Corrupt => false,
-        };
-        kept && named(self.descriptor(index))
-    }
-
-    /// Whether anybody's claim names what is at this place in the queue (see [`Leases::remember`]).
-    pub fn is_claimed(&self, order: u64, named: impl Fn(u64) -> bool) -> bool {
-        let claimed = |seen: &Seen| matches!(seen.state(), State::Claimed(_));
-        self.all()
-            .filter(claimed)
-            .any(|seen| self.order(seen.index) == order && named(self.descriptor(seen.index)))
-    }
-
-    /// Death procedure: gives back what the dead had leased, puts back the dead letters that they had in their hands, and
-    /// asks `salvage` about each claim of theirs (claim, owner, descriptor, order). Returns how many claims have to wait.
-    /// Idempotent. Always counts a return, so that a killed one's return is not forgotten.
-    pub fn recover(
-        &self,
-        is_dead: impl Fn(OwnerId) -> bool,
-        mut salvage: impl FnMut(Hold, OwnerId, u64, u64) -> Salvage,
-    ) -> u64 {
-        let mut pending = 0;
-        for seen in self.all() {
-            match seen.state() {
-                State::Leased(owner) if is_dead(owner) => {
-                    self.replace(seen, word(GIVEN_BACK, None, seen.deliveries()), seen.number);
-                }
-                State::Opened(owner) if is_dead(owner) => {
-                    self.replace(seen, word(ASIDE, None, seen.deliveries()), seen.number);
-                }
-                State::Claimed(owner) if is_dead(owner) => {
-                    let (descriptor, order) = (self.descriptor(seen.index), self.order(seen.index));
-                    match salvage(seen.hold(0), owner, descriptor, order) {
-                        // It was never handed to anybody: no delivery counts.
-                        Salvage::Kept => self.replace(seen, word(GIVEN_BACK, None, 0), seen.number),
-                        Salvage::Nothing => self.replace(seen, FREE, seen.number),
-                        Salvage::Wait => {
-                            pending += 1;
-                            continue;
-                        }
-                    };
-                }
-                _ => continue,
-            }
-            crash_point!("leases.recover.mended");
-        }
-        self.count_return();
-        pending
-    }
-
-    /// Calls `each` with everything that is in the table, as it ends, and empties it.
-    pub fn drain(&self, mut each: impl FnMut(u64, u64)) {
-        for seen in self.all() {
-            let place = match seen.state() {
-                State::Free => continue,
-                State::Opened(_) | State::Aside => place(seen.index, seen.number.wrapping_sub(1)),
-                _ => place(seen.index, seen.number),
-            };
-            each(place, self.descriptor(seen.index));
-            crash_point!("leases.drain.given");
-            self.replace(seen, FREE, seen.number);
-        }
     }
 
     /// Says that something was given back (I5).

@@ -20,7 +20,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `desk.rs` | the words that all handles and leases share; joining |
-//! | `sender.rs`, `receiver.rs` | the two sides |
+//! | `sender.rs`, `receiver.rs`, `typed.rs` | the two sides, for bytes and for values |
 //! | `lease.rs` | an item in a worker's hands |
 //! | `recover.rs` | what the death procedure does |
 
@@ -31,6 +31,7 @@ mod recover;
 mod sender;
 #[cfg(test)]
 mod tests;
+mod typed;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -40,9 +41,10 @@ use serde::de::DeserializeOwned;
 use slipring_core::ring::leases::{self, Leases};
 
 pub use lease::{ByteLease, Lease};
-pub use receiver::{ByteJoinableReceiver, JoinableReceiver};
+pub use receiver::ByteJoinableReceiver;
 pub(crate) use recover::{Desks, Glance, drain, give_up, glance, wake};
-pub use sender::{ByteJoinableSender, JoinableSender};
+pub use sender::ByteJoinableSender;
+pub use typed::{JoinableReceiver, JoinableSender};
 
 use crate::handoff::transfer;
 use crate::name::named;

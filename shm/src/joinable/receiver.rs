@@ -1,11 +1,9 @@
 //! The receiving side of a joinable queue: takes leases.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
 use slipring_core::block::{BlockRef, Descriptor, NoteLine};
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
@@ -15,10 +13,10 @@ use slipring_core::ring::leases::Hold;
 use slipring_core::ring::mpmc::PopError;
 
 use super::desk::{Desk, not_held};
-use super::lease::{ByteLease, Lease};
-use super::{DeadLetter, Hook, decode_letter};
+use super::lease::ByteLease;
+use super::{DeadLetter, Hook};
 use crate::object::Handle;
-use crate::queue::{self, End, TRIES_PER_REAP, decode};
+use crate::queue::{self, End, TRIES_PER_REAP};
 use crate::until::Until;
 use crate::wait::Wait;
 use crate::{Error, Result};
@@ -431,115 +429,6 @@ impl fmt::Debug for ByteJoinableReceiver {
         let mut text = f.debug_struct("ByteJoinableReceiver");
         text.field("len", &self.len()).field("unfinished", &self.unfinished());
         text.finish_non_exhaustive()
-    }
-}
-
-/// Receives values from a joinable queue, as leases. See [`JoinableQueue`](super::JoinableQueue).
-pub struct JoinableReceiver<T> {
-    bytes: ByteJoinableReceiver,
-    buffer: Vec<u8>,
-    of: PhantomData<fn() -> T>,
-}
-
-impl<T: DeserializeOwned> JoinableReceiver<T> {
-    pub(super) fn new(bytes: ByteJoinableReceiver) -> Self {
-        Self { bytes, buffer: Vec::new(), of: PhantomData }
-    }
-
-    /// A lease of the oldest value, as [`ByteJoinableReceiver::recv`].
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Decode`] for a message that is no `T`: it goes back, and is set aside in the end; and as
-    /// [`ByteJoinableReceiver::recv`].
-    pub fn recv(&mut self) -> Result<Lease<T>> {
-        self.recv_until(Until::NEVER)
-    }
-
-    /// A lease of the oldest value, if one waits.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WouldBlock`] when none does, and as [`JoinableReceiver::recv`].
-    pub fn try_recv(&mut self) -> Result<Lease<T>> {
-        self.recv_until(Until::NOW)
-    }
-
-    /// A lease of the oldest value, waiting for one until a deadline.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TimedOut`], and as [`JoinableReceiver::recv`].
-    pub fn recv_until(&mut self, until: impl Into<Until>) -> Result<Lease<T>> {
-        let lease = self.bytes.recv_until(until)?;
-        self.buffer.clear();
-        lease.append_to(&mut self.buffer);
-        Ok(Lease::new(decode(&self.buffer)?, lease))
-    }
-
-    /// Takes the oldest dead letter out, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Decode`] for one that is no `T`, which is gone all the same; take those with
-    /// [`JoinableReceiver::bytes`]. And as [`ByteJoinableReceiver::take_dead_letter`].
-    pub fn take_dead_letter(&mut self) -> Result<Option<DeadLetter<T>>> {
-        self.bytes.take_dead_letter()?.map(decode_letter).transpose()
-    }
-
-    /// Another handle, for another thread. It has no hook.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooManyHandles`], [`Error::Forked`].
-    pub fn try_clone(&self) -> Result<Self> {
-        Ok(Self::new(self.bytes.try_clone()?))
-    }
-}
-
-impl<T> JoinableReceiver<T> {
-    pub(super) fn bytes_ref(&self) -> &ByteJoinableReceiver {
-        &self.bytes
-    }
-
-    /// The same handle, for messages as bytes, for ids, dead letters and the hook.
-    pub fn bytes(&mut self) -> &mut ByteJoinableReceiver {
-        &mut self.bytes
-    }
-
-    /// Waits until every item that was ever put is finished, or a deadline.
-    ///
-    /// # Errors
-    ///
-    /// As [`ByteJoinableReceiver::join_until`].
-    pub fn join_until(&mut self, until: impl Into<Until>) -> Result<()> {
-        self.bytes.join_until(until)
-    }
-
-    /// How many items were put and are not finished: true at a moment during the call.
-    pub fn unfinished(&self) -> u64 {
-        self.bytes.unfinished()
-    }
-
-    /// How many items wait to be received, those that were given back included.
-    pub fn len(&self) -> u64 {
-        self.bytes.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// Closes the queue for everybody, as [`ByteJoinableReceiver::close`].
-    pub fn close(&self) {
-        self.bytes.close();
-    }
-}
-
-impl<T> fmt::Debug for JoinableReceiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("JoinableReceiver").field(&self.bytes).finish()
     }
 }
 

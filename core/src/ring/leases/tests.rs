@@ -4,6 +4,7 @@ use std::vec::Vec;
 
 use super::super::memory::Memory;
 use super::*;
+use crate::block::recover::Salvage;
 
 fn table(count: u32, limit: u32) -> (Leases, Memory) {
     let memory = Memory::new(Leases::bytes(count).unwrap(), 128);
