@@ -128,7 +128,7 @@ impl Hold {
         place(self.index, self.number)
     }
 
-    /// The hold as one number, for [`Leases::by_id`]. Numbers count modulo 2^32.
+    /// The hold as one number, for [`Leases::by_id`](super::Leases::by_id). Numbers count modulo 2^32.
     pub fn id(self) -> u64 {
         self.number << 32 | u64::from(self.deliveries) << PLACE_BITS | u64::from(self.index)
     }
