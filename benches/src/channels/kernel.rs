@@ -18,18 +18,30 @@ pub struct Reader<R> {
     message: Vec<u8>,
 }
 
+impl<W: Write> Writer<W> {
+    /// Messages of `size` bytes to `to`.
+    pub fn new(to: W, size: usize) -> Self {
+        Self { to, message: vec![0; size] }
+    }
+}
+
+impl<R: Read> Reader<R> {
+    /// Messages of `size` bytes from `from`.
+    pub fn new(from: R, size: usize) -> Self {
+        Self { from, message: vec![0; size] }
+    }
+}
+
 /// A pipe for messages of `size` bytes.
 pub fn pipe(size: usize) -> (Writer<PipeWriter>, Reader<PipeReader>) {
     let (from, to) = std::io::pipe().expect("a pipe");
-    let message = vec![0; size];
-    (Writer { to, message: message.clone() }, Reader { from, message })
+    (Writer::new(to, size), Reader::new(from, size))
 }
 
 /// A pair of stream sockets for messages of `size` bytes.
 pub fn socket_pair(size: usize) -> (Writer<UnixStream>, Reader<UnixStream>) {
     let (from, to) = UnixStream::pair().expect("a pair of sockets");
-    let message = vec![0; size];
-    (Writer { to, message: message.clone() }, Reader { from, message })
+    (Writer::new(to, size), Reader::new(from, size))
 }
 
 impl<W: Write> Put for Writer<W> {
