@@ -11,4 +11,9 @@ fuzz() {
     cargo clippy --manifest-path fuzz/Cargo.toml --all-targets --target-dir target/fuzz -- -D warnings
 }
 step "format and clippy, fuzz targets" fuzz
+comparison() {
+    cargo fmt --manifest-path benches/comparison/Cargo.toml --check
+    cargo clippy --manifest-path benches/comparison/Cargo.toml --profile quick --all-targets --target-dir target/comparison -- -D warnings
+}
+step "format and clippy, comparison" comparison
 RUSTDOCFLAGS="-D warnings" step "docs" cargo doc --workspace --no-deps --document-private-items

@@ -29,7 +29,7 @@ pub struct Contender {
 }
 
 /// All of them, ours first.
-pub const ALL: [Contender; 13] = [
+pub static ALL: [Contender; 13] = [
     ours("slots", "Slots", values_only, ours::slots),
     ours("pipe", "Pipe", always, ours::pipe),
     ours("queue", "Queue", always, ours::queue),
@@ -45,7 +45,7 @@ pub const ALL: [Contender; 13] = [
     of_kernel("socket-packets", "Unix sockets, SOCK_SEQPACKET", packets_only, kernel::packets),
 ];
 
-/// What `sample` a part has that a build may leave out.
+/// What a build may leave out.
 mod sample {
     use super::{Scenario, Timing};
 
@@ -130,8 +130,7 @@ fn spinning_only(scenario: Scenario) -> Option<&'static str> {
 
 /// The one of this name.
 pub fn named(name: &str) -> Option<&'static Contender> {
-    static CONTENDERS: [Contender; 13] = ALL;
-    CONTENDERS.iter().find(|contender| contender.name == name)
+    ALL.iter().find(|contender| contender.name == name)
 }
 
 #[cfg(test)]

@@ -134,7 +134,7 @@ fn compare(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 /// Who takes part in what. A filter that fits scenarios chooses these; another one chooses rivals.
 #[allow(clippy::type_complexity, reason = "two lists")]
 fn chosen(only: Option<&str>) -> Result<(Vec<&'static Contender>, Vec<Scenario>), Box<dyn Error>> {
-    let all: Vec<_> = contender::ALL.iter().filter_map(|one| contender::named(one.name)).collect();
+    let all: Vec<_> = contender::ALL.iter().collect();
     let Some(filter) = only else { return Ok((all, Scenario::ALL.to_vec())) };
     let scenarios: Vec<_> =
         Scenario::ALL.into_iter().filter(|scenario| scenario.name().contains(filter)).collect();
@@ -167,6 +167,7 @@ fn prepared(options: Options, contenders: &[&Contender], scenarios: &[Scenario])
     let heading = |scenario: &Scenario| Heading {
         name: scenario.name(),
         title: scenario.title(),
+        note: scenario.note().into(),
         bytes: scenario.bytes(),
         round_trip: scenario.is_round_trip(),
     };

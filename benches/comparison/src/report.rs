@@ -62,6 +62,8 @@ pub struct Heading {
     pub name: String,
     /// Its heading in the tables.
     pub title: String,
+    /// What to know before one reads its figures.
+    pub note: String,
     /// Bytes of a message.
     pub bytes: usize,
     /// Whether messages go there and back.
@@ -148,6 +150,7 @@ pub mod tests {
         let heading = |name: &str, round_trip| Heading {
             name: name.into(),
             title: format!("Title of {name}"),
+            note: format!("Note on {name}"),
             bytes: 1 << 20,
             round_trip,
         };

@@ -51,6 +51,24 @@ impl Scenario {
         }
     }
 
+    /// What to know before one reads its figures.
+    pub fn note(self) -> &'static str {
+        match self {
+            Self::OneWay(_) => {
+                "The sender copies each message in, the receiver reads all of it, by a copy or in place. Channels wait \
+                 as they do unless told otherwise; iceoryx2, rtrb and ArrayQueue have no way to wait for a message, \
+                 so the program looks again, with growing pauses."
+            }
+            Self::Spinning => {
+                "Whoever waits looks again at once; the kernel's channels are told not to block."
+            }
+            Self::Blocking => {
+                "Ours are told to sleep at once, as the kernel's do. crossbeam-channel looks a while before it sleeps, \
+                 cannot be told not to, and so hardly ever sleeps here. iceoryx2 sends a message and an event."
+            }
+        }
+    }
+
     /// Bytes of a message.
     pub fn bytes(self) -> usize {
         match self {

@@ -199,7 +199,8 @@ impl Rival for Channel {
     #[inline]
     fn push<M: Send>(end: &mut Sender<M>, message: M, wait: Wait) -> Result<(), M> {
         if wait != Wait::Spin {
-            return Ok(end.send(message).ok().expect("the receiver lives"));
+            end.send(message).expect("the receiver lives");
+            return Ok(());
         }
         end.try_send(message).map_err(|error| match error {
             TrySendError::Full(message) => message,
