@@ -33,23 +33,23 @@ const QUICK_ROUNDS: u32 = 2;
 const FOREIGN: f64 = 6.0;
 
 const TEACH: &str = "\
-A run calibrates first: it finds out how many messages of each channel take a quarter of a second. Then every round takes
-one sample of each channel in each scenario, in two processes (or threads) on the first two CPUs that this process may
-use. Before and after each sample a cache line goes there and back between the two CPUs: below 200 ns they are near, above
-350 ns far. Near and far samples have tables of their own. Never compare one with the other.
+A run calibrates first: it finds out how many messages of each channel take a quarter of a second. Then every round \
+takes one sample of each channel in each scenario, in two processes (or threads) on the first two CPUs that this process \
+may use. Before and after each sample a cache line goes there and back between the two CPUs: below 200 ns they are near, \
+above 350 ns far. Near and far samples have tables of their own. Never compare one with the other.
 
 A ratio is ours ÷ the rival's, of the medians at one distance: 0.20 means that ours takes a fifth of the time.
 
-Examples:
-  comparison --list                       who takes part, in what
-  comparison --quick                      do they all run? a few seconds, figures not to be relied on
-  comparison                              the real thing: an idle machine, some six minutes
-  comparison --only one-way-64            scenarios with this in their name
-  comparison --only iceoryx2              a rival; ours are always there to be compared with
-  comparison --rounds 21 --out results    more samples; results/results.json and results/results.md
-  comparison check results/results.json   has every channel at least one sample?
+Examples (slipring-comparison, or: cargo run --release --):
+  … --list                       who takes part, in what
+  … --quick                      do they all run? half a minute, no figures
+  … --out results                the real thing: an idle machine, five minutes
+  … --only one-way-64            scenarios with this in their name
+  … --only iceoryx2              one rival beside ours
+  … --rounds 21                  more samples
+  … check results/results.json   has every channel a sample?
 
-Use `taskset -c 2,3 comparison` for other CPUs. The README beside the source says how fair it is.";
+Use taskset -c 2,3 for other CPUs. The README beside the source says how fair it is.";
 
 /// Measures slipring's channels and their rivals, interleaved in one run, and prints tables of ratios in Markdown.
 #[derive(Parser)]
