@@ -761,12 +761,31 @@ fn survey() -> Vec<(Scenario, BTreeMap<String, u32>)> {
     all.collect()
 }
 
+/// Surveys, a few times if need be: who comes last to a barrier, say, is another one each time.
+fn survey_until_all_are_reached(
+    points: &BTreeSet<String>,
+) -> Vec<(Scenario, BTreeMap<String, u32>)> {
+    let mut surveyed = survey();
+    for _ in 0..4 {
+        let reached: BTreeSet<_> = surveyed.iter().flat_map(|(_, passed)| passed.keys()).collect();
+        if points.iter().all(|point| reached.contains(point)) {
+            break;
+        }
+        for ((_, known), (_, passed)) in surveyed.iter_mut().zip(survey()) {
+            passed.into_iter().for_each(|(point, count)| {
+                known.entry(point).or_insert(count);
+            });
+        }
+    }
+    surveyed
+}
+
 #[test]
 fn whoever_is_killed_at_whatever_step_the_others_go_on() {
     let only = std::env::var("SLIPRING_CRASH_ONLY").unwrap_or_default();
-    let survey = survey();
-    let reached: BTreeSet<_> = survey.iter().flat_map(|(_, passed)| passed.keys()).collect();
     let all = points_in_sources();
+    let survey = survey_until_all_are_reached(&all);
+    let reached: BTreeSet<_> = survey.iter().flat_map(|(_, passed)| passed.keys()).collect();
     let missed: Vec<_> = all.iter().filter(|point| !reached.contains(point)).collect();
     println!("{} points, {} reached", all.len(), all.len() - missed.len());
     assert!(missed.is_empty(), "no scenario reaches {missed:#?}");
