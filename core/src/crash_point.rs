@@ -17,7 +17,7 @@ macro_rules! crash_point {
 mod build {
     use crate::primitive::HookCell;
 
-    static HOOK: HookCell = HookCell::new();
+    static HOOK: HookCell<&'static str> = HookCell::new();
 
     /// Installs the function that is called with the name of each point reached. One per process; later calls win.
     pub fn set_hook(hook: fn(&'static str)) {

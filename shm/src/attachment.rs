@@ -24,7 +24,7 @@ use crate::private_lock::PrivateLock;
 use crate::segment::{DIRECTORY_ENTRIES, Mapping, NOTE_LINES, NOTE_SIZE, PARTICIPANT_SIZE, Region};
 use crate::sys::{clock, file, lock, process};
 use crate::wait::{Spin, SpinPolicy};
-use crate::{Error, Result, recovery};
+use crate::{Error, Result, recovery, watch};
 
 /// Lock bytes lie far beyond any size that a segment can have.
 const LOCK_BASE: u64 = 1 << 62;
@@ -37,7 +37,7 @@ const REAP_INTERVAL: u64 = 20_000_000;
 
 /// One process's attachment.
 #[derive(Debug)]
-pub(crate) struct Attachment {
+pub struct Attachment {
     pub(crate) mapping: Mapping,
     pub(crate) pool: Pool,
     pub(crate) directory: Directory,
@@ -507,11 +507,10 @@ fn lock_error(source: std::io::Error) -> Error {
     Error::Io { op: "lock a byte of the segment", source }
 }
 
-impl Drop for Attachment {
-    fn drop(&mut self) {
-        let Ok(me) = self.me() else { return };
-        // Leaving is dying in good order. If the recovery lock is not to be had, the others do it; but of a named
-        // segment this may be the last one, who takes the name away.
+impl Attachment {
+    /// Leaving is dying in good order. If the recovery lock is not to be had, the others do it; but of a named segment this
+    /// may be the last one, who takes the name away.
+    fn leave(&self, me: OwnerId) {
         let is_named = self.mapping.header().is_named();
         let patience = if is_named { SHORT_PATIENCE } else { Duration::ZERO };
         let Some(_private) = self.private.try_lock() else { return };
@@ -521,5 +520,15 @@ impl Drop for Attachment {
             }
             recovery::bury(self, me, me)
         });
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        if let Ok(me) = self.me() {
+            self.leave(me);
+        }
+        watch::forget(self);
+        watch::ring::forget(self);
     }
 }

@@ -185,6 +185,13 @@ pub enum Error {
     BrokenBarrier,
     /// This process was forked without taking part in the segment.
     Forked,
+    /// The kernel gives this process nothing to wait for several objects with.
+    CannotWatch {
+        /// What it said.
+        source: io::Error,
+    },
+    /// An asynchronous call was polled outside of a tokio runtime.
+    NoRuntime,
     /// A signal handler ran.
     Interrupted,
     /// The kernel refused something.
@@ -326,6 +333,14 @@ impl fmt::Display for Error {
             }
             Self::Forked => f.write_str(
                 "this process was forked without taking part in the segment; attach to it here",
+            ),
+            Self::CannotWatch { source } => write!(
+                f,
+                "could not watch the segment with inotify: {source}; raise the sysctl \
+                 fs.inotify.max_user_instances (or max_user_watches), or let the sandbox pass inotify"
+            ),
+            Self::NoRuntime => f.write_str(
+                "there is no tokio runtime here; await asynchronous calls in a task of one",
             ),
             Self::Interrupted => f.write_str("a signal interrupted the call"),
             Self::Io { op, source } => write!(f, "could not {op}: {source}"),

@@ -26,7 +26,7 @@ use crate::attachment::{Attachment, Private, RECOVERY_PATIENCE};
 use crate::object;
 use crate::private_lock::PrivateLock;
 use crate::sys::{file, process};
-use crate::{Error, Result};
+use crate::{Error, Result, watch};
 
 /// All attachments of this process, and, during a fork, those that take part in it.
 struct List {
@@ -74,6 +74,7 @@ unsafe extern "C" fn prepare() {
             list.forking.iter().for_each(|attachment| prepare_one(attachment));
         });
     }
+    watch::prepare_fork();
 }
 
 /// Runs `start`, which forks to start a program. That child takes no part: it is another program in a moment, and until
@@ -116,6 +117,7 @@ fn conceive(attachment: &Attachment, private: &Private) -> Result<(OwnerId, Owne
 }
 
 unsafe extern "C" fn parent() {
+    watch::after_fork_in_parent();
     // SAFETY: `prepare` locked the list, and fork runs this handler in the same thread.
     let gone = unsafe {
         LIST.with_held(|list| {
@@ -148,6 +150,7 @@ unsafe extern "C" fn child() {
         })
     };
     LIST.unlock_after_fork();
+    watch::after_fork_in_child();
     drop(gone);
 }
 

@@ -15,6 +15,7 @@
 //! | [`value`], [`mod@array`] | typed values that several processes read and write, with and without a lock |
 //! | [`slots`] | one to one, values of one size: the shortest way |
 //! | [`local`] | the same between the threads of one process, without a segment |
+//! | [`watch`] | waiting for several objects at once |
 //! | [`error`] | the one error type |
 //!
 //! # Platform
@@ -50,6 +51,7 @@ mod taken;
 mod until;
 pub mod value;
 mod wait;
+pub mod watch;
 
 pub use array::{Array, ArrayBytes, ArrayGuard, RawArray};
 pub use error::{Error, Result};
@@ -76,3 +78,4 @@ pub use sync::{
 pub use until::Until;
 pub use value::{RawValue, Value, ValueGuard};
 pub use wait::SpinPolicy;
+pub use watch::{Waitable, wait_any};

@@ -50,6 +50,8 @@ pub(crate) fn bury(attachment: &Attachment, dead: OwnerId, me: OwnerId) -> bool 
     places.iter().for_each(|place| take_back_handles(attachment, *place, dead));
     crash_point!("recovery.bury.handles");
     places.iter().for_each(|place| end_if_abandoned(attachment, *place, me));
+    attachment.mapping.header().watchers.remove(dead);
+    crash_point!("recovery.bury.unwatched");
     let done = notes.and(blocks).pending + claims == 0;
     if done {
         attachment.notes().for_each(|line| line.recover(dead));

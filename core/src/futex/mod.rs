@@ -7,9 +7,15 @@
 //!   flag, so it never serves `Shared`: such a wait could not be woken from another process.
 //!
 //! Every return is a reason to look at the word again; none of them proves anything about it.
+//!
+//! # Those who watch
+//!
+//! A process that waits for several words at once, or in an event loop, sleeps on none of them: it leaves the mark of a
+//! sleeper on each and waits for a bell. So whoever wakes the sleepers of a shared word has to ring, too: [`wake`] calls
+//! the hook that [`set_bell`] installed, with the word's address, after the kernel's wake-up. What the bell is, and who
+//! hears it, is the hook's business.
 
-#[cfg(not(loom))]
-use crate::primitive::AtomicU32;
+use crate::primitive::{AtomicU32, HookCell};
 
 #[cfg(loom)]
 mod model;
@@ -71,9 +77,34 @@ pub fn wait(word: &AtomicU32, expected: u32, scope: Scope, deadline: Option<Dead
     }
 }
 
-/// Wakes up to `count` sleepers on `word`; returns how many there were.
-#[cfg(not(loom))]
+/// What rings for those who watch.
+static BELL: HookCell<usize> = HookCell::new();
+
+/// Installs the function that is called with the address of each shared word whose sleepers are woken. It must not wait
+/// for anything. One per process; later calls win.
+pub fn set_bell(ring: fn(usize)) {
+    BELL.set(ring);
+}
+
+/// Rings for those who watch `word`, as [`wake`] does, and wakes no sleepers: for words on which nobody sleeps.
+pub fn ring(word: &AtomicU32) {
+    if let Some(ring) = BELL.get() {
+        ring(core::ptr::from_ref(word).addr());
+    }
+}
+
+/// Wakes up to `count` sleepers on `word`, and rings for those who watch it; returns how many sleepers there were.
 pub fn wake(word: &AtomicU32, count: u32, scope: Scope) -> u32 {
+    let woken = wake_sleepers(word, count, scope);
+    if scope == Scope::Shared {
+        crash_point!("futex.wake.before_bell");
+        ring(word);
+    }
+    woken
+}
+
+#[cfg(not(loom))]
+fn wake_sleepers(word: &AtomicU32, count: u32, scope: Scope) -> u32 {
     rustix::thread::futex::wake(word.machine(), flags(scope), count).map_or(0, |n| n as u32)
 }
 
@@ -86,7 +117,9 @@ fn flags(scope: Scope) -> rustix::thread::futex::Flags {
 }
 
 #[cfg(loom)]
-pub use model::{wait, wake};
+pub use model::wait;
+#[cfg(loom)]
+use model::wake as wake_sleepers;
 
 #[cfg(all(test, not(loom)))]
 mod tests {

@@ -114,28 +114,28 @@ impl AtomicU32 {
     }
 }
 
-/// A process-private place for a function, set once by a test harness. Not for shared memory.
-pub struct HookCell(core::sync::atomic::AtomicPtr<()>);
+/// A process-private place for a function, set once: a test harness's, or the one that rings. Not for shared memory.
+pub struct HookCell<A>(core::sync::atomic::AtomicPtr<()>, core::marker::PhantomData<fn(A)>);
 
-impl HookCell {
+impl<A> HookCell<A> {
     /// No function yet.
     #[allow(clippy::new_without_default, reason = "const, for statics")]
     pub const fn new() -> Self {
-        Self(core::sync::atomic::AtomicPtr::new(core::ptr::null_mut()))
+        let none = core::sync::atomic::AtomicPtr::new(core::ptr::null_mut());
+        Self(none, core::marker::PhantomData)
     }
 
     /// Sets the function.
-    pub fn set(&self, hook: fn(&'static str)) {
+    pub fn set(&self, hook: fn(A)) {
         // ORDERING: Release, pairs with the Acquire in `get`: what the installer prepared is seen by the hook.
         self.0.store(hook as *mut (), Ordering::Release);
     }
 
     /// The function, if one was set.
-    pub fn get(&self) -> Option<fn(&'static str)> {
+    pub fn get(&self) -> Option<fn(A)> {
         // ORDERING: Acquire, pairs with the Release in `set`.
         let hook = self.0.load(Ordering::Acquire);
         // SAFETY: a non-null value was made from exactly this function type in `set`.
-        (!hook.is_null())
-            .then(|| unsafe { core::mem::transmute::<*mut (), fn(&'static str)>(hook) })
+        (!hook.is_null()).then(|| unsafe { core::mem::transmute::<*mut (), fn(A)>(hook) })
     }
 }

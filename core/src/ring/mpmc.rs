@@ -368,6 +368,14 @@ impl Ring {
         matches!(self.head_step(control, pos), HeadStep::Empty | HeadStep::Drained)
     }
 
+    /// Whether nothing could be published at the moment of the look. A closed ring is not full.
+    pub fn is_full(&self) -> bool {
+        let pos = self.first_unpublished();
+        // ORDERING: Relaxed; the answer may be old when it returns.
+        let control = self.slot(pos).lo(Ordering::Relaxed);
+        self.tail_step(control, pos) == TailStep::Full
+    }
+
     /// Whether the ring was closed.
     pub fn is_closed(&self) -> bool {
         let pos = self.first_unpublished();

@@ -7,23 +7,26 @@
 //! # Memory
 //!
 //! ```text
-//!  31            4   3   2   1   0
-//! +---------------+---+---+---+---+
-//! |       0       | X | R | W | S |
-//! +---------------+---+---+---+---+
+//!  31        5   4   3   2   1   0
+//! +-----------+---+---+---+---+---+
+//! |   count   | A | X | R | W | S |
+//! +-----------+---+---+---+---+---+
 //! ```
 //!
 //! | bit | meaning | set by | cleared by |
 //! |---|---|---|---|
 //! | S | a reader sleeps, or is about to | the reader | it, or a sender that rings |
 //! | W | an event loop watches the socket | the reader | nobody |
+//! | A | somebody watches this word, and waits for a bell of another kind | anybody | a sender that rings |
 //! | R | rung: a byte is in the socket, or its sender is about to write it | a sender | a reader that quiets the bell |
 //! | X | bytes and R may not match: somebody died in between | the next holder of either lock | a reader that emptied the socket under both locks |
+//!//! | count | how often all who watch were told to look again | the death procedure, the end of a side | nobody |
 //!
 //! # Invariants
 //!
 //! * I1. Without X, R is set exactly while one byte is in the socket or about to be.
-//! * I2. A sender that finds S or W, and not R, rings after its message is published.
+//! * I2. A sender that finds S, W or A, and not R, rings after its message is published. Setting R and clearing A it changes
+//!   the word of whoever watches it, before it rings the other bell ([`futex::ring`]).
 //! * I3. A reader takes the byte only after it cleared R and then saw that there is no message; if there is one, it
 //!   sets R again. So a message that comes in between either rings again or finds the byte still there.
 //!
@@ -37,12 +40,16 @@
 //! A sender that dies between R and its byte: the next sender, told so by its lock, writes one more byte and sets X. A
 //! reader that dies between R and the byte it should take: the next reader sets X. A sleeper looks again after a slice.
 
+use crate::futex;
 use crate::primitive::{AtomicU32, FenceMode, Ordering, fence_full, fence_light};
 
 const SLEEPS: u32 = 1;
 const WATCHED: u32 = 2;
 const RUNG: u32 = 4;
 const STRAY: u32 = 8;
+const ASKED: u32 = 16;
+/// One time that all who watch were told.
+const COUNT: u32 = 32;
 
 /// The bell: four bytes of shared memory. All-zero is a quiet one.
 #[repr(transparent)]
@@ -72,7 +79,7 @@ impl Bell {
         fence_light(mode);
         // ORDERING: Relaxed; E1's fence stands before it.
         let seen = self.word.load(Ordering::Relaxed);
-        seen & (SLEEPS | WATCHED) != 0 && seen & RUNG == 0 && self.ring_slow()
+        seen & (SLEEPS | WATCHED | ASKED) != 0 && seen & RUNG == 0 && self.ring_slow()
     }
 
     #[cold]
@@ -84,9 +91,44 @@ impl Bell {
             return false;
         }
         // ORDERING: Relaxed; the sleeper has to look whether it sleeps in any case.
-        self.word.fetch_and(!SLEEPS, Ordering::Relaxed);
+        self.word.fetch_and(!(SLEEPS | ASKED), Ordering::Relaxed);
         crash_point!("bell.ring.before_byte");
         true
+    }
+
+    /// Sender that has written its byte: rings for those who watch the word.
+    #[cold]
+    pub fn ring_watchers(&self) {
+        futex::ring(&self.word);
+    }
+
+    /// Announces a watcher of the word: what the word holds from now on, until it has to look again. Fence the peers, and
+    /// look for a message. Where [`Bell::was_rung`] says so of the result nobody will ring anew before a reader has quieted
+    /// the bell.
+    pub fn ask(&self) -> u32 {
+        // ORDERING: AcqRel, then a full fence: the reader's half of E1.
+        let seen = self.word.fetch_or(ASKED, Ordering::AcqRel) | ASKED;
+        crash_point!("bell.ask.announced");
+        fence_full();
+        seen
+    }
+
+    /// Whether a word that [`Bell::ask`] returned says that the bell was rung.
+    pub fn was_rung(word: u32) -> bool {
+        word & RUNG != 0
+    }
+
+    /// The word, for who watches it.
+    pub fn word(&self) -> &AtomicU32 {
+        &self.word
+    }
+
+    /// Has all who watch the word look again: part of the death procedure, and of the end of a side.
+    pub fn wake_watchers(&self) {
+        fence_full();
+        // ORDERING: AcqRel; the new value tells a watcher that something changed.
+        self.word.fetch_add(COUNT, Ordering::AcqRel);
+        futex::ring(&self.word);
     }
 
     /// Sender that has its lock from a dead one: whether it has to write a byte, to be sure that there is one.
@@ -207,6 +249,23 @@ mod tests {
         bell.settle(hushed, || unreachable!("nothing was rung"));
         assert!(bell.ring(MODE) && !bell.ring(MODE), "once for each sleep");
         assert!(bell.may_be_rung());
+    }
+
+    #[test]
+    fn a_watcher_of_the_word_sees_another_one_after_a_ring_and_is_asked_for_once() {
+        let bell = Bell::new();
+        let seen = bell.ask();
+        assert!(!Bell::was_rung(seen) && bell.ask() == seen);
+        assert!(bell.ring(MODE) && bell.word().load(Ordering::Relaxed) != seen);
+        let seen = bell.ask();
+        assert!(Bell::was_rung(seen) && !bell.ring(MODE), "nobody has quieted it");
+        let hushed = bell.hush(false);
+        bell.settle(hushed, || true);
+        let seen = bell.ask();
+        assert!(!Bell::was_rung(seen));
+        bell.wake_watchers();
+        assert_ne!(bell.word().load(Ordering::Relaxed), seen);
+        assert!(bell.ring(MODE) && !bell.ring(MODE));
     }
 
     #[test]

@@ -49,6 +49,10 @@ pub struct Event {
     word: AtomicU32,
 }
 
+/// What an event's word held once.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment(u32);
+
 impl Event {
     /// An event that is set or not.
     pub fn new(set: bool) -> Self {
@@ -129,6 +133,42 @@ impl Event {
                 .word
                 .compare_exchange(seen, seen | SLEEPERS, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
+    }
+
+    /// A mark of this moment, for [`Event::was_set_since`].
+    pub fn moment(&self) -> Moment {
+        // ORDERING: Acquire, E1, pairs with the Release in `set`.
+        Moment(self.word.load(Ordering::Acquire))
+    }
+
+    /// Whether it is set, or was set since `moment` (until 2^30 sets later).
+    pub fn was_set_since(&self, moment: Moment) -> bool {
+        // ORDERING: Acquire, E1, pairs with the Release in `set`.
+        was_set(moment.0, self.word.load(Ordering::Acquire))
+    }
+
+    /// Announces a watcher: what the word holds from now on, until it is set, if it is not set. Look whether it was set
+    /// afterwards.
+    ///
+    /// A watcher is a sleeper that a bell wakes ([`futex::set_bell`]): it waits on a word with S and without F (I2), and
+    /// a set changes that word's count before it rings.
+    pub fn watch(&self) -> u32 {
+        loop {
+            // ORDERING: Relaxed; confirmed by the CAS, or by the look that follows.
+            let seen = self.word.load(Ordering::Relaxed);
+            if seen & SET != 0 {
+                return seen;
+            }
+            if self.announce(seen) {
+                crash_point!("event.watch.announced");
+                return seen | SLEEPERS;
+            }
+        }
+    }
+
+    /// The word, for who watches it.
+    pub fn word(&self) -> &AtomicU32 {
+        &self.word
     }
 
     /// Wakes everybody to look again: part of the death procedure.

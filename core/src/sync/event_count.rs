@@ -32,6 +32,13 @@
 //! A notifier that dies before its wake leaves sleepers asleep: sleeps are sliced ([`Waiter::sleep`]) and the death
 //! procedure notifies all. Between the CAS of I2 and the wake of I3 the same holds.
 //!
+//! # Watchers
+//!
+//! Who waits for several words, or in an event loop, announces itself ([`EventCount::watch`]), looks at its condition,
+//! and compares the word with what it left there whenever a bell rings ([`futex::set_bell`]). A notifier that sees S
+//! changes the word before it rings, and one that clears S rings after that: so the word of a watcher that has to look
+//! again is never the one that it left, until 2^31 wake-ups later.
+//!
 //! Source: the event count of Dice and Kogan, reduced to one bit; the second wake (I3) is what makes the bit clearable.
 
 use crate::futex::{self, Scope};
@@ -114,6 +121,19 @@ impl EventCount {
         let key = self.word.fetch_or(SLEEPERS, Ordering::AcqRel) | SLEEPERS;
         fence_full();
         Key(key)
+    }
+
+    /// Announces a watcher: what the word holds from now on, until something is notified. Look at the condition once
+    /// more afterwards.
+    pub fn watch(&self) -> u32 {
+        let Key(key) = self.key();
+        crash_point!("event_count.watch.announced");
+        key
+    }
+
+    /// The word, for who watches it.
+    pub fn word(&self) -> &AtomicU32 {
+        &self.word
     }
 
     /// Sleeps unless something was notified since `key`.

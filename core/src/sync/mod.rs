@@ -13,7 +13,7 @@ pub mod semaphore;
 pub use barrier::{Arrived, Barrier, BarrierError, Broken, Turn};
 pub use bell::{Bell, Hushed};
 pub use condvar::{Condvar, Waited};
-pub use event::Event;
+pub use event::{Event, Moment};
 pub use event_count::EventCount;
 pub use mutex::{Acquired, Mutex};
 pub use permits::{MAX_OWNED_PERMITS, Permits, PermitsHead};

@@ -178,6 +178,37 @@ impl Mutex {
             .is_ok()
     }
 
+    /// Announces a watcher: what the word holds from now on, until the lock is given back, if it is held; if it is not,
+    /// just what it holds. Try to take the lock afterwards.
+    ///
+    /// A watcher is a sleeper that a bell wakes ([`futex::set_bell`]). It need not take the lock with W kept: all watchers
+    /// hear the bell, and those that do not get the lock announce themselves anew, as does the sleeper that was woken. The word may come to hold the same value again: then
+    /// the same owner holds it again, with W set, and will ring.
+    pub fn watch(&self) -> u32 {
+        loop {
+            // ORDERING: Relaxed; confirmed by the CAS, or by the try that follows.
+            let seen = self.word.load(Ordering::Relaxed);
+            if seen & OWNER_MASK == 0 {
+                return seen;
+            }
+            if seen & WAITERS != 0 || self.announce(seen) {
+                crash_point!("mutex.watch.announced");
+                return seen | WAITERS;
+            }
+        }
+    }
+
+    /// The word, for who watches it.
+    pub fn word(&self) -> &AtomicU32 {
+        &self.word
+    }
+
+    /// Whether the lock is free or its holder is proven dead. A glance: it may be old when it returns.
+    pub fn may_be_taken(&self, is_dead: impl FnOnce(OwnerId) -> bool) -> bool {
+        // ORDERING: Relaxed; a glance.
+        OwnerId::from_bits(self.word.load(Ordering::Relaxed)).is_none_or(is_dead)
+    }
+
     /// Releases a lock that `me` holds. Returns `false`, and does nothing, where `me` does not hold it: a guard that a
     /// fork copied, for one.
     #[inline]

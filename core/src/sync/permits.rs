@@ -158,6 +158,11 @@ impl Permits {
         unsafe { &*(words as *const Self) }
     }
 
+    /// Where those sleep who want a permit; who gives one back notifies after a locked instruction.
+    pub fn sleepers(&self) -> &EventCount {
+        &self.head.sleepers
+    }
+
     /// How many permits there are in all.
     #[inline]
     pub fn limit(&self) -> u32 {

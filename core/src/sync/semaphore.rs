@@ -150,6 +150,30 @@ impl Semaphore {
         }
     }
 
+    /// Announces a watcher: what the word holds from now on, until it has to look again, if there is no permit; if there
+    /// is one, just what it holds. Try to take a permit afterwards.
+    ///
+    /// A watcher is a sleeper that a bell wakes ([`futex::set_bell`]): by I1 it waits on W + 0 only, and nobody makes a
+    /// permit out of that, or clears W, without waking.
+    pub fn watch(&self) -> u32 {
+        loop {
+            // ORDERING: Relaxed; confirmed by the CAS, or by the try that follows.
+            let seen = self.word.load(Ordering::Relaxed);
+            if seen & MAX_PERMITS != 0 {
+                return seen;
+            }
+            if self.announce() {
+                crash_point!("semaphore.watch.announced");
+                return WAITERS;
+            }
+        }
+    }
+
+    /// The word, for who watches it.
+    pub fn word(&self) -> &AtomicU32 {
+        &self.word
+    }
+
     /// I4: a wake-up that was spent on somebody who gave up goes to another.
     #[cold]
     fn pass_on(&self, scope: Scope) {

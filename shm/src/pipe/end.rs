@@ -89,6 +89,18 @@ impl End {
         Ok(())
     }
 
+    /// Takes a turn at the side whose lock is `lock` if nobody has it, and says whether the last one died in its turn.
+    pub(super) fn try_turn(&self, lock: fn(&LaneWords) -> &Mutex) -> Option<(Turn, bool)> {
+        let (lane, me) = (self.lane, self.attachment().me().ok()?);
+        let taken = lock(lane.words()).try_lock(me, |owner| self.attachment().is_dead(owner));
+        taken.map(|how| (Turn { lane, lock, me }, how == Acquired::AfterDeath))
+    }
+
+    /// Whether nobody living has a turn at that side. A glance.
+    pub(super) fn may_have_turn(&self, lock: fn(&LaneWords) -> &Mutex) -> bool {
+        lock(self.lane.words()).may_be_taken(|owner| self.attachment().is_dead(owner))
+    }
+
     /// Takes a turn at the side whose lock is `lock`, and says whether the last one died in its turn.
     #[inline]
     pub(super) fn turn(

@@ -298,9 +298,12 @@ pub(crate) fn side_emptied(attachment: &Attachment, place: Place, role: Role) {
     }
 }
 
-/// Wakes senders that wait for room; readers sleep on their socket, which tells them by itself.
+/// Wakes senders that wait for room, and those who watch; readers sleep on their socket, which tells them by itself.
 pub(crate) fn wake(attachment: &Attachment, place: Place) {
-    for_each_lane(attachment, place, |lane| lane.ring.wake_all(Scope::Shared));
+    for_each_lane(attachment, place, |lane| {
+        lane.ring.wake_all(Scope::Shared);
+        lane.words().bell.wake_watchers();
+    });
 }
 
 /// Frees the blocks of messages that nobody can receive any more, as `me`, under the recovery lock.

@@ -24,6 +24,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod watched;
 mod writer;
 
 use std::os::fd::BorrowedFd;
@@ -37,6 +38,7 @@ pub(crate) use lane::{
     BODY_BYTES, drain, free_locks, glance, names_block, rings_of, side_emptied, wake,
 };
 pub use reader::PipeReader;
+pub(crate) use watched::Calm;
 pub use writer::PipeWriter;
 
 use self::end::Sockets;
@@ -405,6 +407,10 @@ impl Connection {
     /// As [`PipeReader::as_fd`].
     pub fn as_fd(&mut self) -> Result<BorrowedFd<'_>> {
         self.reader.as_fd()
+    }
+
+    pub(crate) fn reader(&self) -> &PipeReader {
+        &self.reader
     }
 
     /// Both halves, for two threads. The other end sees this one closed when both are dropped.

@@ -370,7 +370,7 @@ impl PipeReader {
                     return Ok(());
                 }
             }
-            if self.hush(true) {
+            if self.hush(true, |reader| reader.consumer.is_empty()) {
                 return Ok(());
             }
             let mut hung_up = false;
@@ -395,7 +395,7 @@ impl PipeReader {
     #[cold]
     fn quiet(&mut self) {
         if self.end.lane.words().bell.may_be_rung() {
-            self.hush(false);
+            self.hush(false, |reader| reader.consumer.is_empty());
         }
         if let Some(watch) = &self.watch
             && self.consumer.is_empty()
@@ -405,8 +405,8 @@ impl PipeReader {
         }
     }
 
-    /// Has senders ring anew, and takes the byte of the last ring. Returns whether there is a message.
-    fn hush(&mut self, sleep: bool) -> bool {
+    /// Has senders ring anew, and takes the byte of the last ring. In a turn of ours. Returns whether there is a message.
+    fn hush(&self, sleep: bool, is_empty: fn(&Self) -> bool) -> bool {
         let bell = &self.end.lane.words().bell;
         let hushed = bell.hush(sleep);
         fence_peers(self.end.attachment().fences);
@@ -414,22 +414,36 @@ impl PipeReader {
             let received = socket::receive(self.end.socket(), &mut [0]);
             matches!(received, Ok(Received::Bytes(_)))
         };
-        if !self.consumer.is_empty() {
+        if !is_empty(self) {
             bell.leave(hushed, take_byte);
             return true;
         }
         bell.settle(hushed, take_byte);
         if bell.has_strays() {
-            self.clear_strays();
+            self.clear_strays(is_empty);
         }
         false
     }
 
+    /// Quiets the bell, from outside of a turn: it was rung, and there is nothing to receive. Where somebody else has a turn
+    /// that is its business.
+    #[cold]
+    pub(super) fn calm(&self) {
+        let Some((_turn, after_death)) = self.end.try_turn(|words| &words.recv) else { return };
+        if after_death {
+            self.end.lane.words().bell.mend_reader();
+        }
+        let is_empty = |reader: &Self| reader.end.lane.ring.is_empty();
+        if is_empty(self) {
+            self.hush(false, is_empty);
+        }
+    }
+
     /// Somebody died between the bell and its byte: empties the socket while nobody can ring.
     #[cold]
-    fn clear_strays(&mut self) {
-        let Ok((_turn, _)) = self.end.turn(|words| &words.send, Until::NOW) else { return };
-        if self.consumer.is_empty() {
+    fn clear_strays(&self, is_empty: fn(&Self) -> bool) {
+        let Some((_turn, _)) = self.end.try_turn(|words| &words.send) else { return };
+        if is_empty(self) {
             while let Ok(Received::Bytes(_)) = socket::receive(self.end.socket(), &mut [0; 16]) {}
             self.end.lane.words().bell.reset();
         }

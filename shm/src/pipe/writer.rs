@@ -8,6 +8,7 @@ use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::ring::Corrupt;
 use slipring_core::ring::spsc_records::{ClaimError, Producer};
+use slipring_core::sync::EventCount;
 
 use super::end::{End, Sockets, Turn};
 use super::lane::{BLOCK, BYTES};
@@ -199,6 +200,11 @@ impl PipeWriter {
         &self.end
     }
 
+    /// Where senders wait for room.
+    pub(super) fn not_full(&self) -> &EventCount {
+        self.end.lane.ring.not_full()
+    }
+
     /// Who we are; after a fork, nothing that was the parent's is ours.
     #[inline]
     pub(super) fn ready(&mut self) -> Result<OwnerId> {
@@ -344,6 +350,7 @@ impl PipeWriter {
         // A full socket is readable; a reader that is gone is found out by the next send.
         let _ = socket::send_byte(self.end.socket(), 1);
         crash_point!("pipe.send.byte");
+        self.end.lane.words().bell.ring_watchers();
     }
 
     /// Where nothing has been taken for a while the reader may be dead; the next send should know.

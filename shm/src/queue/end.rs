@@ -206,6 +206,21 @@ impl End {
         rings.map(|ring| ring.published()).fold(0, u64::wrapping_add)
     }
 
+    /// Whether a receive would not wait: there is a message, or there will be none.
+    pub(super) fn has_message_or_end(&self) -> bool {
+        let (attachment, chain) = (self.handle.attachment(), self.chain());
+        let ids = (chain.head_level()..MAX_LEVELS).map_while(|level| chain.level(level));
+        let mut rings = ids.filter_map(|id| ring_at(attachment, id).ok());
+        self.check_open().is_err() || rings.any(|ring| !ring.is_empty())
+    }
+
+    /// Whether a send would not wait: there is room, or nobody will take anything.
+    pub(super) fn has_room_or_end(&self) -> bool {
+        matches!(self.bound, Bound::Unbounded(_))
+            || !self.cursor.ring.is_full()
+            || self.check_open().is_err()
+    }
+
     /// The most messages that it holds.
     pub(crate) fn capacity(&self) -> Option<u64> {
         match self.bound {

@@ -18,6 +18,7 @@ mod receiver;
 mod sender;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -214,6 +214,10 @@ impl ByteReceiver {
         &self.end.handle
     }
 
+    pub(super) fn end(&self) -> &End {
+        &self.end
+    }
+
     /// Who we are; after a fork, nothing that was the parent's is ours.
     #[inline]
     fn ready(&mut self) -> Result<OwnerId> {

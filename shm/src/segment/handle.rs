@@ -8,7 +8,7 @@ use slipring_core::member::{Identity, MemberState};
 use super::{Mapping, SegmentOptions};
 use crate::attachment::Attachment;
 use crate::wait::SpinPolicy;
-use crate::{Result, fork};
+use crate::{Result, fork, watch};
 
 /// A segment that this process takes part in. Cloning it is cheap: clones are one participant.
 ///
@@ -175,6 +175,7 @@ impl Segment {
     /// Makes `attachment` take part in forks.
     pub(crate) fn registered(attachment: Attachment) -> Result<Self> {
         let attachment = Arc::new(attachment);
+        watch::ring::register(&attachment);
         fork::register(&attachment)?;
         Ok(Self { attachment })
     }

@@ -18,14 +18,18 @@
 //!      +-----------------------------------------------------------------------+
 //! 256  | flags  |name len|                  name, 128 bytes ...               |
 //!      +--------+--------+-----------------------------------------------------+
-//! 392  | 0 up to 4096                                                          |
+//! 392  | 0 (to the end of the cache line)                                      |
+//!      +-----------------------------------------------------------------------+
+//! 448  | who watches: a bit for each participant, 128 bytes                    |
+//!      +-----------------------------------------------------------------------+
+//! 576  | 0 up to 4096                                                          |
 //! ```
 //!
 //! The first 16 bytes keep their place and meaning in every version: they are what versions tell each other.
 //!
 //! # Invariants
 //!
-//! * I1. The creator alone writes the header, `committed` excepted, and only while `state` is not READY.
+//! * I1. The creator alone writes the header, `committed` and `watchers` excepted, and only while `state` is not READY.
 //! * I2. `state` goes 0 → INITIALISING → READY or FAILED, and never back.
 //! * I3. `magic` is there only after `state`, `abi` and `creator` are.
 //!
@@ -41,7 +45,7 @@
 
 use bytemuck::{Pod, Zeroable};
 use slipring_core::block::NoteLine;
-use slipring_core::member::{Record, TableHead};
+use slipring_core::member::{Holders, Record, TableHead};
 use slipring_core::primitive::{AtomicU32, AtomicU64, FenceMode, Ordering};
 use slipring_core::ring::chain::Chain;
 use slipring_core::ring::{heap, leases, mpmc, stack};
@@ -86,6 +90,7 @@ pub const LAYOUT: u64 = {
     let hash = fold(hash, size_of::<ObjectHeader>() as u64);
     let hash = fold(hash, size_of::<slipring_core::sync::PermitsHead>() as u64);
     let hash = fold(hash, crate::cells::HEAD_BYTES);
+    let hash = fold(hash, size_of::<Holders>() as u64);
     let hash = fold(hash, crate::queue::BODY_BYTES);
     let hash = fold(hash, crate::ordered::BODY_BYTES);
     let hash = fold(hash, size_of::<stack::Header>() as u64);
@@ -136,6 +141,9 @@ pub(crate) struct Header {
     /// Offset and length of each region.
     regions: [[AtomicU64; 2]; REGIONS],
     name: NameWords,
+    /// Who waits for a bell instead of sleeping on a word: whoever wakes sleepers rings if there is anybody. Each sets and
+    /// clears its own bit; the death procedure clears those of the dead. A bit too many costs a read of one byte.
+    pub(crate) watchers: Holders,
 }
 
 /// What the segment is called, if it has a name. Written by the creator before the file has its name.
@@ -183,6 +191,7 @@ const _: () = {
     assert!(offset_of!(Header, reserve) == 32 && offset_of!(RawHeader, reserve) == 32);
     assert!(offset_of!(Header, committed) == 64 && offset_of!(RawHeader, committed) == 64);
     assert!(offset_of!(Header, regions) == 128 && offset_of!(RawHeader, regions) == 128);
+    assert!(offset_of!(Header, watchers) == 448 && size_of::<Header>() == 576);
 };
 
 /// What a checked header says.

@@ -199,7 +199,7 @@ impl BoundedSemaphore {
     }
 
     #[inline]
-    fn core(&self) -> &Permits {
+    pub(super) fn core(&self) -> &Permits {
         // SAFETY: `limit` is what was found there, see `from_words`; mapped as long as the handle lives.
         unsafe { Permits::at(self.words.handle().body().0, self.limit) }
     }

@@ -110,6 +110,10 @@ impl Event {
     pub(crate) fn handle(&self) -> &Handle {
         self.words.handle()
     }
+
+    pub(crate) fn core(&self) -> &sync::Event {
+        self.words.get()
+    }
 }
 
 impl fmt::Debug for Event {

@@ -30,6 +30,7 @@ pub(crate) mod lock_error;
 mod mutex;
 pub(crate) mod reentrant;
 mod semaphore;
+mod watched;
 mod words;
 
 pub use barrier::{Barrier, BarrierTurn};

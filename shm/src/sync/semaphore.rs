@@ -122,7 +122,7 @@ impl Semaphore {
     }
 
     #[inline]
-    fn core(&self) -> &sync::Semaphore {
+    pub(super) fn core(&self) -> &sync::Semaphore {
         self.words.get()
     }
 }

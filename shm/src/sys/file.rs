@@ -57,7 +57,7 @@ pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 }
 
 /// Makes `kept`'s number a descriptor of `with`'s open file description, close-on-exec; what it was before is closed.
-pub(crate) fn replace(kept: BorrowedFd<'_>, with: &OwnedFd) -> io::Result<()> {
+pub(crate) fn replace(kept: BorrowedFd<'_>, with: impl AsFd) -> io::Result<()> {
     // SAFETY: the number stays open all the time, and whoever owns it goes on owning it: nothing closes it here.
     let mut kept = std::mem::ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(kept.as_raw_fd()) });
     Ok(rustix::io::dup3(with, &mut kept, rustix::io::DupFlags::CLOEXEC)?)

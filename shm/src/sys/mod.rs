@@ -6,10 +6,12 @@
 pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod file;
+pub(crate) mod inotify;
 pub(crate) mod lock;
 pub(crate) mod membarrier;
 pub(crate) mod memory;
 pub(crate) mod name;
 pub(crate) mod process;
 pub(crate) mod socket;
+pub(crate) mod wakeup;
 pub(crate) mod watch;

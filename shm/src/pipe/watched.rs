@@ -1,0 +1,110 @@
+//! What those who watch a pipe watch: the other handles' turns, the bell, and the room.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use slipring_core::primitive::FenceMode;
+use slipring_core::sync::Bell;
+
+use super::{Connection, PipeReader, PipeWriter};
+use crate::Result;
+use crate::attachment::Attachment;
+use crate::watch::sealed::Waitable;
+use crate::watch::{Source, Spot};
+
+/// A bell that has to be quieted before it rings anew.
+pub trait Calm {
+    /// The bell.
+    fn bell(&self) -> &Bell;
+
+    /// Announces a watcher, having quieted the bell if it was rung for nothing.
+    fn ask(&self) -> u32;
+
+    /// Who fences between a message and the look at the bell.
+    fn fences(&self) -> FenceMode;
+}
+
+impl Calm for PipeReader {
+    fn bell(&self) -> &Bell {
+        &self.end().lane.words().bell
+    }
+
+    fn ask(&self) -> u32 {
+        let word = self.bell().ask();
+        if !Bell::was_rung(word) || !self.end().lane.ring.is_empty() {
+            return word;
+        }
+        self.calm();
+        self.bell().ask()
+    }
+
+    fn fences(&self) -> FenceMode {
+        self.attachment().fences
+    }
+}
+
+impl Source for PipeReader {
+    fn attachment(&self) -> &Arc<Attachment> {
+        self.end().attachment()
+    }
+
+    fn spots<'a>(&'a self, each: &mut dyn FnMut(Spot<'a>) -> Result<()>) -> Result<()> {
+        each(Spot::Mutex(&self.end().lane.words().recv))?;
+        each(Spot::Pipe(self))
+    }
+}
+
+impl Waitable for PipeReader {
+    fn is_ready(&self) -> bool {
+        let (end, is_empty) = (self.end(), self.end().lane.ring.is_empty());
+        if is_empty { end.probe_open().is_err() } else { end.may_have_turn(|words| &words.recv) }
+    }
+
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.end().socket())
+    }
+}
+
+impl Source for PipeWriter {
+    fn attachment(&self) -> &Arc<Attachment> {
+        self.end().attachment()
+    }
+
+    fn spots<'a>(&'a self, each: &mut dyn FnMut(Spot<'a>) -> Result<()>) -> Result<()> {
+        each(Spot::Mutex(&self.end().lane.words().send))?;
+        each(Spot::Count(self.not_full(), self.attachment().fences))
+    }
+}
+
+impl Waitable for PipeWriter {
+    fn is_ready(&self) -> bool {
+        let (end, ring) = (self.end(), &self.end().lane.ring);
+        // No message takes more than half of the ring, with what is left unused at its end.
+        let has_room = ring.used() <= ring.size() / 2;
+        has_room && end.may_have_turn(|words| &words.send) || end.probe_open().is_err()
+    }
+
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.end().socket())
+    }
+}
+
+impl Source for Connection {
+    fn attachment(&self) -> &Arc<Attachment> {
+        self.reader().attachment()
+    }
+
+    fn spots<'a>(&'a self, each: &mut dyn FnMut(Spot<'a>) -> Result<()>) -> Result<()> {
+        self.reader().spots(each)
+    }
+}
+
+impl Waitable for Connection {
+    fn is_ready(&self) -> bool {
+        self.reader().is_ready()
+    }
+
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.reader().socket()
+    }
+}

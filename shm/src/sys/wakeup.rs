@@ -1,0 +1,120 @@
+//! Descriptors that wake: a flag that another thread sets, a timer that ticks, and the wait for several at once.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
+use rustix::io::Errno;
+
+use super::clock::{self, Deadline};
+
+/// A flag of this process: readable while it is set.
+#[derive(Debug)]
+pub(crate) struct Flag(OwnedFd);
+
+impl Flag {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+    }
+
+    pub(crate) fn set(&self) {
+        // Cannot fail but where the counter is at its end: then it is set.
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+
+    pub(crate) fn clear(&self) {
+        // Fails where it is not set.
+        let _ = rustix::io::read(&self.0, &mut [0_u8; 8][..]);
+    }
+}
+
+impl AsFd for Flag {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// What a wait found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Found {
+    /// One of the descriptors is readable, or the other end of a socket is gone.
+    Something,
+    /// The deadline has passed.
+    TimedOut,
+    /// A signal handler ran.
+    Interrupted,
+}
+
+/// Sleeps until one of `readable` is, or the other end of one of `sockets` is gone, or `deadline` has passed.
+pub(crate) fn wait(
+    readable: &[BorrowedFd<'_>],
+    sockets: &[BorrowedFd<'_>],
+    deadline: Deadline,
+) -> io::Result<Found> {
+    let readable = readable.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN));
+    let sockets = sockets.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::RDHUP));
+    let mut all: Vec<_> = readable.chain(sockets).collect();
+    let rest = clock::remaining(deadline);
+    let tv_sec = i64::try_from(rest.as_secs()).unwrap_or(i64::MAX);
+    let timeout = Timespec { tv_sec, tv_nsec: rest.subsec_nanos().into() };
+    match rustix::event::poll(&mut all, Some(&timeout)) {
+        Ok(0) => Ok(Found::TimedOut),
+        Ok(_) => Ok(Found::Something),
+        Err(Errno::INTR) => Ok(Found::Interrupted),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A descriptor that is readable once in each `every`, beginning one `every` from now.
+#[cfg(feature = "tokio")]
+pub(crate) fn timer(every: std::time::Duration) -> io::Result<OwnedFd> {
+    use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
+    let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+    let timer = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags)?;
+    let every = Timespec { tv_sec: every.as_secs() as i64, tv_nsec: every.subsec_nanos().into() };
+    let times = Itimerspec { it_interval: every, it_value: every };
+    rustix::time::timerfd_settime(&timer, TimerfdTimerFlags::empty(), &times)?;
+    Ok(timer)
+}
+
+/// Makes a timer unreadable until its next tick.
+#[cfg(feature = "tokio")]
+pub(crate) fn clear_timer(timer: BorrowedFd<'_>) {
+    // Fails where it has not ticked.
+    let _ = rustix::io::read(timer, &mut [0_u8; 8][..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::socket;
+
+    #[test]
+    fn a_flag_a_hangup_and_a_deadline_end_a_wait() {
+        let flag = Flag::new().unwrap();
+        let (one, two) = socket::pair().unwrap();
+        let past = Deadline { nanos: 1 };
+        let look = || wait(&[flag.as_fd()], &[two.as_fd()], past).unwrap();
+        assert_eq!(look(), Found::TimedOut);
+        flag.set();
+        flag.set();
+        assert_eq!(look(), Found::Something);
+        flag.clear();
+        flag.clear();
+        socket::send_byte(one.as_fd(), 1).unwrap();
+        assert_eq!(look(), Found::TimedOut, "bytes are not waited for");
+        drop(one);
+        assert_eq!(look(), Found::Something);
+    }
+
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn a_timer_ticks() {
+        let timer = timer(std::time::Duration::from_millis(1)).unwrap();
+        let far = clock::deadline_in(std::time::Duration::from_secs(60));
+        for _ in 0..3 {
+            assert_eq!(wait(&[timer.as_fd()], &[], far).unwrap(), Found::Something);
+            clear_timer(timer.as_fd());
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! Everything that this process watches: one ear for all its segments, and in each the lines of those who wait.
+//!
+//! There is no thread here. Whoever waits lends a hand: a driver of an event loop, or a thread in
+//! [`wait_any`](super::wait_any), sleeps until the ear is readable, reads it empty, compares all watched words of the
+//! segments that rang, and wakes those who have to look, be they its own or not.
+//!
+//! # Invariants
+//!
+//! * H1. The bit of this process in a segment's header is set before the first mark in a word of that segment, with a full
+//!   fence between, and cleared when the last line there is gone. So who finds a mark finds the bit, and rings.
+//! * H2. The ear is read empty before the words are compared, under the hub's lock: a ring that comes later is another event
+//!   and wakes again; one that came before is about a word that was changed before.
+//! * H3. A segment stays mapped while it has lines. Forgetting a future leaks it and breaks nothing.
+//! * H4. Wakers are called, and attachments dropped, when the hub's lock is open: both may come back here.
+//! * H5. In a forked child there is nobody in any line. What a copied [`Place`] says is of another generation.
+//!
+//! # Crash points
+//!
+//! Killed with its bit set: who rings does so in vain, until the death procedure clears the bit.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::task::Waker;
+
+use slipring_core::owner::OwnerId;
+use slipring_core::primitive::fence_full;
+
+use super::line::Line;
+use super::spot::{Source, Spot};
+use crate::attachment::Attachment;
+use crate::private_lock::PrivateLock;
+use crate::sys::inotify::{Ears, WatchId};
+use crate::sys::membarrier;
+use crate::{Error, Result};
+
+static HUB: PrivateLock<Hub> = PrivateLock::new(Hub::new());
+
+/// What this process watches.
+pub(super) struct Hub {
+    /// Which process in a line of forks this is.
+    generation: u64,
+    /// Made when somebody waits for the first time, and kept: closing one takes the kernel milliseconds.
+    ears: Option<Arc<Ears>>,
+    /// Other descriptors of the same instance, which event loops have.
+    copies: Vec<Arc<OwnedFd>>,
+    segments: Vec<Watched>,
+    next_ticket: u64,
+}
+
+/// A segment that somebody waits for something in, or did.
+struct Watched {
+    /// The attachment's address, for comparing only.
+    id: usize,
+    watch: WatchId,
+    /// Under which id our bit is set, and what keeps the mapping: while there are lines.
+    watching: Option<(OwnerId, Arc<Attachment>)>,
+    /// By the addresses of their words.
+    lines: BTreeMap<usize, Line>,
+}
+
+/// What is done when the hub's lock is open.
+#[derive(Default)]
+struct Later {
+    wakers: Vec<Waker>,
+    gone: Vec<Arc<Attachment>>,
+}
+
+impl Later {
+    fn run(self) {
+        self.wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// One waiter's place in the lines of what it waits for. Dropping it leaves them.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    generation: u64,
+    ticket: u64,
+    /// Segment and word of each line.
+    lines: Vec<(usize, usize)>,
+}
+
+impl Place {
+    /// In no line.
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes a place in the lines of all `sources`, or keeps it, and announces this process there. Look at the condition
+    /// after this; if it is not fulfilled, `waker` is called when it is time to look again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CannotWatch`], [`Error::Forked`].
+    pub(crate) fn stand<'a>(
+        &mut self,
+        sources: impl IntoIterator<Item = &'a dyn Source>,
+        waker: &Waker,
+    ) -> Result<()> {
+        let mut fence = false;
+        {
+            let mut hub = HUB.lock();
+            self.enrol(&mut hub);
+            for source in sources {
+                let attachment = source.attachment();
+                source.spots(&mut |spot| {
+                    fence |= spot.needs_fence();
+                    self.stand_in(&mut hub, attachment, &spot, waker)
+                })?;
+            }
+        }
+        if fence {
+            // The watcher's half of the fence, where notifiers have none.
+            let _ = membarrier::fence_registered();
+        }
+        Ok(())
+    }
+
+    /// A ticket, in this process.
+    fn enrol(&mut self, hub: &mut Hub) {
+        if self.ticket == 0 || self.generation != hub.generation {
+            self.lines.clear();
+            hub.next_ticket += 1;
+            (self.generation, self.ticket) = (hub.generation, hub.next_ticket);
+        }
+    }
+
+    fn stand_in(
+        &mut self,
+        hub: &mut Hub,
+        attachment: &Arc<Attachment>,
+        spot: &Spot<'_>,
+        waker: &Waker,
+    ) -> Result<()> {
+        let (segment, word) = (id_of(attachment), std::ptr::from_ref(spot.word()).addr());
+        let watched = hub.watched(attachment)?;
+        watched.begin(attachment)?;
+        let line = watched.lines.entry(word).or_insert_with(|| Line::new(spot));
+        line.stand(spot, self.ticket, waker);
+        if !self.lines.contains(&(segment, word)) {
+            self.lines.push((segment, word));
+        }
+        Ok(())
+    }
+
+    /// Has others look, who wait for the same: this one has found something ready, and takes nothing.
+    pub(crate) fn pass_on(&mut self) {
+        let mut later = Later::default();
+        let mut hub = HUB.lock();
+        if hub.generation == self.generation {
+            for (segment, word) in &self.lines {
+                if let Some(line) = hub.line(*segment, *word) {
+                    line.pass_on(self.ticket, &mut later.wakers);
+                }
+            }
+        }
+        drop(hub);
+        later.run();
+    }
+
+    /// Leaves all lines.
+    pub(crate) fn leave(&mut self) {
+        if self.lines.is_empty() {
+            return;
+        }
+        let mut later = Later::default();
+        let mut hub = HUB.lock();
+        if hub.generation == self.generation {
+            for (segment, word) in &self.lines {
+                hub.leave(*segment, *word, self.ticket, &mut later);
+            }
+        }
+        drop(hub);
+        self.lines.clear();
+        later.run();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl Hub {
+    const fn new() -> Self {
+        Self { generation: 0, ears: None, copies: Vec::new(), segments: Vec::new(), next_ticket: 0 }
+    }
+
+    fn ears(&mut self) -> Result<&Arc<Ears>> {
+        if self.ears.is_none() {
+            self.ears = Some(Arc::new(Ears::new().map_err(cannot_watch)?));
+        }
+        self.ears.as_ref().ok_or(Error::Forked)
+    }
+
+    fn watched(&mut self, attachment: &Arc<Attachment>) -> Result<&mut Watched> {
+        let id = id_of(attachment);
+        let index = match self.segments.iter().position(|watched| watched.id == id) {
+            Some(index) => index,
+            None => {
+                let watch = self.ears()?.watch(attachment.mapping.fd()).map_err(cannot_watch)?;
+                let lines = BTreeMap::new();
+                self.segments.push(Watched { id, watch, watching: None, lines });
+                self.segments.len() - 1
+            }
+        };
+        Ok(&mut self.segments[index])
+    }
+
+    fn line(&mut self, segment: usize, word: usize) -> Option<&mut Line> {
+        let watched = self.segments.iter_mut().find(|watched| watched.id == segment)?;
+        watched.lines.get_mut(&word)
+    }
+
+    fn leave(&mut self, segment: usize, word: usize, ticket: u64, later: &mut Later) {
+        let Some(watched) = self.segments.iter_mut().find(|watched| watched.id == segment) else {
+            return;
+        };
+        let Some(line) = watched.lines.get_mut(&word) else { return };
+        line.leave(ticket, &mut later.wakers);
+        if line.is_empty() {
+            watched.lines.remove(&word);
+            watched.end_if_idle(later);
+        }
+    }
+
+    /// Reads the ear empty and compares the words of the segments that rang (H2).
+    fn listen(&mut self, wakers: &mut Vec<Waker>) {
+        let Some(ears) = self.ears.clone() else { return };
+        let (mut rang, mut all) = (Vec::new(), false);
+        let drained = ears.drain(|watch| match watch {
+            Some(watch) if rang.contains(&watch) => {}
+            Some(watch) => rang.push(watch),
+            None => all = true,
+        });
+        all |= drained.is_err();
+        for watched in &mut self.segments {
+            if all || rang.contains(&watched.watch) {
+                watched.lines.values_mut().for_each(|line| line.look(wakers));
+            }
+        }
+    }
+}
+
+impl Watched {
+    /// Sets our bit before the first mark (H1).
+    fn begin(&mut self, attachment: &Arc<Attachment>) -> Result<()> {
+        let me = attachment.me()?;
+        if self.watching.is_none() {
+            attachment.mapping.header().watchers.add(me);
+            crash_point!("watch.hub.bit_set");
+            fence_full();
+            self.watching = Some((me, attachment.clone()));
+        }
+        Ok(())
+    }
+
+    /// Clears our bit when there is no line any more.
+    fn end_if_idle(&mut self, later: &mut Later) {
+        if !self.lines.is_empty() {
+            return;
+        }
+        if let Some((me, attachment)) = self.watching.take() {
+            attachment.mapping.header().watchers.remove(me);
+            crash_point!("watch.hub.bit_cleared");
+            later.gone.push(attachment);
+        }
+    }
+}
+
+/// Hears what there is to hear, and wakes whoever has to look.
+pub(crate) fn listen() {
+    let mut later = Later::default();
+    HUB.lock().listen(&mut later.wakers);
+    later.run();
+}
+
+/// Looks who is dead, and has somebody of each line look, whether anybody rang or not. Returns whether anybody waits.
+#[cfg(feature = "tokio")]
+pub(crate) fn tick() -> bool {
+    let watching = |watched: &Watched| Some(watched.watching.as_ref()?.1.clone());
+    let attachments: Vec<_> = HUB.lock().segments.iter().filter_map(watching).collect();
+    attachments.iter().for_each(|attachment| attachment.reap());
+    let mut later = Later::default();
+    let mut hub = HUB.lock();
+    hub.listen(&mut later.wakers);
+    let lines = hub.segments.iter_mut().flat_map(|watched| watched.lines.values_mut());
+    lines.for_each(|line| line.look_anyway(&mut later.wakers));
+    let waiting = hub.segments.iter().any(|watched| !watched.lines.is_empty());
+    drop(hub);
+    later.run();
+    waiting
+}
+
+/// Compares all words, whether anybody rang or not: for a thread whose slice is over. It looks at its own objects itself.
+pub(super) fn look() {
+    let mut later = Later::default();
+    let mut hub = HUB.lock();
+    let lines = hub.segments.iter_mut().flat_map(|watched| watched.lines.values_mut());
+    lines.for_each(|line| line.look(&mut later.wakers));
+    drop(hub);
+    later.run();
+}
+
+/// The descriptor that is readable when somebody rang.
+pub(super) fn ears() -> Result<Arc<Ears>> {
+    HUB.lock().ears().cloned()
+}
+
+/// Another descriptor of the same, for an event loop: two of one loop must differ in number.
+#[cfg(feature = "tokio")]
+pub(crate) fn copy_of_ears() -> Result<Arc<OwnedFd>> {
+    let mut hub = HUB.lock();
+    let copy = Arc::new(hub.ears()?.duplicate().map_err(Error::io("copy a descriptor"))?);
+    hub.copies.retain(|copy| Arc::strong_count(copy) > 1);
+    hub.copies.push(copy.clone());
+    Ok(copy)
+}
+
+/// Which process in a line of forks this is.
+#[cfg(feature = "tokio")]
+pub(crate) fn generation() -> u64 {
+    HUB.lock().generation
+}
+
+/// The attachment ends: nobody waits for anything in it, for whoever does keeps it.
+pub(crate) fn forget(attachment: &Attachment) {
+    let id = std::ptr::from_ref(attachment).addr();
+    let mut hub = HUB.lock();
+    let Some(index) = hub.segments.iter().position(|watched| watched.id == id) else { return };
+    let watch = hub.segments.swap_remove(index).watch;
+    // Two attachments of one segment have one watch.
+    if let Some(ears) = &hub.ears
+        && hub.segments.iter().all(|watched| watched.watch != watch)
+    {
+        ears.unwatch(watch);
+    }
+}
+
+fn id_of(attachment: &Arc<Attachment>) -> usize {
+    Arc::as_ptr(attachment).addr()
+}
+
+#[cold]
+fn cannot_watch(source: std::io::Error) -> Error {
+    Error::CannotWatch { source }
+}
+
+/// Takes the hub's lock across a fork.
+pub(super) fn lock_for_fork() {
+    HUB.lock_for_fork();
+}
+
+/// Gives it back in the parent.
+pub(super) fn unlock_in_parent() {
+    HUB.unlock_after_fork();
+}
+
+/// Gives it back in the child, where nobody waits for anything (H5). The ear is the parent's: what is read from it would be
+/// missing there.
+pub(super) fn unlock_in_child() {
+    // SAFETY: locked for the fork by the thread that this one is a copy of.
+    let old = unsafe {
+        HUB.with_held(|hub| {
+            let fresh = Hub { generation: hub.generation + 1, ..Hub::new() };
+            std::mem::replace(hub, fresh)
+        })
+    };
+    HUB.unlock_after_fork();
+    let Hub { ears, copies, segments, .. } = old;
+    for watched in segments {
+        // They belong to the parent's event loops and threads: here they mean nothing, not even to their own drop.
+        let wakers = watched.lines.into_values().flat_map(Line::into_wakers);
+        wakers.for_each(std::mem::forget);
+    }
+    // The loops' copies are never dropped here: their numbers are made to mean something harmless.
+    if let Some(ears) = &ears
+        && let Ok(harmless) = crate::sys::wakeup::Flag::new()
+    {
+        let numbers = copies.iter().map(|copy| copy.as_fd()).chain([ears.as_fd()]);
+        numbers.for_each(|number| {
+            // Where it fails the parent's instance lives on until this process ends; nothing is read from it.
+            let _ = crate::sys::file::replace(number, harmless.as_fd());
+        });
+    }
+    copies.into_iter().for_each(std::mem::forget);
+}

@@ -1,0 +1,136 @@
+//! Those of one process who wait for the same word, in the order in which they came.
+//!
+//! # Invariants
+//!
+//! * L1. While anybody is in a line, what the word held at the last announcement is noted (`seen`), or somebody in the line
+//!   was woken and has not looked yet.
+//! * L2. Who stands in a line looks at its condition after it came, and again after it was woken: so what it waits for
+//!   comes after a look that is later than the announcement that `seen` is of, and changes the word (or the line has
+//!   somebody woken, L1).
+//! * L3. Who was woken and leaves, with what it came for or without, wakes the next. So the wakes of one change go on until
+//!   somebody looks and finds nothing: that one stays, first in line, and the announcement that it made (or found made) before
+//!   that look covers all behind it.
+//! * L4. Where one change is for all (an event), all are woken at once, and L3 is not needed.
+
+use std::collections::BTreeMap;
+use std::ptr::NonNull;
+use std::task::Waker;
+
+use slipring_core::primitive::{AtomicU32, Ordering};
+
+use super::spot::Spot;
+
+/// One word, and who waits for it.
+pub(super) struct Line {
+    word: NonNull<AtomicU32>,
+    for_all: bool,
+    /// What the word held after the last announcement; `None` once it was found changed.
+    seen: Option<u32>,
+    waiters: BTreeMap<u64, Waiter>,
+}
+
+// SAFETY: a word of shared memory, which the hub keeps mapped as long as the line is there.
+unsafe impl Send for Line {}
+
+struct Waiter {
+    waker: Waker,
+    /// Its waker was called, and it has not come back since.
+    woken: bool,
+    /// It came back after it was woken: what it was woken for goes to the next when it leaves (L3).
+    owes: bool,
+}
+
+impl Line {
+    pub(super) fn new(spot: &Spot<'_>) -> Self {
+        Self {
+            word: NonNull::from(spot.word()),
+            for_all: spot.is_for_all(),
+            seen: None,
+            waiters: BTreeMap::new(),
+        }
+    }
+
+    /// Takes a place in the line, or keeps it, and sees to it that the line is announced. The caller looks at its condition
+    /// after this (L2).
+    pub(super) fn stand(&mut self, spot: &Spot<'_>, ticket: u64, waker: &Waker) {
+        let new = || Waiter { waker: waker.clone(), woken: false, owes: false };
+        let waiter = self.waiters.entry(ticket).or_insert_with(new);
+        if !waiter.waker.will_wake(waker) {
+            waiter.waker = waker.clone();
+        }
+        waiter.owes = waiter.woken;
+        waiter.woken = false;
+        if self.seen.is_none() {
+            self.seen = Some(spot.announce());
+        }
+    }
+
+    /// Leaves the line; what it was woken for goes to the next (L3).
+    pub(super) fn leave(&mut self, ticket: u64, wakers: &mut Vec<Waker>) {
+        let left = self.waiters.remove(&ticket);
+        if left.is_some_and(|waiter| waiter.woken || waiter.owes) && !self.for_all {
+            self.wake_first(wakers);
+        }
+    }
+
+    /// Has somebody else look, too: who was woken has found what it waits for, and does not take it.
+    pub(super) fn pass_on(&mut self, ticket: u64, wakers: &mut Vec<Waker>) {
+        let owes = self.waiters.get_mut(&ticket).map(|waiter| std::mem::take(&mut waiter.owes));
+        if owes == Some(true) {
+            let mut others =
+                self.waiters.iter_mut().filter(|(of, waiter)| **of != ticket && !waiter.woken);
+            if let Some((_, waiter)) = others.next() {
+                waiter.wake(wakers);
+            }
+        }
+    }
+
+    /// Compares the word with what was seen in it, and wakes whoever has to look if it was changed.
+    pub(super) fn look(&mut self, wakers: &mut Vec<Waker>) {
+        // SAFETY: as long as anybody is in the line, the hub keeps the attachment, and with it the mapping.
+        let word = unsafe { self.word.as_ref() };
+        // ORDERING: Acquire; pairs with the change before the ring that brought us here. What was published before it is
+        // seen by who is woken.
+        if self.seen.is_some_and(|seen| word.load(Ordering::Acquire) != seen) {
+            self.seen = None;
+            if self.for_all { self.wake_all(wakers) } else { self.wake_first(wakers) }
+        }
+    }
+
+    /// Has somebody look, whatever the word says: a change may have come without a wake-up, from one who died before it.
+    #[cfg(feature = "tokio")]
+    pub(super) fn look_anyway(&mut self, wakers: &mut Vec<Waker>) {
+        self.look(wakers);
+        if let Some(waiter) = self.waiters.values_mut().find(|waiter| !waiter.woken) {
+            waiter.wake(wakers);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiters.is_empty()
+    }
+
+    /// Everybody's waker, in a process in which none of them means anything.
+    pub(super) fn into_wakers(self) -> impl Iterator<Item = Waker> {
+        self.waiters.into_values().map(|waiter| waiter.waker)
+    }
+
+    fn wake_first(&mut self, wakers: &mut Vec<Waker>) {
+        if let Some(mut first) = self.waiters.first_entry() {
+            first.get_mut().wake(wakers);
+        }
+    }
+
+    fn wake_all(&mut self, wakers: &mut Vec<Waker>) {
+        self.waiters.values_mut().for_each(|waiter| waiter.wake(wakers));
+    }
+}
+
+impl Waiter {
+    fn wake(&mut self, wakers: &mut Vec<Waker>) {
+        if !self.woken {
+            self.woken = true;
+            wakers.push(self.waker.clone());
+        }
+    }
+}

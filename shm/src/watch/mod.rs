@@ -1,0 +1,131 @@
+//! Waiting for several objects at once: [`wait_any`].
+//!
+//! A blocked `recv`, `acquire` or `lock` sleeps on one word of one object. A program that serves several of them at once
+//! calls [`wait_any`] with a list of what it waits for, of any kinds and in any segments, and is told which one is ready:
+//!
+//! ```
+//! use std::time::Duration;
+//! use slipring::{ByteQueue, Error, Event, Segment, wait_any};
+//!
+//! let segment = Segment::create()?;
+//! let (mut jobs_in, mut jobs) = ByteQueue::bounded(&segment, 8)?;
+//! let stop = Event::new(&segment)?;
+//! let (stop_here, worker) = (stop.clone(), std::thread::spawn(move || -> Result<usize, Error> {
+//!     let mut done = 0;
+//!     loop {
+//!         match wait_any(&[&stop, &jobs], Duration::from_secs(10))? {
+//!             0 => return Ok(done),
+//!             // Another worker may have been faster: so this does not wait.
+//!             _ => match jobs.try_recv() {
+//!                 Ok(_job) => done += 1,
+//!                 Err(Error::WouldBlock) => {}
+//!                 Err(error) => return Err(error),
+//!             },
+//!         }
+//!     }
+//! }));
+//! for _ in 0..3 {
+//!     jobs_in.send(b"a job")?;
+//! }
+//! while !jobs_in.is_empty() {
+//!     std::thread::yield_now();
+//! }
+//! stop_here.set()?;
+//! assert_eq!(worker.join().unwrap()?, 3);
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! **Ready is a hint**, as with `poll(2)`: the call that comes next would most probably not wait. Somebody else may be
+//! faster; so follow with a `try_` call, and go back to waiting on [`Error::WouldBlock`]. What ends a wait for good is ready,
+//! too: the end of a queue or pipe, by close or by the death of the last one on the other side. The call that follows says so.
+//!
+//! | what | ready when |
+//! |---|---|
+//! | [`ByteReceiver`](crate::ByteReceiver), [`Receiver`](crate::Receiver) | there is a message, or no more will come |
+//! | [`ByteSender`](crate::ByteSender), [`Sender`](crate::Sender) | there is room, or nobody will receive |
+//! | [`PipeReader`](crate::PipeReader), [`Connection`](crate::Connection) | there is a message, or the end of file |
+//! | [`PipeWriter`](crate::PipeWriter) | there is room for a message of any length, or nobody has the other end |
+//! | [`Semaphore`](crate::Semaphore), [`BoundedSemaphore`](crate::BoundedSemaphore) | there is a permit |
+//! | [`Event`](crate::Event) | it is set |
+//! | [`Mutex`](crate::Mutex) | nobody holds it, or its holder is dead |
+//!
+//! # How it works, and what it costs
+//!
+//! Who waits leaves the mark of a sleeper on each object, exactly as if it slept there, and a bit in the segment's header that
+//! says "I watch". Whoever then wakes the sleepers of any word of the segment finds the bit and rings: it reads one byte of the
+//! segment's file, and inotify tells those who watch that file. So nothing has to be handed to anybody: it works in every
+//! process that has the segment, and across namespaces. While nobody watches a segment, nothing costs more than it did.
+//!
+//! One process needs one inotify instance for all its segments and threads, and all who watch a segment hear every ring of it:
+//! then they compare one word per object that they wait for. A process that waits for few objects of its own while others are
+//! busy in the same segment wakes often in vain; give such objects a segment of their own.
+//!
+//! As in every wait, a kill is survived: each 50 ms at the latest a waiter looks again, and looks who is dead.
+//!
+//! # Limits
+//!
+//! The kernel gives each user 128 inotify instances unless told otherwise (`fs.inotify.max_user_instances`): so many processes
+//! of one user can watch at a time. Where none is to be had, or where a sandbox forbids inotify, waits fail with
+//! [`Error::CannotWatch`] rather than be slow. A program that has to go on there calls `try_` functions every few milliseconds.
+//!
+//! # Event loops
+//!
+//! For tokio there is the module `asynchronous` (feature `tokio`), on the same mechanism. For others see [`WaitSet`]: the
+//! same wait as a descriptor that `poll`, `select` and `epoll` can wait for.
+//!
+//! # Fork
+//!
+//! A child waits on its own; a wait of another thread of its parent does not exist in it.
+
+mod hub;
+mod line;
+pub(crate) mod ring;
+mod set;
+pub(crate) mod spot;
+
+pub(crate) use hub::forget;
+#[cfg(feature = "tokio")]
+pub(crate) use hub::{Place, copy_of_ears, generation, listen, tick};
+pub use set::{WaitSet, wait_any};
+pub(crate) use spot::{Source, Spot};
+
+use std::os::fd::BorrowedFd;
+
+/// Something that [`wait_any`] can wait for. See the [module](self) for what there is, and when it is ready.
+pub trait Waitable: sealed::Waitable {}
+
+impl<W: sealed::Waitable + ?Sized> Waitable for W {}
+
+pub(crate) mod sealed {
+    /// What only this crate's types can do.
+    pub trait Waitable: super::Source {
+        /// Whether a call would not wait now. Takes nothing and waits for nothing.
+        fn is_ready(&self) -> bool;
+
+        /// A socket whose hang-up makes it ready.
+        fn socket(&self) -> Option<super::BorrowedFd<'_>> {
+            None
+        }
+    }
+}
+
+#[allow(unused_imports, reason = "for links in the documentation above")]
+use crate::Error;
+
+/// Called before a fork, last of all that takes locks.
+pub(crate) fn prepare_fork() {
+    hub::lock_for_fork();
+    ring::lock_for_fork();
+}
+
+/// Called in the parent after a fork.
+pub(crate) fn after_fork_in_parent() {
+    ring::unlock_after_fork();
+    hub::unlock_in_parent();
+}
+
+/// Called in the child after a fork, when it holds no lock but these.
+pub(crate) fn after_fork_in_child() {
+    ring::unlock_after_fork();
+    hub::unlock_in_child();
+}
