@@ -26,6 +26,8 @@
 extern crate slipring_core;
 
 pub mod array;
+#[cfg(feature = "tokio")]
+pub mod asynchronous;
 mod attachment;
 mod cells;
 pub mod error;

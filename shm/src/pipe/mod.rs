@@ -413,6 +413,12 @@ impl Connection {
         &self.reader
     }
 
+    /// Both halves.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn halves(&mut self) -> (&mut PipeReader, &mut PipeWriter) {
+        (&mut self.reader, &mut self.writer)
+    }
+
     /// Both halves, for two threads. The other end sees this one closed when both are dropped.
     pub fn split(self) -> (PipeReader, PipeWriter) {
         (self.reader, self.writer)

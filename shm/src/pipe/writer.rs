@@ -221,9 +221,20 @@ impl PipeWriter {
         if len > max { Err(Error::TooLong { len, max }) } else { Ok(()) }
     }
 
+    /// Publishes what is in a loan if that takes no waiting. It stays the caller's where that fails.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn offer(&mut self, loan: &Loan) -> Result<()> {
+        let me = self.ready()?;
+        if !loan.belongs_to(self.end.attachment(), me) {
+            return Err(Error::Forked);
+        }
+        let (block, len) = loan.block();
+        self.send_block(block, len, me, Until::NOW)
+    }
+
     /// A quarter of the ring at most.
     #[inline]
-    fn max_in_ring(&self) -> usize {
+    pub(crate) fn max_in_ring(&self) -> usize {
         MAX_IN_RING.min(self.end.lane.ring.size() as usize / 4 - 16)
     }
 

@@ -214,6 +214,19 @@ impl ByteSender {
         &self.end.handle
     }
 
+    /// Publishes what is in a loan if that takes no waiting. It stays the caller's where that fails.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn offer(&mut self, loan: &Loan) -> Result<()> {
+        let me = self.ready()?;
+        if !loan.belongs_to(self.end.handle.attachment(), me) {
+            return Err(Error::Forked);
+        }
+        let (block, len) = loan.block();
+        self.publish(Descriptor::Block { block, len }, me, Until::NOW)?;
+        self.announce(1);
+        Ok(())
+    }
+
     /// Who we are; after a fork, nothing that was the parent's is ours.
     #[inline]
     fn ready(&mut self) -> Result<OwnerId> {

@@ -34,7 +34,7 @@ use crate::sys::inotify::{Ears, WatchId};
 use crate::sys::membarrier;
 use crate::{Error, Result};
 
-static HUB: PrivateLock<Hub> = PrivateLock::new(Hub::new());
+pub(super) static HUB: PrivateLock<Hub> = PrivateLock::new(Hub::new());
 
 /// What this process watches.
 pub(super) struct Hub {
@@ -46,6 +46,8 @@ pub(super) struct Hub {
     copies: Vec<Arc<OwnedFd>>,
     segments: Vec<Watched>,
     next_ticket: u64,
+    #[cfg(feature = "tokio")]
+    pub(super) drivers: super::drivers::Drivers,
 }
 
 /// A segment that somebody waits for something in, or did.
@@ -121,8 +123,7 @@ impl Place {
     fn enrol(&mut self, hub: &mut Hub) {
         if self.ticket == 0 || self.generation != hub.generation {
             self.lines.clear();
-            hub.next_ticket += 1;
-            (self.generation, self.ticket) = (hub.generation, hub.next_ticket);
+            (self.generation, self.ticket) = (hub.generation, hub.number());
         }
     }
 
@@ -185,7 +186,32 @@ impl Drop for Place {
 
 impl Hub {
     const fn new() -> Self {
-        Self { generation: 0, ears: None, copies: Vec::new(), segments: Vec::new(), next_ticket: 0 }
+        Self {
+            generation: 0,
+            ears: None,
+            copies: Vec::new(),
+            segments: Vec::new(),
+            next_ticket: 0,
+            #[cfg(feature = "tokio")]
+            drivers: super::drivers::Drivers::new(),
+        }
+    }
+
+    /// Another number than ever before in this process.
+    pub(super) fn number(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether nobody waits for anything.
+    #[cfg(feature = "tokio")]
+    pub(super) fn is_idle(&self) -> bool {
+        self.segments.iter().all(|watched| watched.lines.is_empty())
     }
 
     fn ears(&mut self) -> Result<&Arc<Ears>> {
@@ -277,9 +303,9 @@ pub(crate) fn listen() {
     later.run();
 }
 
-/// Looks who is dead, and has somebody of each line look, whether anybody rang or not. Returns whether anybody waits.
+/// Looks who is dead, and has somebody of each line look, whether anybody rang or not.
 #[cfg(feature = "tokio")]
-pub(crate) fn tick() -> bool {
+pub(crate) fn tick() {
     let watching = |watched: &Watched| Some(watched.watching.as_ref()?.1.clone());
     let attachments: Vec<_> = HUB.lock().segments.iter().filter_map(watching).collect();
     attachments.iter().for_each(|attachment| attachment.reap());
@@ -288,10 +314,8 @@ pub(crate) fn tick() -> bool {
     hub.listen(&mut later.wakers);
     let lines = hub.segments.iter_mut().flat_map(|watched| watched.lines.values_mut());
     lines.for_each(|line| line.look_anyway(&mut later.wakers));
-    let waiting = hub.segments.iter().any(|watched| !watched.lines.is_empty());
     drop(hub);
     later.run();
-    waiting
 }
 
 /// Compares all words, whether anybody rang or not: for a thread whose slice is over. It looks at its own objects itself.
@@ -317,12 +341,6 @@ pub(crate) fn copy_of_ears() -> Result<Arc<OwnedFd>> {
     hub.copies.retain(|copy| Arc::strong_count(copy) > 1);
     hub.copies.push(copy.clone());
     Ok(copy)
-}
-
-/// Which process in a line of forks this is.
-#[cfg(feature = "tokio")]
-pub(crate) fn generation() -> u64 {
-    HUB.lock().generation
 }
 
 /// The attachment ends: nobody waits for anything in it, for whoever does keeps it.

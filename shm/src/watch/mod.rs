@@ -77,15 +77,19 @@
 //!
 //! A child waits on its own; a wait of another thread of its parent does not exist in it.
 
+#[cfg(feature = "tokio")]
+mod drivers;
 mod hub;
 mod line;
 pub(crate) mod ring;
 mod set;
 pub(crate) mod spot;
 
+#[cfg(feature = "tokio")]
+pub(crate) use drivers::{DriverName, delist, delist_if_idle, enlist};
 pub(crate) use hub::forget;
 #[cfg(feature = "tokio")]
-pub(crate) use hub::{Place, copy_of_ears, generation, listen, tick};
+pub(crate) use hub::{Place, copy_of_ears, listen, tick};
 pub use set::{WaitSet, wait_any};
 pub(crate) use spot::{Source, Spot};
 

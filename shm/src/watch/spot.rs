@@ -42,6 +42,16 @@ impl<S: Source + ?Sized> Source for &S {
     }
 }
 
+impl<S: Source + ?Sized> Source for &mut S {
+    fn attachment(&self) -> &Arc<Attachment> {
+        (**self).attachment()
+    }
+
+    fn spots<'a>(&'a self, each: &mut dyn FnMut(Spot<'a>) -> Result<()>) -> Result<()> {
+        (**self).spots(each)
+    }
+}
+
 impl<'a> Spot<'a> {
     pub(super) fn word(&self) -> &'a AtomicU32 {
         match *self {

@@ -30,6 +30,8 @@ mod tasks;
 mod values;
 #[path = "peer/victims.rs"]
 mod victims;
+#[path = "peer/watchers.rs"]
+mod watchers;
 
 /// The words behind the command's name, in order.
 struct Args(std::vec::IntoIter<String>);
@@ -81,6 +83,7 @@ fn main() {
         || values::run(&command, &mut args)
         || ordered::run(&command, &mut args)
         || tasks::run(&command, &mut args)
-        || victims::run(&command, &mut args);
+        || victims::run(&command, &mut args)
+        || watchers::run(&command, &mut args);
     assert!(known, "{command:?} is no command of the peer");
 }

@@ -1,0 +1,518 @@
+//! Tasks that wait for objects of a segment: by the thousand, across processes, cancelled, with kills.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use slipring::{
+    ByteQueue, Error, Event, Handoff, LockError, Mutex, Pipe, PipeOptions, Queue, Segment,
+    Semaphore,
+};
+use slipring_core::primitive::{AtomicU64, Ordering};
+use slipring_tests::log::{self, Directory};
+use slipring_tests::message::{self, Stamp};
+use slipring_tests::peer::{PATIENCE, Peer};
+use slipring_tests::{Random, segment, wait_until};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+
+/// A death is found out, and what it means is known to a task, within this time.
+const SOON: Duration = Duration::from_millis(300);
+const SHORT: Duration = Duration::from_millis(5);
+/// Shorter than the time after which everybody looks again in any case.
+const AT_ONCE: Duration = Duration::from_millis(40);
+
+fn one_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn two_threads() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn give(segment: &Segment, give: impl FnOnce(&mut Handoff) -> slipring::Result<()>) -> Handoff {
+    let mut handoff = Handoff::new(segment);
+    give(&mut handoff).unwrap();
+    handoff
+}
+
+/// Waits until so many tasks have said that they are about to wait, and then some.
+async fn all_wait(waiting: &AtomicU64, tasks: u64) {
+    while waiting.load(Ordering::Relaxed) < tasks {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tokio::time::sleep(SHORT).await;
+}
+
+fn threads_of_this_process() -> usize {
+    std::fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+/// Lets `tasks` tasks wait, each for one of `semaphores`, and another process release them all.
+fn all_get_a_permit_each(
+    runtime: &Runtime,
+    semaphores: &[Semaphore],
+    segment: &Segment,
+    tasks: u32,
+) {
+    runtime.block_on(async {
+        let (waiting, before) = (Arc::new(AtomicU64::new(0)), threads_of_this_process());
+        let tasks: Vec<_> = (0..tasks)
+            .map(|n| {
+                let semaphore = semaphores[n as usize % semaphores.len()].clone();
+                let waiting = waiting.clone();
+                tokio::spawn(async move {
+                    waiting.fetch_add(1, Ordering::Relaxed);
+                    semaphore.acquire_async().await
+                })
+            })
+            .collect();
+        all_wait(&waiting, tasks.len() as u64).await;
+        // Tests of this program run beside this one.
+        let threads = threads_of_this_process() - before.min(threads_of_this_process());
+        assert!(threads < 100, "{threads} threads more");
+        let handoff = give(segment, |h| {
+            let names = 0..semaphores.len();
+            names.clone().zip(semaphores).try_for_each(|(n, s)| h.give(&n.to_string(), s))
+        });
+        let each = tasks.len() / semaphores.len();
+        let args = ["release-each", &semaphores.len().to_string(), &each.to_string()];
+        let peer = Peer::start(handoff, &args);
+        let start = Instant::now();
+        for task in tasks {
+            timeout(PATIENCE, task).await.unwrap().unwrap().unwrap();
+        }
+        println!("{:?} for all, on {} objects", start.elapsed(), semaphores.len());
+        peer.join();
+    });
+    assert!(semaphores.iter().all(|semaphore| semaphore.value() == 0));
+}
+
+#[test]
+fn ten_thousand_tasks_on_one_object_are_woken() {
+    let segment = segment();
+    let semaphores = [Semaphore::new(&segment, 0).unwrap()];
+    for runtime in [one_thread(), two_threads()] {
+        all_get_a_permit_each(&runtime, &semaphores, &segment, 10_000);
+    }
+}
+
+#[test]
+fn ten_thousand_tasks_on_a_thousand_objects_are_woken() {
+    let segment = segment();
+    let semaphores: Vec<_> = (0..1000).map(|_| Semaphore::new(&segment, 0).unwrap()).collect();
+    for runtime in [one_thread(), two_threads()] {
+        all_get_a_permit_each(&runtime, &semaphores, &segment, 10_000);
+    }
+}
+
+#[test]
+fn a_future_that_is_cancelled_again_and_again_loses_no_message() {
+    const COUNT: u64 = 20_000;
+    let segment = segment();
+    let (tx, mut rx) = ByteQueue::bounded(&segment, 16).unwrap();
+    let args = ["async-produce", "1", &COUNT.to_string()];
+    let peer = Peer::start(give(&segment, |h| h.give("tx", &tx)), &args);
+    drop(tx);
+    let mut cancelled = 0;
+    let stamps = one_thread().block_on(async {
+        let (mut stamps, mut random) = (Vec::new(), Random::new(1));
+        loop {
+            let pause = Duration::from_micros(random.below(60));
+            tokio::select! {
+                biased;
+                () = spin_for(pause) => cancelled += 1,
+                message = rx.recv_async() => match message {
+                    Ok(message) => stamps.push(message::read(&message)),
+                    Err(Error::Disconnected) => return stamps,
+                    Err(error) => panic!("{error}"),
+                },
+            }
+        }
+    });
+    peer.join();
+    assert!(stamps.iter().map(|stamp| stamp.number).eq(0..COUNT), "in order, each once");
+    assert!(cancelled > 100, "{cancelled} were cancelled");
+    drop(rx);
+    assert_eq!(segment.blocks_in_use(), 0);
+}
+
+/// Time that passes in steps as short as the scheduler's: tokio's own clock has steps of a millisecond.
+async fn spin_for(time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_cancelled_send_sends_nothing_and_gives_its_memory_back() {
+    let segment = segment();
+    let (mut tx, mut rx) = ByteQueue::bounded(&segment, 1).unwrap();
+    let (mut reader, mut writer) =
+        Pipe::one_way_with(&segment, PipeOptions::new().ring(256)).unwrap();
+    one_thread().block_on(async {
+        tx.send_async(&[1; 5000]).await.unwrap();
+        while writer.try_send(&[1; 40]).is_ok() {}
+        for len in [3, 100, 100_000] {
+            assert!(timeout(SHORT, tx.send_async(&vec![2; len])).await.is_err());
+            assert!(timeout(SHORT, writer.send_async(&vec![2; len])).await.is_err());
+        }
+        assert_eq!(rx.recv_async().await.unwrap(), [1; 5000]);
+        assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)));
+        while let Ok(message) = reader.try_recv() {
+            assert_eq!(message, [1; 40]);
+        }
+        tx.send_async(&[3; 300]).await.unwrap();
+        writer.send_async(&[4; 300]).await.unwrap();
+        assert_eq!(rx.recv_view_async().await.unwrap().to_vec(), [3; 300]);
+        assert_eq!(reader.recv_view_async().await.unwrap().to_vec(), [4; 300]);
+    });
+    drop((tx, rx, reader, writer));
+    assert_eq!(segment.blocks_in_use(), 0);
+}
+
+/// Counts how often it was woken.
+struct Count(AtomicU64);
+
+impl Count {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(0)))
+    }
+}
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_future_that_is_dropped_after_it_was_woken_wakes_the_next_at_once() {
+    let segment = segment();
+    let semaphore = Semaphore::new(&segment, 0).unwrap();
+    one_thread().block_on(async {
+        let (one, two) = (Count::new(), Count::new());
+        let mut first = Box::pin(semaphore.acquire_async());
+        let mut second = pin!(semaphore.acquire_async());
+        let poll = |future: std::pin::Pin<&mut dyn Future<Output = _>>, of: &Arc<Count>| {
+            let waker = Waker::from(of.clone());
+            future.poll(&mut Context::from_waker(&waker)).is_ready()
+        };
+        assert!(!poll(first.as_mut(), &one) && !poll(second.as_mut(), &two));
+        let woken = |of: &Arc<Count>| of.0.load(Ordering::Relaxed);
+        let start = Instant::now();
+        semaphore.release(1).unwrap();
+        while woken(&one) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
+        assert_eq!(woken(&two), 0, "one permit wakes one task");
+        drop(first);
+        assert_eq!(woken(&two), 1);
+        assert!(poll(second.as_mut(), &two));
+    });
+    assert_eq!(semaphore.value(), 0);
+}
+
+#[test]
+fn messages_go_to_and_fro_between_tasks_of_two_processes_without_delay() {
+    let segment = segment();
+    let (mut here, there) = Pipe::duplex(&segment).unwrap();
+    let peer = Peer::start(give(&segment, |h| h.give("pipe", &there)), &["async-echo"]);
+    drop(there);
+    peer.expect("ready");
+    two_threads().block_on(async {
+        let start = Instant::now();
+        for round in 0..200_u32 {
+            here.send_async(&round.to_le_bytes()).await.unwrap();
+            assert_eq!(here.recv_async().await.unwrap(), round.to_le_bytes());
+        }
+        let each = start.elapsed() / 200;
+        assert!(each < Duration::from_millis(10), "{each:?} for a round trip");
+        for size in (0..70).chain([4095, 4096, 4097, 65_536, 5 << 20]) {
+            let message: Vec<u8> = (0..size).map(|at: u32| (at ^ at >> 8) as u8).collect();
+            here.send_async(&message).await.unwrap();
+            assert!(timeout(PATIENCE, here.recv_async()).await.unwrap().unwrap() == message);
+        }
+    });
+    drop(here);
+    peer.join();
+}
+
+#[test]
+fn tasks_of_several_processes_take_turns_with_a_lock() {
+    let segment = segment();
+    let mutex = Mutex::new(&segment, [0_u64; 2]).unwrap();
+    let handoff = || give(&segment, |h| h.give("mutex", &mutex));
+    let peers = [
+        Peer::start(handoff(), &["async-limited", "10", "200"]),
+        Peer::start(handoff(), &["async-limited", "3", "700"]),
+        Peer::start(handoff(), &["count", "2000"]),
+    ];
+    peers.into_iter().for_each(Peer::join);
+    assert_eq!(mutex.lock().unwrap().get(), [6100; 2]);
+}
+
+#[test]
+fn an_event_wakes_all_tasks_though_it_is_cleared_at_once() {
+    const TASKS: u64 = 500;
+    let segment = segment();
+    let event = Event::new(&segment).unwrap();
+    two_threads().block_on(async {
+        let waiting = Arc::new(AtomicU64::new(0));
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|_| {
+                let (event, waiting) = (event.clone(), waiting.clone());
+                tokio::spawn(async move {
+                    waiting.fetch_add(1, Ordering::Relaxed);
+                    event.wait_async().await
+                })
+            })
+            .collect();
+        all_wait(&waiting, TASKS).await;
+        event.set().unwrap();
+        event.clear().unwrap();
+        for task in tasks {
+            timeout(PATIENCE, task).await.unwrap().unwrap().unwrap();
+        }
+        assert!(timeout(SHORT, event.wait_async()).await.is_err(), "it is clear");
+    });
+}
+
+#[test]
+fn the_lock_of_a_killed_process_goes_to_a_waiting_task_which_is_told() {
+    let segment = segment();
+    let mutex = Mutex::new(&segment, [0_u64; 2]).unwrap();
+    let mut peer = Peer::start(give(&segment, |h| h.give("mutex", &mutex)), &["hold-mutex"]);
+    peer.expect("held");
+    one_thread().block_on(async {
+        assert!(timeout(SHORT, mutex.lock_async()).await.is_err());
+        let waiting = tokio::spawn({
+            let mutex = mutex.clone();
+            async move { matches!(mutex.lock_async().await, Err(LockError::OwnerDied(_))) }
+        });
+        tokio::time::sleep(SHORT).await;
+        peer.kill();
+        let start = Instant::now();
+        assert!(timeout(PATIENCE, waiting).await.unwrap().unwrap());
+        assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn a_task_learns_that_the_last_one_on_the_other_side_was_killed() {
+    let segment = segment();
+    let (tx, mut rx) = ByteQueue::bounded(&segment, 1).unwrap();
+    let (mut reader, writer) = Pipe::one_way(&segment).unwrap();
+    let both = |h: &mut Handoff| {
+        h.give("tx", &tx)?;
+        h.give("w", &writer)
+    };
+    let mut peer = Peer::start(give(&segment, both), &["act", "hold"]);
+    drop((tx, writer));
+    peer.expect("ready");
+    peer.expect("held");
+    one_thread().block_on(async {
+        let rest = async {
+            tokio::time::sleep(SHORT).await;
+            peer.kill();
+            Instant::now()
+        };
+        let queue = async { (rx.recv_async().await, Instant::now()) };
+        let pipe = async { (reader.recv_async().await, Instant::now()) };
+        let all = async { tokio::join!(queue, pipe, rest) };
+        let ((queue, queue_end), (pipe, pipe_end), killed) = timeout(PATIENCE, all).await.unwrap();
+        assert!(
+            matches!(queue, Err(Error::Disconnected)) && matches!(pipe, Err(Error::Disconnected))
+        );
+        let took = (queue_end - killed, pipe_end - killed);
+        assert!(took.0 < SOON && took.1 < SOON, "{took:?}");
+    });
+}
+
+#[test]
+fn who_is_killed_with_waiting_tasks_leaves_the_others_what_they_wait_for() {
+    let segment = segment();
+    let (mut tx, rx) = ByteQueue::bounded(&segment, 4).unwrap();
+    let semaphore = Semaphore::new(&segment, 0).unwrap();
+    for round in 0..3 {
+        let both = |h: &mut Handoff| {
+            h.give("rx", &rx)?;
+            h.give("semaphore", &semaphore)
+        };
+        let mut peer = Peer::start(give(&segment, both), &["async-wait-for-ever"]);
+        peer.expect("waiting");
+        one_thread().block_on(async {
+            let (mut rx, semaphore_for_two) = (rx.try_clone().unwrap(), semaphore.clone());
+            let semaphore = semaphore.clone();
+            let one = tokio::spawn(async move { rx.recv_async().await });
+            let two = tokio::spawn(async move { semaphore.acquire_async().await });
+            tokio::time::sleep(SHORT).await;
+            peer.kill();
+            tx.send_async(format!("round {round}").as_bytes()).await.unwrap();
+            let got = timeout(PATIENCE, one).await.unwrap().unwrap().unwrap();
+            assert_eq!(got, format!("round {round}").as_bytes());
+            let start = Instant::now();
+            semaphore_for_two.release(1).unwrap();
+            timeout(PATIENCE, two).await.unwrap().unwrap().unwrap();
+            assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+        });
+    }
+    wait_until("the dead to be cleaned up after", PATIENCE, || {
+        segment.reap();
+        segment.participants().len() == 1
+    });
+}
+
+#[test]
+fn each_runtime_wakes_its_tasks_whatever_the_others_do() {
+    let segment = segment();
+    let (mut tx, mut rx) = Queue::<u32>::unbounded(&segment).unwrap();
+    // One that was left with a task in it that waits, and is driven no more.
+    let left = one_thread();
+    let mut other = rx.try_clone().unwrap();
+    let waiting = left.spawn(async move { other.recv_async().await });
+    left.block_on(async { tokio::time::sleep(SHORT).await });
+    let event = Event::new(&segment).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                one_thread().block_on(async {
+                    timeout(PATIENCE, event.wait_async()).await.unwrap().unwrap();
+                });
+            });
+        }
+        scope.spawn(|| {
+            two_threads().block_on(async {
+                timeout(PATIENCE, event.wait_async()).await.unwrap().unwrap();
+            });
+        });
+        std::thread::sleep(SHORT);
+        let start = Instant::now();
+        event.set().unwrap();
+        assert!(start.elapsed() < SOON);
+    });
+    // The task that stands still was first in line: who is behind it is woken all the same.
+    one_thread().block_on(async {
+        let behind = async {
+            let start = Instant::now();
+            let got = rx.recv_async().await;
+            (got, start.elapsed())
+        };
+        let send = async {
+            tokio::time::sleep(SHORT).await;
+            tx.send_async(&7).await
+        };
+        let both = async { tokio::join!(behind, send) };
+        let ((got, took), sent) = timeout(PATIENCE, both).await.unwrap();
+        assert!(sent.is_ok() && got.unwrap() == 7 && took < SOON, "{took:?}");
+        tx.send_async(&8).await.unwrap();
+    });
+    // And it goes on when it is driven again.
+    assert_eq!(left.block_on(waiting).unwrap().unwrap(), 8);
+}
+
+#[test]
+fn without_a_runtime_only_what_need_not_wait_can_be_done() {
+    let segment = segment();
+    let semaphore = Semaphore::new(&segment, 1).unwrap();
+    let waker = Waker::from(Count::new());
+    let mut context = Context::from_waker(&waker);
+    assert!(matches!(pin!(semaphore.acquire_async()).poll(&mut context), Poll::Ready(Ok(()))));
+    let refused = pin!(semaphore.acquire_async()).poll(&mut context);
+    assert!(matches!(refused, Poll::Ready(Err(Error::NoRuntime))));
+}
+
+#[test]
+fn a_task_that_never_has_to_wait_lets_others_run() {
+    let segment = segment();
+    let (mut tx, mut rx) = ByteQueue::unbounded(&segment).unwrap();
+    one_thread().block_on(async {
+        let busy = tokio::spawn(async move {
+            loop {
+                tx.send_async(b"x").await.unwrap();
+                rx.recv_async().await.unwrap();
+            }
+        });
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        busy.abort();
+        assert!(busy.await.unwrap_err().is_cancelled());
+    });
+}
+
+#[test]
+fn a_forked_child_waits_in_a_runtime_of_its_own() {
+    let segment = segment();
+    let (mut tx, rx) = ByteQueue::bounded(&segment, 4).unwrap();
+    let semaphore = Semaphore::new(&segment, 0).unwrap();
+    let both = |h: &mut Handoff| {
+        h.give("rx", &rx)?;
+        h.give("semaphore", &semaphore)
+    };
+    let peer = Peer::start(give(&segment, both), &["async-fork"]);
+    drop(rx);
+    peer.expect("child waits");
+    // What the child hears the parent hears, too.
+    tx.send(b"for the parent").unwrap();
+    peer.expect("parent received");
+    semaphore.release(1).unwrap();
+    peer.expect("child acquired");
+    peer.join();
+}
+
+#[test]
+fn tasks_of_processes_that_are_killed_lose_what_they_had_in_hand_and_no_more() {
+    let seconds = std::env::var("SLIPRING_KILL_SECONDS").ok().and_then(|s| s.parse().ok());
+    let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(10) / 2);
+    const PRODUCERS: u32 = 2;
+    const COUNT: u64 = 3000;
+    const TASKS: usize = 5;
+    let segment = segment();
+    let (tx, rx) = ByteQueue::bounded(&segment, 32).unwrap();
+    let logs = Directory::new("async-kills");
+    let path = |n: usize| logs.log(&n.to_string()).to_str().unwrap().to_owned();
+    let (mut logged, mut random, mut kills) = (0, Random::new(3), 0);
+    let consumer = |logged: &mut usize| {
+        let args = ["async-consume", &TASKS.to_string(), &path(*logged)];
+        *logged += 1;
+        Peer::start(give(&segment, |h| h.give("rx", &rx)), &args)
+    };
+    let mut producers = 0;
+    let mut running = Vec::new();
+    let mut consumers: Vec<_> = (0..2).map(|_| consumer(&mut logged)).collect();
+    while Instant::now() < end || producers < PRODUCERS {
+        running.retain_mut(|peer: &mut Peer| !peer.has_ended());
+        if running.len() < 2 && producers < 200 {
+            let args = ["async-produce", &producers.to_string(), &COUNT.to_string()];
+            running.push(Peer::start(give(&segment, |h| h.give("tx", &tx)), &args));
+            producers += 1;
+        }
+        std::thread::sleep(Duration::from_millis(20 + random.below(60)));
+        let which = random.below(2) as usize;
+        consumers[which].kill();
+        consumers[which] = consumer(&mut logged);
+        kills += 1;
+    }
+    running.into_iter().for_each(Peer::join);
+    drop(tx);
+    consumers.into_iter().for_each(Peer::join);
+    let received: Vec<_> = (0..logged).map(|n| log::read(path(n).as_ref())).collect();
+    // Several tasks of one process log in no order.
+    let mut all: Vec<Stamp> = received.into_iter().flatten().collect();
+    let came = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), came, "something came twice");
+    let (sent, in_hand) = (u64::from(producers) * COUNT, kills * TASKS);
+    println!("{came} of {sent} came, {kills} kills");
+    assert!(came as u64 <= sent && came + in_hand >= sent as usize, "{came} of {sent} came");
+    drop(rx);
+    wait_until("all blocks to be given back", PATIENCE, || {
+        segment.reap();
+        segment.blocks_in_use() == 0
+    });
+}
