@@ -17,6 +17,7 @@ pub fn run(command: &str, args: &mut Args) -> bool {
     match command {
         "act" => act(args),
         "serve-any" => serve_any(),
+        "no-inotify" => no_inotify(),
         "consume-any" => consume_any(args),
         "release-each" => release_each(args),
         "async-consume" => block_on(async_consume(args)),
@@ -97,6 +98,32 @@ fn serve_any() {
             3 if reader.try_recv().is_ok() => say("pipe"),
             _ => {}
         }
+    }
+}
+
+/// Waits where no inotify instance is to be had: no descriptor is.
+fn no_inotify() {
+    let segment = slipring_tests::segment();
+    let (event, semaphore) = (Event::new(&segment).unwrap(), Semaphore::new(&segment, 0).unwrap());
+    let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let none = rustix::process::Rlimit { current: Some(0), ..limits };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, none).unwrap();
+    assert!(matches!(wait_any(&[&event], slipring::Until::NOW), Err(Error::WouldBlock)));
+    assert!(wait_any(&[&event, &semaphore], None::<Duration>).is_err());
+    let error = block_on_nothing(semaphore.acquire_async());
+    assert!(matches!(error, Error::CannotWatch { .. }), "{error}");
+    assert!(error.to_string().contains("fs.inotify.max_user_instances"), "{error}");
+    semaphore.release(1).unwrap();
+    assert_eq!(wait_any(&[&event, &semaphore], None::<Duration>).unwrap(), 1);
+    say("ok");
+}
+
+/// What the first poll of a future gives, which must be an error.
+fn block_on_nothing(future: impl Future<Output = slipring::Result<()>>) -> Error {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(Err(error)) => error,
+        other => panic!("{other:?}"),
     }
 }
 
