@@ -20,6 +20,8 @@ mod parcel;
 mod permits;
 #[path = "crash/values.rs"]
 mod values;
+#[path = "crash/watch.rs"]
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsRawFd;
@@ -702,6 +704,8 @@ const SCENARIOS: &[Scenario] = &[
     ("permits-reap", permits::in_recovery),
     ("values", values::beside_another),
     ("names", names),
+    ("watch-wait", watch::wait),
+    ("watch-ring", watch::ring),
 ];
 
 /// All of them.

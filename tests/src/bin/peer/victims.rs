@@ -1,5 +1,8 @@
 //! What the victims of the crash test do: every operation, again and again, until they are killed or done.
 
+#[path = "victims/watch.rs"]
+mod watch;
+
 use std::io::Write as _;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::Path;
@@ -51,6 +54,8 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         "permits" => super::permits::victim(),
         "values" => super::values::victim(),
         "mess" => mess(args),
+        "watch-wait" => watch::wait(args),
+        "watch-ring" => watch::ring(args),
         "parcel-send" => parcel::send(args),
         "parcel-receive" => parcel::receive(args),
         "enclose-send" => parcel::enclose_send(),
