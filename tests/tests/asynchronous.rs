@@ -242,6 +242,58 @@ fn messages_go_to_and_fro_between_tasks_of_two_processes_without_delay() {
 }
 
 #[test]
+fn tasks_and_threads_of_several_processes_at_both_ends_of_a_pipe_lose_and_delay_nothing() {
+    const EACH: u64 = 2000;
+    let segment = segment();
+    let (reader, writer) = Pipe::one_way_with(&segment, PipeOptions::new().ring(4096)).unwrap();
+    let logs = Directory::new("async-pipe");
+    let path = |n: u32| logs.log(&n.to_string()).to_str().unwrap().to_owned();
+    let peer = Peer::start(give(&segment, |h| h.give("r", &reader)), &["pipe-recv", &path(0)]);
+    let start = Instant::now();
+    let here = two_threads().block_on(async {
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                let mut reader = reader.try_clone().unwrap();
+                tokio::spawn(async move {
+                    let mut stamps = Vec::new();
+                    while let Ok(message) = reader.recv_async().await {
+                        stamps.push(message::read(&message));
+                    }
+                    stamps
+                })
+            })
+            .collect();
+        let writers: Vec<_> = (0..3)
+            .map(|producer| {
+                let mut writer = writer.try_clone().unwrap();
+                tokio::spawn(async move {
+                    let mut bytes = Vec::new();
+                    for number in 0..EACH {
+                        message::write(Stamp { producer, number }, message::MIXED, &mut bytes);
+                        writer.send_async(&bytes).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for writer in writers {
+            timeout(PATIENCE, writer).await.unwrap().unwrap();
+        }
+        drop(writer);
+        let mut here = Vec::new();
+        for reader in readers {
+            here.push(timeout(PATIENCE, reader).await.unwrap().unwrap());
+        }
+        here
+    });
+    peer.join();
+    let took = start.elapsed();
+    let there = log::read(path(0).as_ref());
+    let came = log::check_received(&[&here[..], &[there]].concat()).len() as u64;
+    assert_eq!(came, 3 * EACH);
+    assert!(took < Duration::from_millis(4) * came as u32, "{took:?}");
+}
+
+#[test]
 fn tasks_of_several_processes_take_turns_with_a_lock() {
     let segment = segment();
     let mutex = Mutex::new(&segment, [0_u64; 2]).unwrap();

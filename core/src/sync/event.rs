@@ -147,21 +147,21 @@ impl Event {
         was_set(moment.0, self.word.load(Ordering::Acquire))
     }
 
-    /// Announces a watcher: what the word holds from now on, until it is set, if it is not set. Look whether it was set
-    /// afterwards.
+    /// Announces a watcher: what the word holds from now on, until it is set. Look whether it was set afterwards. `None` if it
+    /// is set: then nothing was announced, and who finds it clear after that announces again.
     ///
     /// A watcher is a sleeper that a bell wakes ([`futex::set_bell`]): it waits on a word with S and without F (I2), and
     /// a set changes that word's count before it rings.
-    pub fn watch(&self) -> u32 {
+    pub fn watch(&self) -> Option<u32> {
         loop {
             // ORDERING: Relaxed; confirmed by the CAS, or by the look that follows.
             let seen = self.word.load(Ordering::Relaxed);
             if seen & SET != 0 {
-                return seen;
+                return None;
             }
             if self.announce(seen) {
                 crash_point!("event.watch.announced");
-                return seen | SLEEPERS;
+                return Some(seen | SLEEPERS);
             }
         }
     }

@@ -150,21 +150,21 @@ impl Semaphore {
         }
     }
 
-    /// Announces a watcher: what the word holds from now on, until it has to look again, if there is no permit; if there
-    /// is one, just what it holds. Try to take a permit afterwards.
+    /// Announces a watcher: what the word holds from now on, until it has to look again. Try to take a permit afterwards.
+    /// `None` if there was a permit: then nothing was announced, and if the try fails all the same, announce again.
     ///
     /// A watcher is a sleeper that a bell wakes ([`futex::set_bell`]): by I1 it waits on W + 0 only, and nobody makes a
     /// permit out of that, or clears W, without waking.
-    pub fn watch(&self) -> u32 {
+    pub fn watch(&self) -> Option<u32> {
         loop {
             // ORDERING: Relaxed; confirmed by the CAS, or by the try that follows.
             let seen = self.word.load(Ordering::Relaxed);
             if seen & MAX_PERMITS != 0 {
-                return seen;
+                return None;
             }
             if self.announce() {
                 crash_point!("semaphore.watch.announced");
-                return WAITERS;
+                return Some(WAITERS);
             }
         }
     }

@@ -117,7 +117,7 @@ async fn until_done<S: Source, T>(
             place.leave();
             return Poll::Ready(Ok(done));
         }
-        place.stand([&subject as &dyn Source], cx.waker())?;
+        let sure = place.stand([&subject as &dyn Source], cx.waker())?;
         driver::ensure()?;
         // The second look, after the announcement.
         match attempt(&mut subject) {
@@ -126,7 +126,13 @@ async fn until_done<S: Source, T>(
                 place.leave();
                 Poll::Ready(Ok(done))
             }
-            None => Poll::Pending,
+            None => {
+                if !sure && subject.may_have_missed() {
+                    // Somebody took it between the two looks: we come again.
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
         }
     })
     .await

@@ -52,6 +52,13 @@ impl Source for PipeReader {
         each(Spot::Mutex(&self.end().lane.words().recv))?;
         each(Spot::Pipe(self))
     }
+
+    fn may_have_missed(&self) -> bool {
+        // A turn that is free is not waited for. So a look that failed because of somebody's turn, which has begun since, or
+        // has begun and ended, has to be made again.
+        let end = self.end();
+        !end.lane.ring.is_empty() || !end.may_have_turn(|words| &words.recv)
+    }
 }
 
 impl Waitable for PipeReader {
@@ -74,14 +81,25 @@ impl Source for PipeWriter {
         each(Spot::Mutex(&self.end().lane.words().send))?;
         each(Spot::Count(self.not_full(), self.attachment().fences))
     }
+
+    fn may_have_missed(&self) -> bool {
+        // As for a reader. Where there is less room than this the reader's next release wakes.
+        self.has_room() || !self.end().may_have_turn(|words| &words.send)
+    }
+}
+
+impl PipeWriter {
+    /// No message takes more than half of the ring, with what is left unused at its end.
+    fn has_room(&self) -> bool {
+        let ring = &self.end().lane.ring;
+        ring.used() <= ring.size() / 2
+    }
 }
 
 impl Waitable for PipeWriter {
     fn is_ready(&self) -> bool {
-        let (end, ring) = (self.end(), &self.end().lane.ring);
-        // No message takes more than half of the ring, with what is left unused at its end.
-        let has_room = ring.used() <= ring.size() / 2;
-        has_room && end.may_have_turn(|words| &words.send) || end.probe_open().is_err()
+        let end = self.end();
+        self.has_room() && end.may_have_turn(|words| &words.send) || end.probe_open().is_err()
     }
 
     fn socket(&self) -> Option<BorrowedFd<'_>> {
@@ -96,6 +114,10 @@ impl Source for Connection {
 
     fn spots<'a>(&'a self, each: &mut dyn FnMut(Spot<'a>) -> Result<()>) -> Result<()> {
         self.reader().spots(each)
+    }
+
+    fn may_have_missed(&self) -> bool {
+        self.reader().may_have_missed()
     }
 }
 

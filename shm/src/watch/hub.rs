@@ -90,7 +90,9 @@ impl Place {
     }
 
     /// Takes a place in the lines of all `sources`, or keeps it, and announces this process there. Look at the condition
-    /// after this; if it is not fulfilled, `waker` is called when it is time to look again.
+    /// after this; if it is not fulfilled, `waker` is called when it is time to look again. Returns `false` where in one of the
+    /// lines there was nothing to wait for; if the look finds nothing all the same, and a source may have missed something, come
+    /// again.
     ///
     /// # Errors
     ///
@@ -99,8 +101,8 @@ impl Place {
         &mut self,
         sources: impl IntoIterator<Item = &'a dyn Source>,
         waker: &Waker,
-    ) -> Result<()> {
-        let mut fence = false;
+    ) -> Result<bool> {
+        let (mut fence, mut sure) = (false, true);
         {
             let mut hub = HUB.lock();
             self.enrol(&mut hub);
@@ -108,7 +110,8 @@ impl Place {
                 let attachment = source.attachment();
                 source.spots(&mut |spot| {
                     fence |= spot.needs_fence();
-                    self.stand_in(&mut hub, attachment, &spot, waker)
+                    sure &= self.stand_in(&mut hub, attachment, &spot, waker)?;
+                    Ok(())
                 })?;
             }
         }
@@ -116,7 +119,7 @@ impl Place {
             // The watcher's half of the fence, where notifiers have none.
             let _ = membarrier::fence_registered();
         }
-        Ok(())
+        Ok(sure)
     }
 
     /// A ticket, in this process.
@@ -133,16 +136,16 @@ impl Place {
         attachment: &Arc<Attachment>,
         spot: &Spot<'_>,
         waker: &Waker,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let (segment, word) = (id_of(attachment), std::ptr::from_ref(spot.word()).addr());
         let watched = hub.watched(attachment)?;
         watched.begin(attachment)?;
         let line = watched.lines.entry(word).or_insert_with(|| Line::new(spot));
-        line.stand(spot, self.ticket, waker);
+        let announced = line.stand(spot, self.ticket, waker);
         if !self.lines.contains(&(segment, word)) {
             self.lines.push((segment, word));
         }
-        Ok(())
+        Ok(announced)
     }
 
     /// Has others look, who wait for the same: this one has found something ready, and takes nothing.

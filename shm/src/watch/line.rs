@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! * L1. While anybody is in a line, what the word held at the last announcement is noted (`seen`), or somebody in the line
-//!   was woken and has not looked yet.
+//!   was woken and has not looked yet, or somebody found nothing to wait for when it came to announce itself: that one looks,
+//!   and comes again if the look finds nothing. (But for the turns at a pipe, which are not waited for while they are free.)
 //! * L2. Who stands in a line looks at its condition after it came, and again after it was woken: so what it waits for
 //!   comes after a look that is later than the announcement that `seen` is of, and changes the word (or the line has
 //!   somebody woken, L1).
@@ -50,9 +51,9 @@ impl Line {
         }
     }
 
-    /// Takes a place in the line, or keeps it, and sees to it that the line is announced. The caller looks at its condition
-    /// after this (L2).
-    pub(super) fn stand(&mut self, spot: &Spot<'_>, ticket: u64, waker: &Waker) {
+    /// Takes a place in the line, or keeps it, and sees to it that the line is announced, if there is anything to wait for:
+    /// returns whether it is. The caller looks at its condition after this (L2).
+    pub(super) fn stand(&mut self, spot: &Spot<'_>, ticket: u64, waker: &Waker) -> bool {
         let new = || Waiter { waker: waker.clone(), woken: false, owes: false };
         let waiter = self.waiters.entry(ticket).or_insert_with(new);
         if !waiter.waker.will_wake(waker) {
@@ -61,8 +62,10 @@ impl Line {
         waiter.owes = waiter.woken;
         waiter.woken = false;
         if self.seen.is_none() {
-            self.seen = Some(spot.announce());
+            self.seen = spot.announce();
+            waiter.owes |= self.seen.is_none();
         }
+        self.seen.is_some()
     }
 
     /// Leaves the line; what it was woken for goes to the next (L3).

@@ -123,13 +123,20 @@ impl<'a> WaitSet<'a> {
         // What is set later makes it readable again.
         self.flag.0.clear();
         hub::listen();
-        let sources = self.objects.iter().map(|object| *object as &dyn Source);
-        self.place.stand(sources, &self.waker)?;
-        let ready = ready_one(&self.objects);
-        if ready.is_some() {
-            self.place.pass_on();
+        loop {
+            let sources = self.objects.iter().map(|object| *object as &dyn Source);
+            let sure = self.place.stand(sources, &self.waker)?;
+            let ready = ready_one(&self.objects);
+            if ready.is_some() {
+                self.place.pass_on();
+                return Ok(ready);
+            }
+            if sure || !self.objects.iter().any(|object| object.may_have_missed()) {
+                return Ok(None);
+            }
+            // Somebody took it between the two looks.
+            std::thread::yield_now();
         }
-        Ok(ready)
     }
 
     /// Waits until one of the objects is ready, and returns its index.

@@ -30,6 +30,12 @@ pub trait Source {
 
     /// Gives `each` the words: at least one of them is changed when this may have become ready.
     fn spots<'a>(&'a self, each: &mut dyn FnMut(Spot<'a>) -> Result<()>) -> Result<()>;
+
+    /// Whether it may be ready, or have been, though a look just found that it is not, and though one of its words could not
+    /// be announced because there was nothing to wait for. Then announce, and look, again.
+    fn may_have_missed(&self) -> bool {
+        true
+    }
 }
 
 impl<S: Source + ?Sized> Source for &S {
@@ -40,6 +46,10 @@ impl<S: Source + ?Sized> Source for &S {
     fn spots<'a>(&'a self, each: &mut dyn FnMut(Spot<'a>) -> Result<()>) -> Result<()> {
         (**self).spots(each)
     }
+
+    fn may_have_missed(&self) -> bool {
+        (**self).may_have_missed()
+    }
 }
 
 impl<S: Source + ?Sized> Source for &mut S {
@@ -49,6 +59,10 @@ impl<S: Source + ?Sized> Source for &mut S {
 
     fn spots<'a>(&'a self, each: &mut dyn FnMut(Spot<'a>) -> Result<()>) -> Result<()> {
         (**self).spots(each)
+    }
+
+    fn may_have_missed(&self) -> bool {
+        (**self).may_have_missed()
     }
 }
 
@@ -63,14 +77,15 @@ impl<'a> Spot<'a> {
         }
     }
 
-    /// Leaves the mark of a sleeper; what the word holds from now on, until those who wait are woken.
-    pub(super) fn announce(&self) -> u32 {
+    /// Leaves the mark of a sleeper; what the word holds from now on, until those who wait are woken. `None` where there was
+    /// nothing to wait for: no mark was left.
+    pub(super) fn announce(&self) -> Option<u32> {
         match *self {
-            Self::Count(count, _) => count.watch(),
+            Self::Count(count, _) => Some(count.watch()),
             Self::Semaphore(semaphore) => semaphore.watch(),
             Self::Event(event) => event.watch(),
             Self::Mutex(mutex) => mutex.watch(),
-            Self::Pipe(pipe) => pipe.ask(),
+            Self::Pipe(pipe) => Some(pipe.ask()),
         }
     }
 
