@@ -6,5 +6,5 @@ examples=(shm/examples/*.rs)
 [ -e "${examples[0]}" ] || die "there are no examples"
 for example in "${examples[@]}"; do
     name=$(basename "$example" .rs)
-    step "example $name" timeout 60 cargo run -q -p slipring --example "$name"
+    step "example $name" timeout 60 cargo run -q -p slipring --features tokio --example "$name"
 done
