@@ -69,7 +69,7 @@ pub use ordered::{
     PriorityReceiver, PrioritySender,
 };
 pub use payload::{Loan, View};
-pub use pipe::{Connection, Pipe, PipeOptions, PipeReader, PipeWriter};
+pub use pipe::{Acceptor, Connection, Pipe, PipeOptions, PipeReader, PipeWriter};
 pub use queue::{ByteQueue, ByteReceiver, ByteSender, Queue, QueueOptions, Receiver, Sender};
 pub use segment::{Segment, SegmentOptions};
 pub use slots::{SlotReceiver, SlotSender, Slots};

@@ -36,6 +36,8 @@
 //! * I3. Whoever opens takes its handle under the same lock: it either has the object, or finds that it has ended and
 //!   looks at the name again.
 //!
+//! What others connect to ([`Acceptor`](crate::Acceptor)) has a socket beside its name: `name/socket.rs`.
+//!
 //! Of any number that create, open, take over and are killed at the same time, all end with the same object or a clear
 //! error.
 //!
@@ -47,15 +49,17 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use crate::attachment::{Attachment, RECOVERY_PATIENCE, lock_recovery_of};
 use crate::handoff::sealed::Sealed;
 use crate::object::{Handle, Kind, Role};
 use crate::segment::{MAX_NAME, Mapping, is_segment};
 use crate::sys::name as sys;
-use crate::{Error, Result, Segment, SegmentOptions};
+use crate::{Error, Result, Segment, SegmentOptions, fork};
+
+pub(crate) mod socket;
 
 /// Where names are kept.
 const DIRECTORY: &str = "/dev/shm";
@@ -152,6 +156,11 @@ impl<'a> Name<'a> {
         let file = file.map_err(|e| self.refused("open the name", e))?;
         let status = sys::status(file.as_fd()).map_err(|e| self.refused("look at the name", e))?;
         Ok((file, status))
+    }
+
+    /// Whether what is created is to stay when nobody has a handle any more.
+    pub(crate) fn persists(&self) -> bool {
+        self.persists
     }
 
     fn is_trusted(&self, uid: u32) -> bool {
@@ -300,10 +309,7 @@ pub fn unlink<'a>(name: impl Into<Name<'a>>) -> Result<()> {
         return Err(Error::NotASegment { why: "it was not made by slipring".into() });
     }
     let _lock = lock_recovery_of(&file, RECOVERY_PATIENCE)?;
-    if means(&path, &file)? {
-        sys::unlink(&path).map_err(|e| name.refused("take the name away", e))?;
-    }
-    Ok(())
+    unlink_if_its(&path, file.as_fd()).map_err(|e| name.refused("take the name away", e))
 }
 
 /// What [`clean`] did.
@@ -355,7 +361,7 @@ pub fn names() -> Result<Vec<String>> {
 }
 
 /// Makes a segment with a name, and in it what `make` makes.
-fn create<T>(name: &Name<'_>, make: impl FnOnce(&Segment) -> Result<T>) -> Result<T> {
+pub(crate) fn create<T>(name: &Name<'_>, make: impl FnOnce(&Segment) -> Result<T>) -> Result<T> {
     let path = name.path()?;
     // Before anything is made: most names that are taken are so all the time.
     if sys::status_at(&path).is_ok() && !vacate(name)? {
@@ -415,17 +421,33 @@ fn enter_clean(name: &Name<'_>) -> Result<Segment> {
 
 /// Takes part in the segment that has the name.
 fn enter(name: &Name<'_>) -> Result<Segment> {
+    Segment::join(Mapping::attach_own(file_of(name)?)?)
+}
+
+/// This process's place in the segment that has the name, a new one where it has none; cleaned up after the dead.
+pub(crate) fn visit(name: &Name<'_>) -> Result<Segment> {
+    let file = file_of(name)?;
+    let segment = match fork::attached_to(file.as_fd())? {
+        Some(attachment) => Segment::of(&attachment),
+        None => Segment::join(Mapping::attach_own(file)?)?,
+    };
+    segment.attachment().reap_patiently()?;
+    Ok(segment)
+}
+
+/// The file that has the name, of somebody who is trusted.
+fn file_of(name: &Name<'_>) -> Result<OwnedFd> {
     let path = name.path()?;
     let file = sys::open(&path).map_err(|e| name.refused("open the name", e))?;
     let status = sys::status(file.as_fd()).map_err(|e| name.refused("look at the name", e))?;
     if !name.is_trusted(status.uid) {
         return Err(Error::ForeignOwner { name: name.text.to_owned(), uid: status.uid });
     }
-    Segment::join(Mapping::attach_own(file)?)
+    Ok(file)
 }
 
 /// Whether the object that the segment was made for is still there. If not, nor is the name afterwards.
-fn has_root(segment: &Segment) -> bool {
+pub(crate) fn has_root(segment: &Segment) -> bool {
     let attachment = segment.attachment();
     if attachment.directory.find(crate::object::ROOT).is_some() {
         return true;
@@ -439,19 +461,20 @@ fn has_root(segment: &Segment) -> bool {
 pub(crate) fn take_away(attachment: &Attachment) {
     let Some(text) = attachment.mapping.header().name() else { return };
     let Ok(path) = Name::new(&text).path() else { return };
-    let own = sys::status(attachment.mapping.fd());
-    let named = sys::status_at(&path);
-    if let (Ok(own), Ok(named)) = (own, named)
-        && own.file == named.file
-    {
-        // What cannot be taken away is found to have ended by whoever opens it.
-        let _ = sys::unlink(&path);
-    }
+    // What cannot be taken away is found to have ended by whoever opens it.
+    let _ = unlink_if_its(&path, attachment.mapping.fd());
+}
+
+/// Takes the name away if it is this file's; and before that the file's socket, if it has one. Under its recovery lock.
+fn unlink_if_its(path: &Path, file: BorrowedFd<'_>) -> io::Result<()> {
+    socket::unlink(file)?;
+    crash_point!("name.unlink.socket_gone");
+    if means(path, file)? { sys::unlink(path) } else { Ok(()) }
 }
 
 /// Whether the name is this file's.
-fn means(path: &std::path::Path, file: &OwnedFd) -> Result<bool> {
-    let own = sys::status(file.as_fd()).map_err(Error::io("look at the name"))?;
+fn means(path: &Path, file: BorrowedFd<'_>) -> io::Result<bool> {
+    let own = sys::status(file)?;
     Ok(sys::status_at(path).is_ok_and(|named| named.file == own.file))
 }
 

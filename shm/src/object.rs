@@ -35,6 +35,7 @@ pub(crate) enum Kind {
     BoundedSemaphore = 13,
     Value = 14,
     Array = 15,
+    Acceptor = 16,
 }
 
 impl Kind {
@@ -54,6 +55,7 @@ impl Kind {
         Self::Array,
         Self::Ordered,
         Self::JoinableQueue,
+        Self::Acceptor,
     ];
 
     pub(crate) fn from_word(word: u32) -> Option<Self> {
@@ -77,6 +79,7 @@ impl Kind {
             Self::Array => "array",
             Self::Ordered => "ordered queue",
             Self::JoinableQueue => "joinable queue",
+            Self::Acceptor => "acceptor",
         }
     }
 }
@@ -416,6 +419,15 @@ fn held_by(
     }
     let body = attachment.arena(place.offset + HEADER_BYTES, place.len - HEADER_BYTES)?;
     Ok((place, role, body))
+}
+
+/// Where the object is that a named segment was made for, for somebody who has no handle of it.
+///
+/// # Errors
+///
+/// [`Error::NoSuchObject`] where that has ended, [`Error::WrongKind`].
+pub(crate) fn find_root(attachment: &Attachment, kind: Kind) -> Result<Place> {
+    find(attachment, ROOT, kind)
 }
 
 fn find(attachment: &Attachment, id: ObjectId, kind: Kind) -> Result<Place> {

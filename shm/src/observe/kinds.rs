@@ -68,6 +68,7 @@ pub(super) fn about(attachment: &Attachment, place: Place, kind: Kind, ids: &[Ow
         Kind::Value | Kind::Array => {
             body(attachment, place, |head: &cells::Head| cells_about(kind, head, ids))
         }
+        Kind::Acceptor => acceptor_about(attachment, place),
         Kind::Slots | Kind::Ring => About::default(),
     }
 }
@@ -167,4 +168,12 @@ fn pipe_about(attachment: &Attachment, place: Place, ids: &[OwnerId]) -> About {
         [turn(lane.sender, "a turn to send"), turn(lane.receiver, "a turn to receive")]
     });
     About { held: turns.flatten().collect(), ..About::state(used.join(", and back ")) }
+}
+
+fn acceptor_about(attachment: &Attachment, place: Place) -> About {
+    let Some(glance) = pipe::glance_at_acceptor(attachment, place) else {
+        return About::state("damaged");
+    };
+    let state = if glance.listens { "listens" } else { "does not listen yet" };
+    About::state(format!("{state}; {} accepted", glance.accepted))
 }

@@ -16,7 +16,10 @@
 //! | `writer.rs`, `reader.rs` | the two halves of an end |
 //! | `enclosing.rs` | messages with handles in them |
 //! | `transfer.rs` | ends on their way to another process |
+//! | `acceptor.rs`, `connect.rs` | pipes between programs that know a name: [`Acceptor`], [`Pipe::connect`] |
 
+mod acceptor;
+mod connect;
 mod enclosing;
 mod end;
 mod lane;
@@ -34,6 +37,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use slipring_core::ring::spsc_records::{Layout, MAX_SIZE, MIN_SIZE};
 
+pub use acceptor::Acceptor;
+pub(crate) use acceptor::{BODY_BYTES as ACCEPTOR_BYTES, glance_at_acceptor};
 pub(crate) use lane::{
     BODY_BYTES, drain, free_locks, glance, names_block, rings_of, side_emptied, wake,
 };

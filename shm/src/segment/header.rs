@@ -96,7 +96,8 @@ pub const LAYOUT: u64 = {
     let hash = fold(hash, size_of::<stack::Header>() as u64);
     let hash = fold(hash, (size_of::<heap::Header>() + size_of::<heap::Slot>()) as u64);
     let hash = fold(hash, leases::LAYOUT_BYTES);
-    fold(hash, crate::pipe::BODY_BYTES)
+    let hash = fold(hash, crate::pipe::BODY_BYTES);
+    fold(hash, crate::pipe::ACCEPTOR_BYTES)
 };
 
 /// Folds one more number into a fingerprint. The order counts.

@@ -7,6 +7,7 @@ pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod file;
 pub(crate) mod inotify;
+pub(crate) mod listener;
 pub(crate) mod lock;
 pub(crate) mod membarrier;
 pub(crate) mod memory;

@@ -1,0 +1,94 @@
+//! The socket of a name that programs connect to: a file `slipring-socket.INODE` beside the name's.
+//!
+//! It is called after the inode number of the name's file. While that file is open no other file has the number, so
+//! whoever has the name's file open knows which socket is its own, whatever became of the name. And unlike a name it is short: the
+//! path of a socket has at most 107 bytes.
+//!
+//! # Invariants
+//!
+//! * S1. A socket is made only under the recovery lock of the file that it is called after, while the name means that file.
+//! * S2. It is taken away under the same lock, before the name is.
+//!
+//! So there is no socket without its name, whoever is killed at whatever moment; and whoever finds that only the dead
+//! have a name takes both away.
+//!
+//! # Crash points
+//!
+//! The name is there before its socket. Who connects meanwhile tries again, as long as anybody lives who has the name.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::{Name, directory, has_root, means, sys};
+use crate::attachment::Attachment;
+use crate::sys::listener::{self, Address};
+use crate::{Error, Result, Segment};
+
+/// What the names of sockets begin with. No name's file does: [`PREFIX`](super::PREFIX) is another.
+const PREFIX: &str = "slipring-socket.";
+
+/// Where the socket of this file lies.
+fn address_of(file: BorrowedFd<'_>) -> io::Result<Address> {
+    let (_, inode) = sys::status(file)?.file;
+    Address::new(&directory(), format!("{PREFIX}{inode}"))
+}
+
+/// Takes the socket of this file away, if it has one. Under its recovery lock (S2).
+pub(super) fn unlink(file: BorrowedFd<'_>) -> io::Result<()> {
+    address_of(file)?.unlink()
+}
+
+/// Makes the socket of a segment that was just given its name, and has it listen.
+///
+/// # Errors
+///
+/// [`Error::NoSuchName`] where somebody took the name away meanwhile; [`Error::NotPermitted`].
+pub(crate) fn listen(name: &Name<'_>, attachment: &Attachment) -> Result<OwnedFd> {
+    let path = name.path()?;
+    let failed = "make the socket of the name";
+    let listening = attachment.with_recovery(|| -> io::Result<Option<OwnedFd>> {
+        let file = attachment.mapping.fd();
+        if !means(&path, file)? {
+            return Ok(None);
+        }
+        let address = address_of(file)?;
+        // Somebody took away the name of an earlier file with this number, by hand.
+        address.unlink()?;
+        let socket = address.bind()?;
+        crash_point!("socket.listen.bound");
+        address.set_access(name.mode, name.group)?;
+        crash_point!("socket.listen.access");
+        listener::listen(socket.as_fd())?;
+        Ok(Some(socket))
+    })?;
+    let listening = listening.map_err(|e| name.refused(failed, e))?;
+    listening.ok_or_else(|| Error::NoSuchName { name: name.text.to_owned() })
+}
+
+/// Connects to whoever listens at the socket of the segment that has the name. `None`: nobody does at this moment, or too
+/// many wait already.
+///
+/// # Errors
+///
+/// [`Error::NotPermitted`]; [`Error::ForeignOwner`] where whoever listens is not trusted.
+pub(crate) fn connect(name: &Name<'_>, attachment: &Attachment) -> Result<Option<OwnedFd>> {
+    let refused = |e| name.refused("connect to the name", e);
+    let address = address_of(attachment.mapping.fd()).map_err(refused)?;
+    let Some(socket) = address.connect().map_err(refused)? else { return Ok(None) };
+    let uid = listener::peer_user(socket.as_fd()).map_err(refused)?;
+    if !name.is_trusted(uid) {
+        return Err(Error::ForeignOwner { name: name.text.to_owned(), uid });
+    }
+    Ok(Some(socket))
+}
+
+/// The object that `segment` was made for has ended: the name is free, or somebody else's by now.
+///
+/// # Errors
+///
+/// [`Error::NoSuchName`] where it still means this segment: this user may not take it away.
+pub(crate) fn look_again(name: &Name<'_>, segment: &Segment) -> Result<()> {
+    let file = segment.attachment().mapping.fd();
+    let is_left = !has_root(segment) && means(&name.path()?, file).is_ok_and(|means| means);
+    if is_left { Err(Error::NoSuchName { name: name.text.to_owned() }) } else { Ok(()) }
+}

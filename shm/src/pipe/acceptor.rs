@@ -1,0 +1,350 @@
+//! Pipes for programs that know nothing of each other but a name: one accepts, others connect.
+//!
+//! An acceptor is the root object of a named segment, and a listening socket that lies beside the name
+//! (`name/socket.rs`). Who connects opens the segment by its name, which tells everything that can be wrong with that, and then
+//! connects to the socket. Who accepts makes a pipe in the segment and sends one end through the accepted connection, as
+//! any handle is sent through a socket; then that connection is closed. It never waits for the other one: the socket is new
+//! and has room.
+//!
+//! The name, and the socket with it, ends with the last handle of the acceptor; the pipes do not, they are objects of
+//! their own.
+//!
+//! # Memory
+//!
+//! ```text
+//! byte 0        8        16       24       28       32
+//!      +--------+--------+--------+--------+--------+
+//!      |  ring  |  max   |accepted| handles| listens|
+//!      +--------+--------+--------+--------+--------+
+//! ```
+//!
+//! # Crash points
+//!
+//! | killed | left behind | mended by |
+//! |---|---|---|
+//! | the creator, before it listens | a name without a socket that listens | whoever opens, creates or connects next |
+//! | the acceptor, before the end was sent | a pipe that nobody else has | the procedure; who connected is hung up on and looks again |
+//! | the acceptor, after the end was sent | nothing: who connected has an end, and its end of file | |
+//! | who connects | a connection that is hung up | the acceptor passes over it; or a pipe at its end of file |
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use slipring_core::directory::Place;
+use slipring_core::futex::Wake;
+use slipring_core::primitive::{AtomicU32, AtomicU64, Ordering};
+
+use super::{Connection, Pipe, PipeOptions};
+use crate::attachment::Attachment;
+use crate::handoff::{Handoff, Ticket, Transfer, sealed};
+use crate::name::{self, Name, socket as named_socket};
+use crate::object::{Handle, Kind, Role};
+use crate::parcel::enclosed::enclosable;
+use crate::recovery::with_body;
+use crate::sys::socket::Ready;
+use crate::sys::{clock, file, listener, name as files, socket};
+use crate::until::Until;
+use crate::wait::Wait;
+use crate::{Error, Result, Segment};
+
+/// Bytes of an acceptor's words, for the layout fingerprint.
+pub(crate) const BODY_BYTES: u64 = size_of::<Body>() as u64;
+/// What an end is called on its way.
+pub(super) const PARCEL: &str = "pipe";
+
+/// What an acceptor's body is.
+#[repr(C)]
+struct Body {
+    /// Bytes of each ring of the pipes. Written before the acceptor is known, as are `max_len` and `handles`.
+    ring: AtomicU64,
+    /// The longest message.
+    max_len: AtomicU64,
+    /// How many were accepted. Written by acceptors; for those who look.
+    accepted: AtomicU64,
+    /// Whether the pipes are made for handles.
+    handles: AtomicU32,
+    /// Whether the socket listens, and may be connected to by whoever the mode lets. Written once, by the creator.
+    listens: AtomicU32,
+}
+
+impl Body {
+    fn new(options: PipeOptions) -> Self {
+        Self {
+            ring: AtomicU64::new(options.ring as u64),
+            max_len: AtomicU64::new(options.max_len),
+            accepted: AtomicU64::new(0),
+            handles: AtomicU32::new(options.handles.into()),
+            listens: AtomicU32::new(0),
+        }
+    }
+
+    fn options(&self) -> Result<PipeOptions> {
+        // ORDERING: Relaxed for all; whoever published the object or sent the handle is between us and the creator.
+        let options = PipeOptions {
+            ring: usize::try_from(self.ring.load(Ordering::Relaxed)).unwrap_or(0),
+            max_len: self.max_len.load(Ordering::Relaxed),
+            handles: self.handles.load(Ordering::Relaxed) != 0,
+        };
+        match options.layout() {
+            Ok(_) => Ok(options),
+            Err(_) => Err(Error::Corrupt { what: "an acceptor of pipes with an impossible ring" }),
+        }
+    }
+}
+
+/// What is seen of an acceptor.
+pub(crate) struct AcceptorGlance {
+    pub(crate) accepted: u64,
+    pub(crate) listens: bool,
+}
+
+/// A look at the acceptor at `place`; `None` where it is damaged.
+pub(crate) fn glance_at_acceptor(attachment: &Attachment, place: Place) -> Option<AcceptorGlance> {
+    let mut glance = None;
+    with_body(attachment, place, |body: &Body| {
+        glance = Some(AcceptorGlance {
+            // ORDERING: Relaxed; a number that stands for itself.
+            accepted: body.accepted.load(Ordering::Relaxed),
+            // ORDERING: Acquire; "the socket listens", `Acceptor::create`'s Release.
+            listens: body.listens.load(Ordering::Acquire) != 0,
+        });
+    });
+    glance
+}
+
+/// Accepts those who connect to a name, each with a pipe of its own.
+///
+/// The name is as for all [`Named`](crate::Named) objects: its mode and group say who may connect, it is taken over from the
+/// dead, and it goes with the last handle. It cannot persist. Clones, copies in children of a fork, and handles that
+/// were handed over ([`Handoff`]) are all acceptors of the same name: each of those who connect is accepted by one of
+/// them.
+///
+/// All pipes are in the acceptor's segment: whoever may connect could damage those of others, too.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{Acceptor, Error, Pipe, PipeOptions};
+///
+/// # let name = format!("doc-acceptor-{}", std::process::id());
+/// # let name = name.as_str();
+/// // A server …
+/// let acceptor = Acceptor::create(name, PipeOptions::new())?;
+/// let server = std::thread::spawn(move || -> Result<(), Error> {
+///     let mut client = acceptor.accept()?;
+///     let request = client.recv()?;
+///     client.send(&request.to_ascii_uppercase())
+/// });
+///
+/// // … and a program that knows its name.
+/// let mut connection = Pipe::connect(name)?;
+/// connection.send(b"hello")?;
+/// assert_eq!(connection.recv()?, b"HELLO");
+/// assert!(matches!(connection.recv(), Err(Error::Disconnected)), "end of file");
+///
+/// server.join().unwrap()?;
+/// assert!(matches!(Pipe::connect(name), Err(Error::NoSuchName { .. })), "nobody accepts any more");
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Acceptor {
+    /// Before the listener: whoever is hung up on finds the name gone.
+    handle: Handle,
+    listener: Arc<OwnedFd>,
+    options: PipeOptions,
+}
+
+impl Acceptor {
+    /// Takes a name. From now on others can connect to it; they wait until they are accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NameTaken`]; [`Error::BadName`], also for a name that is to persist; [`Error::NotPermitted`],
+    /// [`Error::NoNames`], [`Error::Capacity`] for a ring that cannot be; no memory, no descriptors; [`Error::NoSuchName`] if
+    /// somebody unlinked it at once.
+    pub fn create<'a>(name: impl Into<Name<'a>>, options: PipeOptions) -> Result<Self> {
+        options.layout()?;
+        let name = name.into();
+        if name.persists() {
+            let why = "a name that is connected to ends with whoever accepts, and cannot persist";
+            return Err(Error::BadName { why });
+        }
+        let handle = name::create(&name, |segment| {
+            let kind = Kind::Acceptor;
+            let made =
+                Handle::create(segment.attachment(), kind, BODY_BYTES, [Role::First], |at, _| {
+                    debug_assert!(at.cast::<Body>().is_aligned());
+                    // SAFETY: committed memory for a `Body`, reserved for us; aligned to 128.
+                    unsafe { at.cast::<Body>().write(Body::new(options)) };
+                    Ok(())
+                });
+            made.map(|[handle]| handle)
+        })?;
+        let listener = named_socket::listen(&name, handle.attachment())?;
+        crash_point!("acceptor.create.listens");
+        let acceptor = Self { handle, listener: Arc::new(listener), options };
+        // ORDERING: Release; "the socket listens", the Acquire of `glance_at_acceptor`.
+        acceptor.body().listens.store(1, Ordering::Release);
+        Ok(acceptor)
+    }
+
+    /// Waits for somebody to connect, for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// No memory, no descriptors, too many participants: whoever connected tries again. [`Error::Interrupted`],
+    /// [`Error::Forked`].
+    pub fn accept(&self) -> Result<Connection> {
+        self.accept_until(Until::NEVER)
+    }
+
+    /// Accepts somebody who has connected already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] where there is nobody; and as [`Acceptor::accept`].
+    pub fn try_accept(&self) -> Result<Connection> {
+        self.accept_until(Until::NOW)
+    }
+
+    /// Waits for somebody to connect, or for a deadline. Whoever died while waiting is passed over, and nothing is
+    /// waited for that somebody who connected would have to do.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`]; with [`Until::NOW`] it is [`Error::WouldBlock`]. And as [`Acceptor::accept`].
+    pub fn accept_until(&self, until: impl Into<Until>) -> Result<Connection> {
+        let until = until.into();
+        let attachment = self.handle.attachment();
+        attachment.me()?;
+        let mut wait = Wait::new(attachment, None, until.deadline());
+        loop {
+            let next = listener::accept(self.listener.as_fd());
+            match next.map_err(Error::io("accept a connection"))? {
+                Some(socket) => match self.welcome(socket.as_fd()) {
+                    // It has gone.
+                    Err(Error::Disconnected | Error::WouldBlock) => {}
+                    welcomed => return welcomed,
+                },
+                None if until.is_now() => return Err(Error::WouldBlock),
+                None => self.wait_for_one(&mut wait)?,
+            }
+            // However many come and go.
+            if !until.is_now() && until.deadline().is_some_and(clock::has_passed) {
+                return Err(Error::TimedOut);
+            }
+        }
+    }
+
+    fn wait_for_one(&self, wait: &mut Wait<'_>) -> Result<()> {
+        let listener = self.listener.as_fd();
+        let mut failed = None;
+        wait.sleep_with(|end| match socket::wait_readable(listener, end) {
+            Ok(Ready::TimedOut) => Wake::TimedOut,
+            Ok(Ready::Interrupted) => Wake::Interrupted,
+            Ok(Ready::Readable | Ready::Hangup) => Wake::Woken,
+            Err(error) => {
+                failed = Some(error);
+                Wake::Changed
+            }
+        })?;
+        failed.map_or(Ok(()), |error| Err(Error::io("wait for a connection")(error)))
+    }
+
+    /// Makes a pipe, and sends one end to whoever has the other end of `socket`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`] where that one has gone, or should not have come.
+    fn welcome(&self, socket: BorrowedFd<'_>) -> Result<Connection> {
+        crash_point!("acceptor.accept.taken");
+        let failed = "look at a connection";
+        let uid = listener::peer_user(socket).map_err(Error::io(failed))?;
+        if !self.admits(uid)? || socket::has_hung_up(socket).map_err(Error::io(failed))? {
+            return Err(Error::Disconnected);
+        }
+        let segment = self.segment();
+        let (ours, theirs) = Pipe::duplex_with(&segment, self.options)?;
+        let mut handoff = Handoff::new(&segment);
+        handoff.give(PARCEL, &theirs)?;
+        crash_point!("acceptor.accept.made");
+        handoff.send_until(socket, Until::NOW)?;
+        crash_point!("acceptor.accept.sent");
+        // ORDERING: Relaxed; counted for those who look.
+        self.body().accepted.fetch_add(1, Ordering::Relaxed);
+        Ok(ours)
+    }
+
+    /// Whether a user may have connected. The kernel has looked at the permissions of the socket; this is a second look at
+    /// those of the name, which are the same.
+    fn admits(&self, uid: u32) -> Result<bool> {
+        let status = files::status(self.handle.attachment().mapping.fd());
+        let status = status.map_err(Error::io("look at the name"))?;
+        let of_others = status.mode & 0o022 != 0;
+        Ok(uid == 0 || uid == status.uid || uid == files::user() || of_others)
+    }
+
+    /// The segment that the pipes are in: what is made in it can be sent through them.
+    pub fn segment(&self) -> Segment {
+        Segment::of(self.handle.attachment())
+    }
+
+    fn body(&self) -> &Body {
+        // SAFETY: room for a `Body`, committed and aligned: `create` and `from_ticket` saw to it. Mapped as long as the
+        // handle lives; atomics, so peers may write behind the reference.
+        unsafe { body_of(&self.handle).as_ref() }
+    }
+}
+
+fn body_of(handle: &Handle) -> NonNull<Body> {
+    handle.body().0.cast()
+}
+
+/// Readable when somebody waits to be accepted, for event loops. Another acceptor may be faster: then
+/// [`Acceptor::try_accept`] says so.
+impl AsFd for Acceptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptor").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl sealed::Sealed for Acceptor {
+    fn handle_of(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+enclosable! { () Acceptor }
+
+impl Transfer for Acceptor {
+    fn ticket(&self) -> Result<Ticket> {
+        let copy = file::duplicate(self.listener.as_fd());
+        let copy = copy.map_err(Error::io("copy an acceptor's socket"))?;
+        Ok(Ticket::new(Kind::Acceptor, &self.handle, vec![copy]))
+    }
+
+    fn from_ticket(ticket: Ticket, segment: &Segment) -> Result<Self> {
+        let (handle, fds) = ticket.redeem(segment, Kind::Acceptor)?;
+        let only = <[OwnedFd; 1]>::try_from(fds).ok();
+        let listener = only.map(|[fd]| fd).filter(|fd| listener::listens(fd.as_fd()));
+        let listener =
+            listener.ok_or_else(|| Error::NotInherited("the socket of an acceptor".into()))?;
+        let is_whole = handle.body().1 >= BODY_BYTES
+            && segment.attachment().arena_is_committed(handle.body_offset(), BODY_BYTES);
+        if !is_whole {
+            return Err(Error::Corrupt { what: "an acceptor is too small for what it is" });
+        }
+        // SAFETY: room for a `Body`, committed, and aligned as all bodies are; mapped while `handle` lives; atomics, for
+        // which all bit patterns are valid.
+        let options = unsafe { body_of(&handle).as_ref() }.options()?;
+        Ok(Self { handle, listener: Arc::new(listener), options })
+    }
+}
