@@ -13,6 +13,8 @@ pub mod message;
 pub mod ordered;
 pub mod peer;
 
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Waits until `condition` holds, looking every millisecond. Panics with `what` after `patience`.
@@ -34,6 +36,29 @@ pub fn median(mut values: Vec<Duration>) -> Duration {
 pub fn segment() -> slipring::Segment {
     let options = slipring::SegmentOptions::new().reserve(8 << 30);
     slipring::Segment::with(options).expect("a segment")
+}
+
+/// Sockets beside names that are not there: nobody would take them away.
+pub fn sockets_without_a_name() -> Vec<PathBuf> {
+    let files = |prefix: &str| {
+        let entries = std::fs::read_dir(slipring::name::directory()).expect("names are kept");
+        let paths = entries.flatten().map(|entry| entry.path());
+        let has_prefix = |path: &PathBuf| {
+            path.file_name().and_then(|name| name.to_str()).is_some_and(|n| n.starts_with(prefix))
+        };
+        paths.filter(has_prefix).collect::<Vec<_>>()
+    };
+    let sockets = files("slipring-socket.");
+    let inode = |path: &PathBuf| std::fs::symlink_metadata(path).ok().map(|meta| meta.ino());
+    let names: Vec<_> = files("slipring.").iter().filter_map(inode).collect();
+    let is_of = |socket: &PathBuf, inode: &u64| {
+        socket.extension().is_some_and(|number| number.to_str() == Some(&inode.to_string()))
+    };
+    // One that has gone meanwhile went with its name.
+    let without = |socket: &PathBuf| {
+        !names.iter().any(|inode| is_of(socket, inode)) && inode(socket).is_some()
+    };
+    sockets.into_iter().filter(without).collect()
 }
 
 /// Numbers that look random and are the same for the same seed.

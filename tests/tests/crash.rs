@@ -10,6 +10,8 @@
 
 #![cfg(feature = "crash")]
 
+#[path = "crash/acceptor.rs"]
+mod acceptor;
 #[path = "crash/joinable.rs"]
 mod joinable;
 #[path = "crash/ordered.rs"]
@@ -710,7 +712,8 @@ const SCENARIOS: &[Scenario] = &[
 
 /// All of them.
 fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    SCENARIOS.iter().chain(parcel::SCENARIOS).chain(ordered::SCENARIOS).chain(joinable::SCENARIOS)
+    let of_channels = ordered::SCENARIOS.iter().chain(joinable::SCENARIOS);
+    SCENARIOS.iter().chain(parcel::SCENARIOS).chain(of_channels).chain(acceptor::SCENARIOS)
 }
 
 /// The names of all crash points in the sources.

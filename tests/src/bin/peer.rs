@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use slipring::Inherited;
 
+#[path = "peer/acceptor.rs"]
+mod acceptor;
 #[path = "peer/channels.rs"]
 mod channels;
 #[path = "peer/crash.rs"]
@@ -73,7 +75,8 @@ fn main() {
     assert!(!words.is_empty(), "say what to do");
     let command = words.remove(0);
     let mut args = Args(words.into_iter());
-    let known = channels::run(&command, &mut args)
+    let known = acceptor::run(&command, &mut args)
+        || channels::run(&command, &mut args)
         || forks::run(&command, &mut args)
         || locks::run(&command, &mut args)
         || misc::run(&command, &mut args)

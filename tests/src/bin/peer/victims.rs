@@ -17,6 +17,8 @@ use slipring::{
 use slipring_tests::log::Log;
 use slipring_tests::message::{self, MIXED, Stamp};
 
+#[path = "victims/acceptor.rs"]
+mod acceptor;
 #[path = "victims/ordered.rs"]
 mod ordered;
 #[path = "victims/parcel.rs"]
@@ -56,6 +58,8 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         "mess" => mess(args),
         "watch-wait" => watch::wait(args),
         "watch-ring" => watch::ring(args),
+        "accept" => acceptor::accept(args),
+        "connect" => acceptor::connect(args),
         "parcel-send" => parcel::send(args),
         "parcel-receive" => parcel::receive(args),
         "enclose-send" => parcel::enclose_send(),
