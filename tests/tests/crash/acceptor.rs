@@ -15,7 +15,8 @@ pub const SCENARIOS: &[Scenario] = &[
     ("accept", accept),
     ("accept-after-death", accept_after_death),
     ("connect", connect),
-    ("connect-to-the-dead", connect_to_the_dead),
+    ("connect-before-it-listens", connect_before_it_listens),
+    ("connect-after-it-listened", connect_after_it_listened),
 ];
 
 const MESSAGE: &[u8] = b"one that is longer than nothing";
@@ -106,12 +107,18 @@ fn connect(run: &Run) {
 }
 
 /// The victim finds only a dead one's leavings, and takes them away.
-fn connect_to_the_dead(run: &Run) {
-    for point in ["socket.listen.access#0", "acceptor.create.listens#0"] {
-        let name = unique("dead");
-        dead_acceptor(&name, point);
-        let mut victim = victim(run, &["connect", &name, "1"]);
-        victim.end();
-        check_name(&name);
-    }
+fn connect_to_the_dead(run: &Run, point: &str) {
+    let name = unique("dead");
+    dead_acceptor(&name, point);
+    let mut victim = victim(run, &["connect", &name, "1"]);
+    victim.end();
+    check_name(&name);
+}
+
+fn connect_before_it_listens(run: &Run) {
+    connect_to_the_dead(run, "socket.listen.access#0");
+}
+
+fn connect_after_it_listened(run: &Run) {
+    connect_to_the_dead(run, "acceptor.create.listens#0");
 }
