@@ -14,7 +14,9 @@ use slipring_tests::message::{self, MIXED, Stamp};
 use slipring_tests::peer::Peer;
 use slipring_tests::wait_until;
 
-use super::{PATIENCE, Run, SOON, Scenario, assert_prefix, check_segment, give, new_segment};
+use super::{
+    PATIENCE, Run, STOPPED_FOR_EVER, Scenario, assert_prefix, check_segment, give, new_segment,
+};
 
 pub const SCENARIOS: &[Scenario] = &[
     ("task-put", put),
@@ -279,7 +281,10 @@ fn exchange_beside_a_stopped_one(role: &str, point: &str) -> bool {
         if stopped {
             let before = received.load(Ordering::Relaxed);
             let slowest = (0..100).map(|_| send()).max().unwrap();
-            assert!(slowest < SOON, "{role} stopped at {point}: {slowest:?} for one task");
+            assert!(
+                slowest < STOPPED_FOR_EVER,
+                "{role} stopped at {point}: {slowest:?} for one task"
+            );
             let came = received.load(Ordering::Relaxed) - before;
             assert!(came > 50, "{role} stopped at {point}: {came} done");
             victim.signal(rustix::process::Signal::CONT);
