@@ -13,7 +13,8 @@ fuzz() {
 step "format and clippy, fuzz targets" fuzz
 comparison() {
     cargo fmt --manifest-path benches/comparison/Cargo.toml --check
-    cargo clippy --manifest-path benches/comparison/Cargo.toml --profile quick --all-targets --target-dir target/comparison -- -D warnings
+    cargo clippy --manifest-path benches/comparison/Cargo.toml --no-default-features --profile quick --all-targets \
+        --target-dir target/comparison -- -D warnings
 }
 step "format and clippy, comparison" comparison
 RUSTDOCFLAGS="-D warnings" step "docs" cargo doc --workspace --no-deps --document-private-items

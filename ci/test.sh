@@ -6,4 +6,6 @@ ci/setup.sh
 for check in lint unit loom process crash c fuzz examples bench; do
     "ci/$check.sh"
 done
+# Without iceoryx2, which takes a minute to build.
+ci/comparison.sh --no-default-features
 printf '\nall checks passed in %d s\n' "$SECONDS"
