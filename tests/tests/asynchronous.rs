@@ -497,6 +497,38 @@ fn a_task_that_never_has_to_wait_lets_others_run() {
 }
 
 #[test]
+fn waiting_tasks_leave_the_processor_to_others() {
+    let segment = segment();
+    let (tx, mut rx) = ByteQueue::bounded(&segment, 1).unwrap();
+    let (mut reader, writer) = Pipe::one_way(&segment).unwrap();
+    let (full_reader, mut full_writer) =
+        Pipe::one_way_with(&segment, PipeOptions::new().ring(256)).unwrap();
+    while full_writer.try_send(&[0; 50]).is_ok() {}
+    let (semaphore, event) = (Semaphore::new(&segment, 0).unwrap(), Event::new(&segment).unwrap());
+    let mutex = Mutex::new(&segment, 0_u64).unwrap();
+    let _guard = mutex.try_lock().unwrap();
+    let cpu_time = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    };
+    let before = cpu_time();
+    one_thread().block_on(async {
+        tokio::select! {
+            _ = rx.recv_async() => unreachable!("nothing was sent"),
+            _ = reader.recv_async() => unreachable!("nothing was sent"),
+            _ = full_writer.send_async(&[0; 50]) => unreachable!("nobody receives"),
+            _ = semaphore.acquire_async() => unreachable!("there is no permit"),
+            _ = event.wait_async() => unreachable!("nobody sets it"),
+            _ = mutex.lock_async() => unreachable!("it is held"),
+            () = tokio::time::sleep(Duration::from_millis(300)) => {}
+        }
+    });
+    let burnt = cpu_time() - before;
+    assert!(burnt < Duration::from_millis(60), "{burnt:?} of 300 ms");
+    drop((tx, writer, full_reader));
+}
+
+#[test]
 fn a_forked_child_waits_in_a_runtime_of_its_own() {
     let segment = segment();
     let (mut tx, rx) = ByteQueue::bounded(&segment, 4).unwrap();

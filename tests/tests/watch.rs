@@ -111,6 +111,35 @@ fn a_deadline_holds_over_all_of_them() {
     }
 }
 
+/// How long this thread has been on a processor.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+#[test]
+fn who_waits_leaves_the_processor_to_others() {
+    let segment = segment();
+    let (tx, rx) = ByteQueue::bounded(&segment, 1).unwrap();
+    let (reader, writer) = Pipe::one_way(&segment).unwrap();
+    let (full_reader, mut full_writer) =
+        Pipe::one_way_with(&segment, PipeOptions::new().ring(256)).unwrap();
+    while full_writer.try_send(&[0; 50]).is_ok() {}
+    let semaphore = Semaphore::new(&segment, 0).unwrap();
+    let event = Event::new(&segment).unwrap();
+    let mutex = Mutex::new(&segment, 0_u64).unwrap();
+    let _guard = mutex.lock().unwrap();
+    let all: [&dyn Waitable; 6] = [&rx, &reader, &full_writer, &semaphore, &event, &mutex];
+    let lists = all.iter().map(std::slice::from_ref).chain([&all[..]]);
+    for list in lists {
+        let before = cpu_time();
+        assert!(matches!(wait_any(list, Duration::from_millis(200)), Err(Error::TimedOut)));
+        let burnt = cpu_time() - before;
+        assert!(burnt < Duration::from_millis(40), "{burnt:?} of 200 ms");
+    }
+    drop((tx, writer, full_reader));
+}
+
 #[test]
 #[should_panic(expected = "there is nothing to wait for")]
 fn nothing_cannot_be_waited_for() {

@@ -85,8 +85,8 @@
 //!
 //! # Errors and panics
 //!
-//! Besides those of the blocking call: [`Error::CannotWatch`](crate::Error::CannotWatch) where the kernel gives no inotify
-//! instance, [`Error::NoRuntime`](crate::Error::NoRuntime) outside of a runtime. Tokio panics in a runtime whose I/O is not
+//! Besides those of the blocking call: [`Error::CannotWatch`] where the kernel gives no inotify
+//! instance, [`Error::NoRuntime`] outside of a runtime. Tokio panics in a runtime whose I/O is not
 //! enabled. A call that need not wait needs none of these.
 
 mod driver;
@@ -117,7 +117,7 @@ async fn until_done<S: Source, T>(
             place.leave();
             return Poll::Ready(Ok(done));
         }
-        let sure = place.stand([&subject as &dyn Source], cx.waker())?;
+        let sure = place.stand([&subject as &dyn Source], cx.waker())?.is_empty();
         driver::ensure()?;
         // The second look, after the announcement.
         match attempt(&mut subject) {

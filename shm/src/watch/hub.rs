@@ -81,6 +81,8 @@ pub(crate) struct Place {
     ticket: u64,
     /// Segment and word of each line.
     lines: Vec<(usize, usize)>,
+    /// What [`Place::stand`] returned.
+    unsure: Vec<usize>,
 }
 
 impl Place {
@@ -90,9 +92,10 @@ impl Place {
     }
 
     /// Takes a place in the lines of all `sources`, or keeps it, and announces this process there. Look at the condition
-    /// after this; if it is not fulfilled, `waker` is called when it is time to look again. Returns `false` where in one of the
-    /// lines there was nothing to wait for; if the look finds nothing all the same, and a source may have missed something, come
-    /// again.
+    /// after this; if it is not fulfilled, `waker` is called when it is time to look again.
+    ///
+    /// Returns the indices of the sources of which some line was not announced, because there was nothing to wait for. If the
+    /// look finds nothing all the same, and one of those may have missed something, come again.
     ///
     /// # Errors
     ///
@@ -101,25 +104,29 @@ impl Place {
         &mut self,
         sources: impl IntoIterator<Item = &'a dyn Source>,
         waker: &Waker,
-    ) -> Result<bool> {
-        let (mut fence, mut sure) = (false, true);
+    ) -> Result<&[usize]> {
+        let mut fence = false;
+        self.unsure.clear();
         {
             let mut hub = HUB.lock();
             self.enrol(&mut hub);
-            for source in sources {
-                let attachment = source.attachment();
+            for (index, source) in sources.into_iter().enumerate() {
+                let (attachment, mut sure) = (source.attachment(), true);
                 source.spots(&mut |spot| {
                     fence |= spot.needs_fence();
                     sure &= self.stand_in(&mut hub, attachment, &spot, waker)?;
                     Ok(())
                 })?;
+                if !sure {
+                    self.unsure.push(index);
+                }
             }
         }
         if fence {
             // The watcher's half of the fence, where notifiers have none.
             let _ = membarrier::fence_registered();
         }
-        Ok(sure)
+        Ok(&self.unsure)
     }
 
     /// A ticket, in this process.

@@ -36,7 +36,7 @@
 //! ```
 //!
 //! **Ready is a hint**, as with `poll(2)`: the call that comes next would most probably not wait. Somebody else may be
-//! faster; so follow with a `try_` call, and go back to waiting on [`Error::WouldBlock`]. What ends a wait for good is ready,
+//! faster; so follow with a `try_` call, and go back to waiting on [`Error::WouldBlock`](crate::Error::WouldBlock). What ends a wait for good is ready,
 //! too: the end of a queue or pipe, by close or by the death of the last one on the other side. The call that follows says so.
 //!
 //! | what | ready when |
@@ -66,7 +66,7 @@
 //!
 //! The kernel gives each user 128 inotify instances unless told otherwise (`fs.inotify.max_user_instances`): so many processes
 //! of one user can watch at a time. Where none is to be had, or where a sandbox forbids inotify, waits fail with
-//! [`Error::CannotWatch`] rather than be slow. A program that has to go on there calls `try_` functions every few milliseconds.
+//! [`Error::CannotWatch`](crate::Error::CannotWatch) rather than be slow. A program that has to go on there calls `try_` functions every few milliseconds.
 //!
 //! # Event loops
 //!
@@ -112,9 +112,6 @@ pub(crate) mod sealed {
         }
     }
 }
-
-#[allow(unused_imports, reason = "for links in the documentation above")]
-use crate::Error;
 
 /// Called before a fork, last of all that takes locks.
 pub(crate) fn prepare_fork() {

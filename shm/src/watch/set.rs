@@ -125,14 +125,15 @@ impl<'a> WaitSet<'a> {
         hub::listen();
         loop {
             let sources = self.objects.iter().map(|object| *object as &dyn Source);
-            let sure = self.place.stand(sources, &self.waker)?;
+            let unsure = self.place.stand(sources, &self.waker)?;
             let ready = ready_one(&self.objects);
+            if ready.is_none() && !unsure.iter().any(|index| self.objects[*index].may_have_missed())
+            {
+                return Ok(None);
+            }
             if ready.is_some() {
                 self.place.pass_on();
                 return Ok(ready);
-            }
-            if sure || !self.objects.iter().any(|object| object.may_have_missed()) {
-                return Ok(None);
             }
             // Somebody took it between the two looks.
             std::thread::yield_now();
