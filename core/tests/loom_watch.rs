@@ -1,7 +1,7 @@
 //! Every interleaving of watchers: those who wait for a bell instead of sleeping on a word are never left waiting.
 //!
-//! The bell of the model is inotify as far as it matters: rings that nobody has read are one, and who waits for it is woken
-//! by the next ring after it was read. A watcher that is left waiting is a deadlock, which loom reports.
+//! The bell of the model is inotify as far as it matters: rings that nobody has read are one, and who waits for it is
+//! woken by the next ring after it was read. A watcher that is left waiting is a deadlock, which loom reports.
 #![cfg(loom)]
 
 mod support;

@@ -25,8 +25,8 @@
 //! # Invariants
 //!
 //! * I1. Without X, R is set exactly while one byte is in the socket or about to be.
-//! * I2. A sender that finds S, W or A, and not R, rings after its message is published. Setting R and clearing A it changes
-//!   the word of whoever watches it, before it rings the other bell ([`futex::ring`]).
+//! * I2. A sender that finds S, W or A, and not R, rings after its message is published. Setting R and clearing A it
+//!   changes the word of whoever watches it, before it rings the other bell ([`futex::ring`]).
 //! * I3. A reader takes the byte only after it cleared R and then saw that there is no message; if there is one, it
 //!   sets R again. So a message that comes in between either rings again or finds the byte still there.
 //!
@@ -102,9 +102,9 @@ impl Bell {
         futex::ring(&self.word);
     }
 
-    /// Announces a watcher of the word: what the word holds from now on, until it has to look again. Fence the peers, and
-    /// look for a message. Where [`Bell::was_rung`] says so of the result nobody will ring anew before a reader has quieted
-    /// the bell.
+    /// Announces a watcher of the word: what the word holds from now on, until it has to look again. Fence the peers,
+    /// and look for a message. Where [`Bell::was_rung`] says so of the result nobody will ring anew before a reader has
+    /// quieted the bell.
     pub fn ask(&self) -> u32 {
         // ORDERING: AcqRel, then a full fence: the reader's half of E1.
         let seen = self.word.fetch_or(ASKED, Ordering::AcqRel) | ASKED;

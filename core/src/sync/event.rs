@@ -147,8 +147,8 @@ impl Event {
         was_set(moment.0, self.word.load(Ordering::Acquire))
     }
 
-    /// Announces a watcher: what the word holds from now on, until it is set. Look whether it was set afterwards. `None` if it
-    /// is set: then nothing was announced, and who finds it clear after that announces again.
+    /// Announces a watcher: what the word holds from now on, until it is set. Look whether it was set afterwards.
+    /// `None` if it is set: then nothing was announced, and who finds it clear after that announces again.
     ///
     /// A watcher is a sleeper that a bell wakes ([`futex::set_bell`]): it waits on a word with S and without F (I2), and
     /// a set changes that word's count before it rings.

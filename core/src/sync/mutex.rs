@@ -178,12 +178,14 @@ impl Mutex {
             .is_ok()
     }
 
-    /// Announces a watcher: what the word holds from now on, until the lock is given back. Try to take the lock afterwards.
-    /// `None` if nobody holds it: then nothing was announced, and if the try fails all the same, announce again.
+    /// Announces a watcher: what the word holds from now on, until the lock is given back. Try to take the lock
+    /// afterwards. `None` if nobody holds it: then nothing was announced, and if the try fails all the same, announce
+    /// again.
     ///
-    /// A watcher is a sleeper that a bell wakes ([`futex::set_bell`]). It need not take the lock with W kept: all watchers
-    /// hear the bell, and those that do not get the lock announce themselves anew, as does the sleeper that was woken. The word may come to hold the same value again: then
-    /// the same owner holds it again, with W set, and will ring.
+    /// A watcher is a sleeper that a bell wakes ([`futex::set_bell`]). It need not take the lock with W kept: all
+    /// watchers hear the bell, and those that do not get the lock announce themselves anew, as does the sleeper that
+    /// was woken. The word may come to hold the same value again: then the same owner holds it again, with W set, and
+    /// will ring.
     pub fn watch(&self) -> Option<u32> {
         loop {
             // ORDERING: Relaxed; confirmed by the CAS, or by the try that follows.

@@ -1,12 +1,12 @@
 //! What wakes waiting tasks: one task of ours on each runtime in which somebody waits.
 //!
-//! Why not let waiting futures take turns: the one whose turn it is may stand in a `select!` that is not polled for a while,
-//! and with it everybody would wait. Why one on each runtime: one that is driven by `block_on` stands still when that
-//! returns, and those who wait elsewhere must not stand still with it. Each driver does the work for all; what one has
-//! heard, the others need not.
+//! Why not let waiting futures take turns: the one whose turn it is may stand in a `select!` that is not polled for a
+//! while, and with it everybody would wait. Why one on each runtime: one that is driven by `block_on` stands still when
+//! that returns, and those who wait elsewhere must not stand still with it. Each driver does the work for all; what one
+//! has heard, the others need not.
 //!
-//! A driver ends at the first tick at which nobody waits. A runtime that is shut down drops it; then it is as if it had never
-//! been.
+//! A driver ends at the first tick at which nobody waits. A runtime that is shut down drops it; then it is as if it had
+//! never been.
 
 use std::future::poll_fn;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};

@@ -1,8 +1,8 @@
-//! Queues, pipes and locks in tokio tasks: `send_async`, `recv_async`, `lock_async`, `acquire_async`, `wait_async`. Feature
-//! `tokio`.
+//! Queues, pipes and locks in tokio tasks: `send_async`, `recv_async`, `lock_async`, `acquire_async`, `wait_async`.
+//! Feature `tokio`.
 //!
-//! Each does what the blocking call of the same name does, and lets other tasks run meanwhile. No thread waits for anything:
-//! ten thousand waiting tasks are ten thousand entries in lists of this process.
+//! Each does what the blocking call of the same name does, and lets other tasks run meanwhile. No thread waits for
+//! anything: ten thousand waiting tasks are ten thousand entries in lists of this process.
 //!
 //! ```
 //! use std::time::Duration;
@@ -54,15 +54,15 @@
 //!
 //! # Cancelling
 //!
-//! A future that is dropped before it is ready has done nothing: no message was taken or sent, no permit taken, no lock held.
-//! A wake-up that was meant for it goes to the next task that waits for the same. So all of them may stand in
+//! A future that is dropped before it is ready has done nothing: no message was taken or sent, no permit taken, no lock
+//! held. A wake-up that was meant for it goes to the next task that waits for the same. So all of them may stand in
 //! `tokio::select!`, in loops too.
 //!
 //! # Order
 //!
-//! The tasks of one process that wait for the same object are woken in the order in which they came; one that looks and finds
-//! nothing keeps its place. Between processes there is no order, and a task that does not wait may be faster than one that
-//! does, as with the blocking calls.
+//! The tasks of one process that wait for the same object are woken in the order in which they came; one that looks and
+//! finds nothing keeps its place. Between processes there is no order, and a task that does not wait may be faster than
+//! one that does, as with the blocking calls.
 //!
 //! A future that was woken and is not polled (it stands behind an `await` of something else, in a loop around
 //! `select!`) holds up those of its own process that wait behind it, until the next look after 50 ms; then another one
@@ -70,11 +70,11 @@
 //!
 //! # How it works
 //!
-//! The mechanism is that of [`watch`](crate::watch): marks in shared memory, and a bell that inotify hears. Its costs and
-//! limits are told there. On each runtime in which somebody waits there is one task of ours, the *driver*: it has the bell's
-//! descriptor and a timer in the runtime's event loop, and lives as long as anybody in this process waits. Every 50 ms it
-//! looks who is dead and has the first task of each line look again, so a kill anywhere is found out in about that time; the
-//! death of a pipe's other end, too.
+//! The mechanism is that of [`watch`](crate::watch): marks in shared memory, and a bell that inotify hears. Its costs
+//! and limits are told there. On each runtime in which somebody waits there is one task of ours, the *driver*: it has
+//! the bell's descriptor and a timer in the runtime's event loop, and lives as long as anybody in this process waits.
+//! Every 50 ms it looks who is dead and has the first task of each line look again, so a kill anywhere is found out in
+//! about that time; the death of a pipe's other end, too.
 //!
 //! # Runtimes
 //!

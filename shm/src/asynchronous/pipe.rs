@@ -49,8 +49,8 @@ impl PipeWriter {
     ///
     /// # Errors
     ///
-    /// As [`PipeWriter::send_async`], and [`Error::Forked`](crate::Error::Forked) for a loan that was taken before a fork, or in
-    /// another segment.
+    /// As [`PipeWriter::send_async`], and [`Error::Forked`](crate::Error::Forked) for a loan that was taken before a
+    /// fork, or in another segment.
     pub async fn send_loan_async(&mut self, loan: Loan) -> Result<()> {
         until_done(self, |writer| unless_blocked(writer.offer(&loan))).await??;
         drop(loan.sent());

@@ -48,8 +48,8 @@ impl ByteSender {
     ///
     /// # Errors
     ///
-    /// As [`ByteSender::send_async`], and [`Error::Forked`](crate::Error::Forked) for a loan that was taken before a fork, or in
-    /// another segment.
+    /// As [`ByteSender::send_async`], and [`Error::Forked`](crate::Error::Forked) for a loan that was taken before a
+    /// fork, or in another segment.
     pub async fn send_loan_async(&mut self, loan: Loan) -> Result<()> {
         until_done(self, |tx| unless_blocked(tx.offer(&loan))).await??;
         drop(loan.sent());

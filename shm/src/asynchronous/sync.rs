@@ -10,8 +10,8 @@ impl<T: Pod> Mutex<T> {
     /// As [`Mutex::lock`], in a task. A future that is dropped does not hold the lock. See
     /// [`asynchronous`](crate::asynchronous).
     ///
-    /// The guard may be kept across an `await`: the lock is the process's. Other tasks of this process wait for it like those
-    /// of another.
+    /// The guard may be kept across an `await`: the lock is the process's. Other tasks of this process wait for it like
+    /// those of another.
     ///
     /// # Errors
     ///

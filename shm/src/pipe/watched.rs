@@ -54,8 +54,8 @@ impl Source for PipeReader {
     }
 
     fn may_have_missed(&self) -> bool {
-        // A turn that is free is not waited for. So a look that failed because of somebody's turn, which has begun since, or
-        // has begun and ended, has to be made again.
+        // A turn that is free is not waited for. So a look that failed because of somebody's turn, which has begun
+        // since, or has begun and ended, has to be made again.
         let end = self.end();
         !end.lane.ring.is_empty() || !end.may_have_turn(|words| &words.recv)
     }

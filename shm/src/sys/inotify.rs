@@ -4,8 +4,8 @@
 //! handed around: whoever has the segment can ring and can listen. Identical events that nobody has read yet are one
 //! event, and only the first of them wakes: read before you look.
 //!
-//! Newer kernels tell nobody of what happens through the first description of a memfd, the one that `memfd_create` gave. A
-//! segment's own descriptor is never that one: each process opens the file anew, for its locks.
+//! Newer kernels tell nobody of what happens through the first description of a memfd, the one that `memfd_create`
+//! gave. A segment's own descriptor is never that one: each process opens the file anew, for its locks.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};

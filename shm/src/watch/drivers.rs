@@ -38,8 +38,8 @@ pub(crate) fn delist(name: DriverName) {
     HUB.lock().drivers.0.retain(|driver| *driver != name);
 }
 
-/// Takes the driver off the list if nobody waits. Whoever begins to wait stands in a line first, and looks at the list then:
-/// both under the hub's lock, as this is.
+/// Takes the driver off the list if nobody waits. Whoever begins to wait stands in a line first, and looks at the list
+/// then: both under the hub's lock, as this is.
 pub(crate) fn delist_if_idle(name: DriverName) -> bool {
     let mut hub = HUB.lock();
     if hub.is_idle() {

@@ -6,10 +6,10 @@
 //!
 //! # Invariants
 //!
-//! * H1. The bit of this process in a segment's header is set before the first mark in a word of that segment, with a full
-//!   fence between, and cleared when the last line there is gone. So who finds a mark finds the bit, and rings.
-//! * H2. The ear is read empty before the words are compared, under the hub's lock: a ring that comes later is another event
-//!   and wakes again; one that came before is about a word that was changed before.
+//! * H1. The bit of this process in a segment's header is set before the first mark in a word of that segment, with a
+//!   full fence between, and cleared when the last line there is gone. So who finds a mark finds the bit, and rings.
+//! * H2. The ear is read empty before the words are compared, under the hub's lock: a ring that comes later is another
+//!   event and wakes again; one that came before is about a word that was changed before.
 //! * H3. A segment stays mapped while it has lines. Forgetting a future leaks it and breaks nothing.
 //! * H4. Wakers are called, and attachments dropped, when the hub's lock is open: both may come back here.
 //! * H5. In a forked child there is nobody in any line. What a copied [`Place`] says is of another generation.
@@ -94,8 +94,8 @@ impl Place {
     /// Takes a place in the lines of all `sources`, or keeps it, and announces this process there. Look at the condition
     /// after this; if it is not fulfilled, `waker` is called when it is time to look again.
     ///
-    /// Returns the indices of the sources of which some line was not announced, because there was nothing to wait for. If the
-    /// look finds nothing all the same, and one of those may have missed something, come again.
+    /// Returns the indices of the sources of which some line was not announced, because there was nothing to wait for.
+    /// If the look finds nothing all the same, and one of those may have missed something, come again.
     ///
     /// # Errors
     ///
@@ -386,8 +386,8 @@ pub(super) fn unlock_in_parent() {
     HUB.unlock_after_fork();
 }
 
-/// Gives it back in the child, where nobody waits for anything (H5). The ear is the parent's: what is read from it would be
-/// missing there.
+/// Gives it back in the child, where nobody waits for anything (H5). The ear is the parent's: what is read from it
+/// would be missing there.
 pub(super) fn unlock_in_child() {
     // SAFETY: locked for the fork by the thread that this one is a copy of.
     let old = unsafe {

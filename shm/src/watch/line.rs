@@ -2,15 +2,16 @@
 //!
 //! # Invariants
 //!
-//! * L1. While anybody is in a line, what the word held at the last announcement is noted (`seen`), or somebody in the line
-//!   was woken and has not looked yet, or somebody found nothing to wait for when it came to announce itself: that one looks,
-//!   and comes again if the look finds nothing. (But for the turns at a pipe, which are not waited for while they are free.)
+//! * L1. While anybody is in a line, what the word held at the last announcement is noted (`seen`), or somebody in the
+//!   line was woken and has not looked yet, or somebody found nothing to wait for when it came to announce itself: that
+//!   one looks, and comes again if the look finds nothing. (But for the turns at a pipe, which are not waited for while
+//!   they are free.)
 //! * L2. Who stands in a line looks at its condition after it came, and again after it was woken: so what it waits for
 //!   comes after a look that is later than the announcement that `seen` is of, and changes the word (or the line has
 //!   somebody woken, L1).
-//! * L3. Who was woken and leaves, with what it came for or without, wakes the next. So the wakes of one change go on until
-//!   somebody looks and finds nothing: that one stays, first in line, and the announcement that it made (or found made) before
-//!   that look covers all behind it.
+//! * L3. Who was woken and leaves, with what it came for or without, wakes the next. So the wakes of one change go on
+//!   until somebody looks and finds nothing: that one stays, first in line, and the announcement that it made (or found
+//!   made) before that look covers all behind it.
 //! * L4. Where one change is for all (an event), all are woken at once, and L3 is not needed.
 
 use std::collections::BTreeMap;
@@ -51,8 +52,8 @@ impl Line {
         }
     }
 
-    /// Takes a place in the line, or keeps it, and sees to it that the line is announced, if there is anything to wait for:
-    /// returns whether it is. The caller looks at its condition after this (L2).
+    /// Takes a place in the line, or keeps it, and sees to it that the line is announced, if there is anything to wait
+    /// for: returns whether it is. The caller looks at its condition after this (L2).
     pub(super) fn stand(&mut self, spot: &Spot<'_>, ticket: u64, waker: &Waker) -> bool {
         let new = || Waiter { waker: waker.clone(), woken: false, owes: false };
         let waiter = self.waiters.entry(ticket).or_insert_with(new);

@@ -36,8 +36,9 @@
 //! ```
 //!
 //! **Ready is a hint**, as with `poll(2)`: the call that comes next would most probably not wait. Somebody else may be
-//! faster; so follow with a `try_` call, and go back to waiting on [`Error::WouldBlock`](crate::Error::WouldBlock). What ends a wait for good is ready,
-//! too: the end of a queue or pipe, by close or by the death of the last one on the other side. The call that follows says so.
+//! faster; so follow with a `try_` call, and go back to waiting on [`Error::WouldBlock`](crate::Error::WouldBlock).
+//! What ends a wait for good is ready, too: the end of a queue or pipe, by close or by the death of the last one on the
+//! other side. The call that follows says so.
 //!
 //! | what | ready when |
 //! |---|---|
@@ -51,22 +52,24 @@
 //!
 //! # How it works, and what it costs
 //!
-//! Who waits leaves the mark of a sleeper on each object, exactly as if it slept there, and a bit in the segment's header that
-//! says "I watch". Whoever then wakes the sleepers of any word of the segment finds the bit and rings: it reads one byte of the
-//! segment's file, and inotify tells those who watch that file. So nothing has to be handed to anybody: it works in every
-//! process that has the segment, and across namespaces. While nobody watches a segment, nothing costs more than it did.
+//! Who waits leaves the mark of a sleeper on each object, exactly as if it slept there, and a bit in the segment's
+//! header that says "I watch". Whoever then wakes the sleepers of any word of the segment finds the bit and rings: it
+//! reads one byte of the segment's file, and inotify tells those who watch that file. So nothing has to be handed to
+//! anybody: it works in every process that has the segment, and across namespaces. While nobody watches a segment,
+//! nothing costs more than it did.
 //!
-//! One process needs one inotify instance for all its segments and threads, and all who watch a segment hear every ring of it:
-//! then they compare one word per object that they wait for. A process that waits for few objects of its own while others are
-//! busy in the same segment wakes often in vain; give such objects a segment of their own.
+//! One process needs one inotify instance for all its segments and threads, and all who watch a segment hear every ring
+//! of it: then they compare one word per object that they wait for. A process that waits for few objects of its own
+//! while others are busy in the same segment wakes often in vain; give such objects a segment of their own.
 //!
 //! As in every wait, a kill is survived: each 50 ms at the latest a waiter looks again, and looks who is dead.
 //!
 //! # Limits
 //!
-//! The kernel gives each user 128 inotify instances unless told otherwise (`fs.inotify.max_user_instances`): so many processes
-//! of one user can watch at a time. Where none is to be had, or where a sandbox forbids inotify, waits fail with
-//! [`Error::CannotWatch`](crate::Error::CannotWatch) rather than be slow. A program that has to go on there calls `try_` functions every few milliseconds.
+//! The kernel gives each user 128 inotify instances unless told otherwise (`fs.inotify.max_user_instances`): so many
+//! processes of one user can watch at a time. Where none is to be had, or where a sandbox forbids inotify, waits fail
+//! with [`Error::CannotWatch`](crate::Error::CannotWatch) rather than be slow. A program that has to go on there calls
+//! `try_` functions every few milliseconds.
 //!
 //! # Event loops
 //!

@@ -60,8 +60,8 @@ pub fn wait_any(objects: &[&dyn Waitable], until: impl Into<Until>) -> Result<us
 /// It keeps its place in the lines of all its objects, where [`wait_any`] comes and goes with each call; and it has a
 /// descriptor, for `poll`, `select`, `epoll` and every event loop: readable when it is time to call [`WaitSet::ready`].
 ///
-/// An event loop should call [`WaitSet::ready`] every 50 ms in any case: what was not told, because its teller was killed just
-/// before, is found out then. [`WaitSet::wait`] does so by itself.
+/// An event loop should call [`WaitSet::ready`] every 50 ms in any case: what was not told, because its teller was
+/// killed just before, is found out then. [`WaitSet::wait`] does so by itself.
 ///
 /// # Examples
 ///
@@ -112,8 +112,8 @@ impl<'a> WaitSet<'a> {
         Ok(Self { objects: objects.to_vec(), place: Place::new(), ears, flag, waker })
     }
 
-    /// The first of the objects that is ready, by its index. When none is, one of the descriptors becomes readable as soon as
-    /// that may have changed. Never waits.
+    /// The first of the objects that is ready, by its index. When none is, one of the descriptors becomes readable as
+    /// soon as that may have changed. Never waits.
     ///
     /// # Errors
     ///

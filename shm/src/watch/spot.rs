@@ -31,8 +31,8 @@ pub trait Source {
     /// Gives `each` the words: at least one of them is changed when this may have become ready.
     fn spots<'a>(&'a self, each: &mut dyn FnMut(Spot<'a>) -> Result<()>) -> Result<()>;
 
-    /// Whether it may be ready, or have been, though a look just found that it is not, and though one of its words could not
-    /// be announced because there was nothing to wait for. Then announce, and look, again.
+    /// Whether it may be ready, or have been, though a look just found that it is not, and though one of its words
+    /// could not be announced because there was nothing to wait for. Then announce, and look, again.
     fn may_have_missed(&self) -> bool {
         true
     }
@@ -77,8 +77,8 @@ impl<'a> Spot<'a> {
         }
     }
 
-    /// Leaves the mark of a sleeper; what the word holds from now on, until those who wait are woken. `None` where there was
-    /// nothing to wait for: no mark was left.
+    /// Leaves the mark of a sleeper; what the word holds from now on, until those who wait are woken. `None` where
+    /// there was nothing to wait for: no mark was left.
     pub(super) fn announce(&self) -> Option<u32> {
         match *self {
             Self::Count(count, _) => Some(count.watch()),
