@@ -44,6 +44,8 @@ pub(crate) struct End {
     pub(crate) spin: Spin,
     pub(crate) bound: Bound,
     pub(crate) max_len: u64,
+    /// Whether it goes on while nobody has the other side.
+    pub(crate) is_patient: bool,
     /// Who we were at the last call: a fork changes it.
     pub(crate) me: OwnerId,
     body: NonNull<Body>,
@@ -177,12 +179,12 @@ impl End {
         };
         let cursor = Cursor::at(attachment, &words.chain, level)?;
         let (me, spin) = (attachment.me()?, attachment.new_spin());
-        Ok(Self { cursor, spin, bound, max_len, me, body, handle })
+        Ok(Self { cursor, spin, bound, max_len, is_patient: false, me, body, handle })
     }
 
     /// Another handle of the same side.
     pub(crate) fn another(&self) -> Result<Self> {
-        Self::new(self.handle.clone())
+        Ok(Self { is_patient: self.is_patient, ..Self::new(self.handle.clone())? })
     }
 
     #[inline]
@@ -221,12 +223,23 @@ impl End {
             || self.check_open().is_err()
     }
 
+    /// Whether the message that went to `position` of the ring at `level` is still there.
+    pub(super) fn holds(&self, level: usize, position: u64) -> bool {
+        let ring = self.chain().level(level).map(|id| ring_at(self.handle.attachment(), id));
+        matches!(ring, Some(Ok(ring)) if ring.holds(position, |_| true))
+    }
+
     /// The most messages that it holds.
     pub(crate) fn capacity(&self) -> Option<u64> {
         match self.bound {
             Bound::Bounded(capacity) => Some(capacity),
             Bound::Unbounded(_) => None,
         }
+    }
+
+    /// How many processes have a handle of a side; a dead one counts until somebody has noticed.
+    pub(super) fn count_holders(&self, role: Role) -> u32 {
+        self.handle.holders(role).count()
     }
 
     pub(crate) fn close(&self) {
@@ -238,7 +251,10 @@ impl End {
     /// What keeps this side from going on: the queue was closed, or the other side is gone.
     #[inline]
     pub(crate) fn check_open(&self) -> Result<()> {
-        self.handle.check_open(self.chain().sides())
+        match self.handle.check_open(self.chain().sides()) {
+            Err(Error::Disconnected) if self.is_patient => Ok(()),
+            checked => checked,
+        }
     }
 
     /// Hangs a larger ring in behind the one that the cursor is at, unless somebody did, and closes that one.

@@ -13,6 +13,7 @@ use slipring_core::ring::chain::Bound;
 use slipring_core::ring::mpmc::PopError;
 
 use super::end::End;
+use crate::object::Role;
 use crate::parcel::enclosed;
 use crate::payload::View;
 use crate::taken::Taken;
@@ -194,6 +195,17 @@ impl ByteReceiver {
     /// The most messages that the queue holds; `None` for an unbounded one.
     pub fn capacity(&self) -> Option<u64> {
         self.end.capacity()
+    }
+
+    /// How many processes have the sending side. One that died counts until somebody has noticed.
+    pub fn senders(&self) -> u32 {
+        self.end.count_holders(Role::First)
+    }
+
+    /// Whether receives wait for messages while nobody has the sending side: somebody may open the queue by its name.
+    /// Off at first: they fail with [`Error::Disconnected`] when the last sender is gone and everything was taken.
+    pub fn set_patient(&mut self, on: bool) {
+        self.end.is_patient = on;
     }
 
     /// Closes the queue for everybody, as [`ByteSender::close`](super::ByteSender::close).

@@ -14,6 +14,7 @@ use slipring_core::ring::mpmc::PushError;
 
 use super::end::{Cursor, End};
 use crate::attachment::Attachment;
+use crate::object::Role;
 use crate::parcel::enclosed;
 use crate::payload::{self, Loan};
 use crate::until::Until;
@@ -44,13 +45,22 @@ pub struct ByteSender {
     magazines: Magazines,
     /// Whether short messages travel without a block.
     inline: bool,
+    /// Where the last message went that was sent with this handle.
+    last: Option<Sent>,
     /// What the last loan left: the next one need not count references.
     spare: Option<Arc<Attachment>>,
 }
 
+/// Where in the chain of rings a message went.
+#[derive(Clone, Copy)]
+struct Sent {
+    level: usize,
+    position: u64,
+}
+
 impl ByteSender {
     pub(super) fn new(end: End) -> Self {
-        Self { end, magazines: Magazines::default(), inline: true, spare: None }
+        Self { end, magazines: Magazines::default(), inline: true, last: None, spare: None }
     }
 
     /// A sender each of whose messages lies in a block.
@@ -195,6 +205,58 @@ impl ByteSender {
         self.end.capacity()
     }
 
+    /// The longest message that can be sent, in bytes, given the memory for it.
+    pub fn max_message(&self) -> u64 {
+        self.end.max_len.min(self.end.handle.attachment().pool.geometry().max_len())
+    }
+
+    /// Whether all that was sent with this handle has been taken. A queue without [`Name::persist`](crate::Name::persist)
+    /// ends with its last handle, and what is in it as well: who wants its messages to be read keeps the handle until
+    /// then.
+    ///
+    /// ```
+    /// use slipring::{ByteQueue, Segment};
+    ///
+    /// let segment = Segment::create()?;
+    /// let (mut sender, mut receiver) = ByteQueue::bounded(&segment, 8)?;
+    /// let mut other = sender.try_clone()?;
+    /// sender.send(b"one")?;
+    /// other.send(b"two")?;
+    /// assert!(!sender.is_taken() && !other.is_taken());
+    /// receiver.recv()?;
+    /// assert!(sender.is_taken() && !other.is_taken());
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    pub fn is_taken(&self) -> bool {
+        // What one handle sends is taken in that order: the last one stands for all.
+        self.last.is_none_or(|last| !self.end.holds(last.level, last.position))
+    }
+
+    /// How many processes have the receiving side. One that died counts until somebody has noticed.
+    pub fn receivers(&self) -> u32 {
+        self.end.count_holders(Role::Second)
+    }
+
+    /// Whether sends go on while nobody has the receiving side, as long as there is room: somebody may open the queue
+    /// by its name. Off at first: they fail with [`Error::Disconnected`] when the last receiver is gone.
+    ///
+    /// ```
+    /// use slipring::{ByteReceiver, ByteSender, Error, Named, QueueOptions};
+    ///
+    /// # let name = format!("doc-patient-{}", std::process::id());
+    /// # let name = name.as_str();
+    /// let mut sender = ByteSender::create(name, QueueOptions::bounded(8))?;
+    /// drop(ByteReceiver::open(name)?);
+    /// assert!(matches!(sender.send(b"one"), Err(Error::Disconnected)));
+    /// sender.set_patient(true);
+    /// sender.send(b"one")?;
+    /// assert_eq!(ByteReceiver::open(name)?.recv()?, b"one");
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn set_patient(&mut self, on: bool) {
+        self.end.is_patient = on;
+    }
+
     /// Closes the queue for everybody: sends fail, receivers get what is there and then [`Error::Closed`]. A send that
     /// is under way in another process may still succeed, and go unread.
     pub fn close(&self) {
@@ -234,6 +296,7 @@ impl ByteSender {
         if me != self.end.me {
             self.end.me = me;
             self.magazines = Magazines::default();
+            self.last = None;
         }
         Ok(me)
     }
@@ -272,14 +335,16 @@ impl ByteSender {
     fn publish(&mut self, descriptor: Descriptor, me: OwnerId, until: Until) -> Result<()> {
         self.end.check_open()?;
         let message = Message { word: descriptor.encode(), block: block_of(descriptor), me };
-        match message.push(&self.end, &self.end.cursor) {
-            Ok(_) => Ok(()),
-            Err(error) => self.publish_slow(message, error, until),
-        }
+        let position = match message.push(&self.end, &self.end.cursor) {
+            Ok(position) => position,
+            Err(error) => self.publish_slow(message, error, until)?,
+        };
+        self.last = Some(Sent { level: self.end.cursor.level, position });
+        Ok(())
     }
 
     #[cold]
-    fn publish_slow(&mut self, message: Message, error: PushError, until: Until) -> Result<()> {
+    fn publish_slow(&mut self, message: Message, error: PushError, until: Until) -> Result<u64> {
         let published = self.keep_pushing(message, error, until);
         if published.is_err()
             && let Some(block) = message.block
@@ -290,11 +355,11 @@ impl ByteSender {
     }
 
     /// Moves on to where there is room, makes some or waits for some.
-    fn keep_pushing(&mut self, message: Message, error: PushError, until: Until) -> Result<()> {
+    fn keep_pushing(&mut self, message: Message, error: PushError, until: Until) -> Result<u64> {
         let mut last = Err(error);
         loop {
             last = match last {
-                Ok(_) => return Ok(()),
+                Ok(position) => return Ok(position),
                 Err(PushError::Corrupt) => {
                     return Err(Error::Corrupt { what: "a queue's ring is damaged" });
                 }

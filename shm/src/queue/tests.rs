@@ -123,3 +123,58 @@ fn a_ring_may_lie_where_the_first_object_of_all_was() {
         assert_eq!(rx.recv().unwrap(), b"one", "after slots of {capacity}");
     }
 }
+
+#[test]
+fn what_was_sent_is_taken_when_its_last_message_is_in_whatever_ring() {
+    let segment = segment();
+    let (mut tx, mut rx) = ByteQueue::unbounded(&segment).unwrap();
+    assert!(tx.is_taken(), "nothing was sent");
+    for number in 0..1025_u64 {
+        tx.send(&number.to_le_bytes()).unwrap();
+    }
+    let mut other = tx.try_clone().unwrap();
+    assert!(other.is_taken(), "nothing was sent with this one");
+    other.send(b"behind the first ring").unwrap();
+    for _ in 0..1024 {
+        assert!(!tx.is_taken());
+        rx.recv().unwrap();
+    }
+    rx.recv().unwrap();
+    assert!(tx.is_taken() && !other.is_taken());
+    rx.recv().unwrap();
+    assert!(other.is_taken());
+    let (mut tx, mut rx) = ByteQueue::bounded(&segment, 1).unwrap();
+    for _ in 0..5 {
+        tx.send(b"x").unwrap();
+        assert!(!tx.is_taken());
+        rx.recv().unwrap();
+        assert!(tx.is_taken());
+    }
+}
+
+#[test]
+fn the_patient_go_on_without_the_other_side_unless_it_is_closed() {
+    let segment = segment();
+    let (mut tx, rx) = ByteQueue::bounded(&segment, 2).unwrap();
+    assert_eq!((tx.receivers(), rx.senders()), (1, 1));
+    drop(rx);
+    assert_eq!(tx.receivers(), 0);
+    tx.set_patient(true);
+    let mut other = tx.try_clone().unwrap();
+    tx.send(b"one").unwrap();
+    other.send(b"two").unwrap();
+    assert!(matches!(tx.try_send(b"three"), Err(Error::WouldBlock)));
+    let until = Duration::from_millis(1);
+    assert!(matches!(tx.send_until(b"three", until), Err(Error::TimedOut)));
+    tx.set_patient(false);
+    assert!(matches!(tx.try_send(b"three"), Err(Error::Disconnected)));
+    other.close();
+    assert!(matches!(other.try_send(b"three"), Err(Error::Closed)));
+
+    let (tx, mut rx) = ByteQueue::bounded(&segment, 2).unwrap();
+    drop(tx);
+    assert!(matches!(rx.try_recv(), Err(Error::Disconnected)));
+    rx.set_patient(true);
+    assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)));
+    assert!(matches!(rx.recv_until(until), Err(Error::TimedOut)));
+}

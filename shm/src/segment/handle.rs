@@ -225,6 +225,12 @@ impl Segment {
         memory_of(&self.attachment)
     }
 
+    /// Whether it has a name and what was made under that name stays when nobody has a handle any more:
+    /// [`Name::persist`](crate::Name::persist).
+    pub fn persists(&self) -> bool {
+        self.attachment.mapping.header().persists()
+    }
+
     /// How many blocks are in somebody's hands or hold messages that nobody received yet. Looks at every block in use:
     /// for tests and for people who look.
     pub fn blocks_in_use(&self) -> u64 {
