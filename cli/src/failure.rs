@@ -14,6 +14,10 @@ pub enum Failure {
     Run(String),
     /// Nobody is left to work with. Said by child processes only: whoever started them knows more.
     Alone,
+    /// Nothing happened for as long as the user wanted to wait.
+    Late(String),
+    /// A signal asked for the end. Whoever sent it knows.
+    Signal(u8),
 }
 
 impl Failure {
@@ -37,6 +41,12 @@ impl Failure {
                 1
             }
             Self::Alone => Self::ALONE,
+            Self::Late(text) => {
+                eprintln!("slipring: {text}");
+                4
+            }
+            // As a shell says it.
+            Self::Signal(number) => 128 + number,
         };
         ExitCode::from(code)
     }

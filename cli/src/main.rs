@@ -4,6 +4,7 @@ mod clean;
 mod demo;
 mod failure;
 mod inspect;
+mod lines;
 mod ls;
 mod seen;
 mod top;
@@ -23,6 +24,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Options),
+    Put(lines::put::Options),
+    Get(lines::get::Options),
     Ls(ls::Options),
     Inspect(inspect::Options),
     Clean(clean::Options),
@@ -34,6 +37,8 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Demo(options) => demo::run(&options),
+        Command::Put(options) => lines::put::run(&options),
+        Command::Get(options) => lines::get::run(&options),
         Command::Ls(options) => ls::run(&options),
         Command::Inspect(options) => inspect::run(&options),
         Command::Clean(options) => clean::run(&options),
