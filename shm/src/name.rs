@@ -545,6 +545,24 @@ mod tests {
     }
 
     #[test]
+    fn a_side_that_nobody_has_had_is_waited_for_whoever_comes_and_goes_on_the_other() {
+        let name = unique("first");
+        let mut rx = ByteReceiver::create(&name, QueueOptions::bounded(2)).unwrap();
+        drop(ByteReceiver::open(&name).unwrap());
+        assert!(matches!(
+            ByteReceiver::create(&name, QueueOptions::bounded(2)),
+            Err(Error::NameTaken { .. })
+        ));
+        assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)), "the first sender may still come");
+        drop(rx);
+        let mut tx = ByteSender::create(&name, QueueOptions::bounded(2)).unwrap();
+        drop(ByteSender::open(&name).unwrap());
+        tx.send(b"one").unwrap();
+        drop(ByteReceiver::open(&name).unwrap());
+        assert!(matches!(tx.send(b"two"), Err(Error::Disconnected)), "now there was one");
+    }
+
+    #[test]
     fn what_is_to_stay_stays_with_its_messages_until_it_is_unlinked() {
         let name = unique("stay");
         let stays = Name::new(&name).persist();

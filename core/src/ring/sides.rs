@@ -7,13 +7,17 @@
 //! # Memory
 //!
 //! ```text
-//!  31          3   2   1   0
-//! +-------------+---+---+---+
-//! |      0      | R | S | C |    C = closed, S = senders gone, R = receivers gone
-//! +-------------+---+---+---+
+//!  31      5   4   3   2   1   0
+//! +---------+---+---+---+---+---+
+//! |    0    | r | s | R | S | C |    C = closed, S = senders gone, R = receivers gone
+//! +---------+---+---+---+---+---+    s = there were senders, r = there were receivers
 //! ```
 //!
+//! The last two matter where a side may come later than the channel: one that never was is not gone.
+//!
 //! # Crash points
+//!
+//! Killed before it left word that there was somebody: it has done nothing that anybody could miss.
 //!
 //! Killed between taking the last handle away and leaving the hint: the death procedure leaves it for every side that it
 //! finds without holders.
@@ -22,6 +26,9 @@ use crate::primitive::{AtomicU32, Ordering};
 
 const CLOSED: u32 = 1;
 const GONE: [u32; 2] = [2, 4];
+const CAME: [u32; 2] = [8, 16];
+/// What keeps the fast path from going on.
+const NEWS: u32 = CLOSED | GONE[0] | GONE[1];
 
 /// Which side of a channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,7 +57,7 @@ impl Sides {
     #[inline]
     pub fn is_open(&self) -> bool {
         // ORDERING: Acquire, pairs with `close` and `side_gone`.
-        self.word.load(Ordering::Acquire) == 0
+        self.word.load(Ordering::Acquire) & NEWS == 0
     }
 
     /// Closes it for good. Returns whether this call did it.
@@ -64,6 +71,20 @@ impl Sides {
     pub fn is_closed(&self) -> bool {
         // ORDERING: Acquire, pairs with `close`.
         self.word.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    /// Leaves word that there is somebody on a side, who has done nothing yet.
+    pub fn side_begins(&self, side: Side) {
+        if !self.has_begun(side) {
+            // ORDERING: Relaxed; whoever asks has seen the holder come and go, which orders it.
+            self.word.fetch_or(CAME[side as usize], Ordering::Relaxed);
+        }
+    }
+
+    /// Whether there has been anybody on a side.
+    pub fn has_begun(&self, side: Side) -> bool {
+        // ORDERING: Relaxed; as in `side_begins`.
+        self.word.load(Ordering::Relaxed) & CAME[side as usize] != 0
     }
 
     /// Leaves the hint that a side is gone. Called after its last holder was removed.
@@ -95,6 +116,18 @@ mod tests {
         let sides = Sides::new();
         assert!(!sides.is_closed() && sides.close() && !sides.close() && sides.is_closed());
         assert!(!sides.is_open());
+    }
+
+    #[test]
+    fn a_side_that_begins_is_no_news() {
+        let sides = Sides::new();
+        assert!(!sides.has_begun(Side::Senders));
+        sides.side_begins(Side::Senders);
+        assert!(sides.has_begun(Side::Senders) && !sides.has_begun(Side::Receivers));
+        assert!(sides.is_open());
+        sides.side_gone(Side::Senders);
+        sides.side_came(Side::Senders);
+        assert!(sides.is_open() && sides.has_begun(Side::Senders));
     }
 
     #[test]

@@ -173,6 +173,8 @@ impl End {
         let words = unsafe { body.as_ref() };
         // ORDERING: Relaxed; written before the queue was known.
         let (bound, max_len) = (words.chain.bound(), words.max_len.load(Ordering::Relaxed));
+        words.chain.sides().side_begins(handle.role().side());
+        crash_point!("queue.end.begun");
         let level = match handle.role() {
             Role::First => words.chain.tail_level(),
             Role::Second => words.chain.head_level(),
@@ -327,10 +329,12 @@ pub(crate) fn glance(attachment: &Attachment, place: Place) -> Option<Glance> {
     })
 }
 
-/// The last holder of a side has gone.
+/// A side has no holder: it is gone, if there was one. In a queue with a name the first may still come.
 pub(crate) fn side_emptied(attachment: &Attachment, place: Place, role: Role) {
     if let Some(chain) = chain_at(attachment, place) {
-        chain.sides().side_gone(role.side());
+        if chain.sides().has_begun(role.side()) {
+            chain.sides().side_gone(role.side());
+        }
         crash_point!("queue.side_emptied.marked");
     }
 }
