@@ -172,11 +172,12 @@ impl Put<'_> {
                 0 => "nobody takes lines",
                 _ => "nobody has taken a line",
             };
+            let left = if left == 1 { "1 line is".to_owned() } else { format!("{left} lines are") };
             let end = match self.sender.segment().persists() {
-                true => "stay in it",
-                false => "go with the last process that uses it",
+                true => "; it is there to stay",
+                false => ", which goes with the last process that uses it",
             };
-            Failure::Late(format!("{who} from {name:?} in time; {left} are in it and {end}"))
+            Failure::Late(format!("{who} from {name:?} in time; {left} in it{end}"))
         })
     }
 }
