@@ -1,6 +1,7 @@
 //! The program `slipring`.
 
 mod clean;
+mod completions;
 mod demo;
 mod failure;
 mod inspect;
@@ -30,6 +31,7 @@ enum Command {
     Inspect(inspect::Options),
     Clean(clean::Options),
     Top(top::Options),
+    Completions(completions::Options),
     #[command(hide = true)]
     DemoChild(demo::ChildOptions),
 }
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Inspect(options) => inspect::run(&options),
         Command::Clean(options) => clean::run(&options),
         Command::Top(options) => top::run(&options),
+        Command::Completions(options) => completions::run(&options),
         Command::DemoChild(options) => demo::run_child(options),
     };
     match done {

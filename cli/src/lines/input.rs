@@ -77,16 +77,16 @@ impl Source {
         framing: Framing,
         max: u64,
         stop: Stop,
-        mut send: impl FnMut(&[&[u8]]) -> Result<(), Failure>,
+        send: impl FnMut(&[&[u8]]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let about =
             |error: &dyn std::fmt::Display| Failure::Run(format!("{}: {error}", self.name()));
         let cutter = Cutter::new(framing, max);
         match self {
-            Self::Stdin => batches(stdin().as_fd(), cutter, stop, &about, &mut send),
+            Self::Stdin => batches(stdin().as_fd(), cutter, stop, &about, send),
             Self::File(path) => {
                 let file = open(path, stop, &about)?;
-                batches(file.as_fd(), cutter, stop, &about, &mut send)
+                batches(file.as_fd(), cutter, stop, &about, send)
             }
         }
     }
@@ -120,7 +120,7 @@ fn batches(
     mut cutter: Cutter,
     stop: Stop,
     about: About<'_>,
-    send: &mut dyn FnMut(&[&[u8]]) -> Result<(), Failure>,
+    mut send: impl FnMut(&[&[u8]]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let is_regular = regular_size(input).is_some();
     let mut buffer = vec![0; CHUNK];

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
-use slipring::{ByteSender, Error, Named};
+use slipring::{ByteSender, Error, Named, Until};
 
 use super::framing::FramingOptions;
 use super::input::Source;
@@ -16,6 +16,9 @@ use crate::failure::Failure;
 
 /// How often to look for memory that somebody has freed, and whether everything was taken.
 const NAP: Duration = Duration::from_millis(5);
+/// A full queue of at least so many lines is left alone for a moment: a fast taker takes some hundred meanwhile.
+const MANY: u64 = 1024;
+const GROWTH: Duration = Duration::from_micros(100);
 
 /// Put lines into a queue with a name, from where `slipring get` and other programs take them.
 ///
@@ -112,27 +115,43 @@ impl Put<'_> {
         self.patience.renew();
         while !records.is_empty() {
             self.stop.check()?;
-            let slice = self.slice()?;
-            match self.sender.send_batch(records, slice) {
-                Ok(sent) => {
-                    let (done, rest) = records.split_at(sent);
-                    self.sent(done);
-                    records = rest;
-                }
-                Err(Error::TimedOut) => self.progress.note(|| Some("waiting for room".to_owned())),
-                Err(Error::Interrupted) => {}
+            let sent = match self.sender.send_batch(records, Until::NOW) {
+                Err(Error::WouldBlock) => self.wait_to_send(records[0])?,
                 // As good as full, while there is something that somebody may take.
                 Err(Error::NoSpace { .. } | Error::Budget { .. }) if !self.sender.is_empty() => {
                     self.progress.note(|| Some("waiting for memory".to_owned()));
-                    sleep(NAP);
+                    sleep(self.slice()?.min(NAP));
+                    0
                 }
-                Err(error) => return Err(self.queue.failure(error)),
-            }
+                sent => sent.map_err(|error| self.queue.failure(error))?,
+            };
+            let (done, rest) = records.split_at(sent);
+            self.sent(done);
+            records = rest;
         }
         Ok(())
     }
 
+    /// The queue is full: waits for room for one record; returns how many were sent. More than one would have takers wake
+    /// this process for each.
+    fn wait_to_send(&mut self, record: &[u8]) -> Result<usize, Failure> {
+        let slice = self.slice()?;
+        if self.sender.capacity().is_some_and(|most| most >= MANY) {
+            sleep(GROWTH.min(slice));
+        }
+        match self.sender.send_until(record, slice) {
+            Ok(()) => return Ok(1),
+            Err(Error::TimedOut) => self.progress.note(|| Some("waiting for room".to_owned())),
+            Err(Error::Interrupted | Error::NoSpace { .. } | Error::Budget { .. }) => {}
+            Err(error) => return Err(self.queue.failure(error)),
+        }
+        Ok(0)
+    }
+
     fn sent(&mut self, records: &[&[u8]]) {
+        if records.is_empty() {
+            return;
+        }
         self.patience.renew();
         let bytes = records.iter().map(|record| record.len() as u64 + 1).sum();
         self.progress.note(|| None);

@@ -1,0 +1,33 @@
+//! `slipring completions`: what a shell needs to complete this program's commands and options.
+
+use std::io::{Write, stdout};
+
+use clap::CommandFactory;
+use clap_complete::{Shell, generate};
+
+use crate::Cli;
+use crate::failure::Failure;
+
+/// Print a script with which a shell completes the commands and options of slipring.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  slipring completions bash > ~/.local/share/bash-completion/completions/slipring
+  slipring completions zsh > ~/.zfunc/_slipring       with ~/.zfunc in fpath
+  slipring completions fish > ~/.config/fish/completions/slipring.fish
+
+Exit codes:
+  0  done
+  2  wrong usage: no shell that is known")]
+pub struct Options {
+    /// Which shell.
+    shell: Shell,
+}
+
+/// Prints it.
+pub fn run(options: &Options) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    generate(options.shell, &mut Cli::command(), "slipring", &mut script);
+    stdout().write_all(&script)?;
+    Ok(())
+}
