@@ -7,6 +7,7 @@ mod failure;
 mod inspect;
 mod lines;
 mod ls;
+mod perf;
 mod seen;
 mod top;
 
@@ -31,9 +32,12 @@ enum Command {
     Inspect(inspect::Options),
     Clean(clean::Options),
     Top(top::Options),
+    Perf(perf::Options),
     Completions(completions::Options),
     #[command(hide = true)]
     DemoChild(demo::ChildOptions),
+    #[command(hide = true)]
+    PerfChild(perf::ChildOptions),
 }
 
 fn main() -> ExitCode {
@@ -45,8 +49,10 @@ fn main() -> ExitCode {
         Command::Inspect(options) => inspect::run(&options),
         Command::Clean(options) => clean::run(&options),
         Command::Top(options) => top::run(&options),
+        Command::Perf(options) => perf::run(&options),
         Command::Completions(options) => completions::run(&options),
         Command::DemoChild(options) => demo::run_child(options),
+        Command::PerfChild(options) => perf::run_child(options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -32,3 +32,5 @@ mod progress;
 pub mod put;
 mod queue;
 mod stop;
+
+pub use patience::seconds;
