@@ -2,7 +2,7 @@
 
 use std::io::{Write, stdout};
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::{Shell, generate};
 
 use crate::Cli;
@@ -26,8 +26,12 @@ pub struct Options {
 
 /// Prints it.
 pub fn run(options: &Options) -> Result<(), Failure> {
+    // What users are not shown is not to be completed either.
+    let full = Cli::command();
+    let shown = full.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    let mut shown = Command::new("slipring").version(env!("CARGO_PKG_VERSION")).subcommands(shown);
     let mut script = Vec::new();
-    generate(options.shell, &mut Cli::command(), "slipring", &mut script);
+    generate(options.shell, &mut shown, "slipring", &mut script);
     stdout().write_all(&script)?;
     Ok(())
 }

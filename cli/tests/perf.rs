@@ -71,6 +71,7 @@ fn shells_can_complete_every_command_that_is_shown() {
         for word in ["put", "get", "inspect", "perf", "maxsize"] {
             assert!(script.contains(word), "{shell}: {word}");
         }
+        assert!(!script.contains("-child"), "{shell}: what users are not to call");
     }
     assert_eq!(slipring(&["completions", "abacus"]).status.code(), Some(2));
 }

@@ -145,13 +145,16 @@ fn numbered(whose: &str, number: usize) -> Vec<u8> {
     (0..number).flat_map(|n| line(n).into_bytes()).collect()
 }
 
+/// What a case is called, its options, what goes in and what comes out.
+type Case<'a> = (&'a str, &'a [&'a str], &'a [u8], &'a [u8]);
+
 #[test]
 fn what_is_put_is_what_one_gets_in_every_framing() {
     let all_bytes: Vec<u8> = (0..=255).cycle().take(70_000).collect();
     let frame = |record: &[u8]| [&(record.len() as u32).to_le_bytes()[..], record].concat();
     let frames = [frame(b""), frame(b"a\n\0"), frame(&all_bytes), frame(b"")].concat();
     let long = [&vec![b'x'; 3 << 20][..], b"\n\ny\n"].concat();
-    let cases: [(&str, &[&str], &[u8], &[u8]); 9] = [
+    let cases: [Case<'_>; 9] = [
         ("nothing", &[], b"", b""),
         ("empty", &[], b"\n\n", b"\n\n"),
         ("open", &[], b"one\r\n\xff\0two", b"one\r\n\xff\0two\n"),
@@ -536,7 +539,7 @@ fn lines_for_which_there_is_no_memory_wait_for_others_to_be_taken() {
     let line = [&vec![b'x'; 700 << 10][..], b"\n"].concat();
     let input = line.repeat(40);
     let put = Run::put(&[&name], &input);
-    wait_for("some", || (receiver.len() > 0).then_some(()));
+    wait_for("some", || (!receiver.is_empty()).then_some(()));
     let get = Run::get(&[&name]);
     put.end().well();
     assert!(get.end().well() == input);
