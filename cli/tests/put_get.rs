@@ -429,8 +429,10 @@ fn a_queue_is_made_as_the_options_say() {
     assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o640);
     drop(get);
     let name = unique("unbounded");
-    let _put = Run::put(&[&name, "--maxsize", "0"], b"x\n");
+    let put = Run::put(&[&name, "--maxsize", "0"], b"x\n");
     assert_eq!(open::<ByteSender>(&name).capacity(), None);
+    assert_eq!(Run::get(&[&name]).end().well(), b"x\n");
+    put.end().well();
 }
 
 #[test]

@@ -194,7 +194,7 @@ impl Put<'_> {
             let left = if left == 1 { "1 line is".to_owned() } else { format!("{left} lines are") };
             let end = match self.sender.segment().persists() {
                 true => "; it is there to stay",
-                false => ", which goes with the last process that uses it",
+                false => ", and it goes with the last process that uses it",
             };
             Failure::Late(format!("{who} from {name:?} in time; {left} in it{end}"))
         })
