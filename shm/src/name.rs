@@ -563,6 +563,18 @@ mod tests {
     }
 
     #[test]
+    fn so_it_is_with_queues_that_have_an_order() {
+        let (name, options) = (unique("ordered"), crate::OrderedOptions::bounded(2));
+        let mut rx = crate::ByteLifoReceiver::create(&name, options).unwrap();
+        drop(crate::ByteLifoReceiver::open(&name).unwrap());
+        let error = crate::ByteLifoReceiver::create(&name, options).unwrap_err();
+        assert!(matches!(error, Error::NameTaken { .. }), "{error}");
+        assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)), "the first sender may still come");
+        drop(crate::ByteLifoSender::open(&name).unwrap());
+        assert!(matches!(rx.try_recv(), Err(Error::Disconnected)), "now there was one");
+    }
+
+    #[test]
     fn what_is_to_stay_stays_with_its_messages_until_it_is_unlinked() {
         let name = unique("stay");
         let stays = Name::new(&name).persist();

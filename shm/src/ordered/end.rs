@@ -260,6 +260,8 @@ impl End {
     pub(super) fn new(handle: Handle) -> Result<Self> {
         let (body, len) = handle.body();
         let shape = Shape::new(body, len, handle.body_offset())?;
+        shape.words().sides().side_begins(handle.role().side());
+        crash_point!("ordered.end.begun");
         let attachment = handle.attachment();
         let (me, spin) = (attachment.me()?, attachment.new_spin());
         Ok(Self { shape, spin, me, handle })
@@ -377,7 +379,9 @@ pub(crate) fn free_locks(attachment: &Attachment, place: Place, dead: OwnerId) {
 /// The last holder of a side has gone.
 pub(crate) fn side_emptied(attachment: &Attachment, place: Place, role: Role) {
     if let Some(shape) = shape_at(attachment, place) {
-        shape.words().sides().side_gone(role.side());
+        if shape.words().sides().has_begun(role.side()) {
+            shape.words().sides().side_gone(role.side());
+        }
         crash_point!("ordered.side_emptied.marked");
     }
 }
