@@ -20,7 +20,7 @@
 //! | A | somebody watches this word, and waits for a bell of another kind | anybody | a sender that rings |
 //! | R | rung: a byte is in the socket, or its sender is about to write it | a sender | a reader that quiets the bell |
 //! | X | bytes and R may not match: somebody died in between | the next holder of either lock | a reader that emptied the socket under both locks |
-//!//! | count | how often all who watch were told to look again | the death procedure, the end of a side | nobody |
+//! | count | how often all who watch were told to look again | the death procedure, the end of a side | nobody |
 //!
 //! # Invariants
 //!
