@@ -10,7 +10,7 @@
 //! | [`Pipe`] | [`crate::Pipe`] | values instead of bytes; no descriptor to be watched |
 //! | [`Mutex`] | [`crate::Mutex`] | any type, and a guard that is the value's reference |
 //! | [`ReentrantMutex`] | [`crate::ReentrantMutex`] | nothing |
-//! | [`Semaphore`], [`BoundedSemaphore`] | [`crate::Semaphore`], [`crate::BoundedSemaphore`] | nothing |
+//! | [`Semaphore`], [`BoundedSemaphore`] | [`crate::Semaphore`], [`crate::BoundedSemaphore`] | permits have no owners; a bounded one can have 2^31 - 1 |
 //! | [`Event`], [`Condvar`], [`Barrier`] | [`crate::Event`], [`crate::Condvar`], [`crate::Barrier`] | nothing |
 //!
 //! # Who dies
