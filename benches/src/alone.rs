@@ -1,8 +1,8 @@
 //! What operations cost that nobody contends for: a loop in a child on one CPU.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use slipring::{ByteQueue, ByteReceiver, ByteSender, Mutex, Segment};
+use slipring::{ByteQueue, ByteReceiver, ByteSender, Mutex, Named, QueueOptions, Segment};
 
 use crate::cpu;
 use crate::processes::{run, span};
@@ -20,6 +20,27 @@ pub fn nanos_of(count: u64, mut operation: impl FnMut(u64)) -> f64 {
     });
     let elapsed: Duration = span(&reports);
     elapsed.as_nanos() as f64 / count as f64
+}
+
+/// Nanoseconds that it takes to open a queue by its name; closing it again is not counted.
+///
+/// # Panics
+///
+/// If names cannot be had.
+pub fn nanos_of_opening(count: u64) -> f64 {
+    let name = format!("bench-{}", std::process::id());
+    let receiver = ByteReceiver::create(&name, QueueOptions::bounded(16)).expect("a name");
+    let open = || {
+        let start = Instant::now();
+        let sender = ByteSender::open(&name).expect("it is there");
+        let elapsed = start.elapsed();
+        drop(sender);
+        elapsed
+    };
+    let _warm: Duration = (0..count.div_ceil(10)).map(|_| open()).sum();
+    let all: Duration = (0..count).map(|_| open()).sum();
+    drop(receiver);
+    all.as_nanos() as f64 / count as f64
 }
 
 /// Takes the lock and gives it back.

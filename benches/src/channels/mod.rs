@@ -4,9 +4,11 @@
 //! |---|---|
 //! | [`rings`] | the rings of `slipring_core`, in memory that children share |
 //! | [`ours`] | slot rings, queues and pipes of `slipring` |
+//! | [`asynchronous`] | a queue, received from in tokio tasks |
 //! | [`kernel`] | pipes and socket pairs |
 //! | [`rival`] | crossbeam's `ArrayQueue`, between threads |
 
+pub mod asynchronous;
 pub mod kernel;
 pub mod ours;
 pub mod rings;

@@ -52,11 +52,17 @@ pub struct QueueTake {
     message: Vec<u8>,
 }
 
+impl QueuePut {
+    /// Sends messages of `size` bytes.
+    pub fn new(sender: ByteSender, size: usize) -> Self {
+        Self { sender, message: vec![0; size] }
+    }
+}
+
 /// A bounded queue of messages of `size` bytes.
 pub fn queue(segment: &Segment, capacity: u64, size: usize) -> (QueuePut, QueueTake) {
     let (sender, receiver) = ByteQueue::bounded(segment, capacity).expect("a queue");
-    let message = vec![0; size];
-    (QueuePut { sender, message: message.clone() }, QueueTake { receiver, message })
+    (QueuePut::new(sender, size), QueueTake { receiver, message: vec![0; size] })
 }
 
 impl Put for QueuePut {

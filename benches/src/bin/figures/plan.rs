@@ -1,8 +1,8 @@
 //! What is measured, beside what, and the target.
 
 use slipring::{Mutex, SpinPolicy};
-use slipring_benches::alone::{Lending, PthreadMutex, lock_and_unlock, nanos_of};
-use slipring_benches::channels::{kernel, ours, rings, rival};
+use slipring_benches::alone::{Lending, PthreadMutex, lock_and_unlock, nanos_of, nanos_of_opening};
+use slipring_benches::channels::{asynchronous, kernel, ours, rings, rival};
 use slipring_benches::stream::{
     Amount, Put, Take, Topology, between_processes, between_threads, round_trips,
 };
@@ -66,7 +66,9 @@ pub fn plan(quick: bool) -> Vec<Row> {
     rows.extend(Topology::ALL.map(|topology| queue(topology, scale)));
     rows.extend([64 << 10, 1 << 20, 16 << 20].map(|size| lending(size, scale)));
     rows.push(mutex(scale));
+    rows.push(opening(scale));
     rows.push(blocking(scale));
+    rows.push(in_a_task(scale));
     rows.extend([64, 1 << 20].map(|size| pipe_beside_pipe(size, scale)));
     rows.extend([64, 1 << 20].map(|size| pipe_beside_sockets(size, scale)));
     rows
@@ -189,6 +191,32 @@ fn mutex(scale: Scale) -> Row {
         target: Target::Nanos(12.0),
         placed: false,
     }
+}
+
+fn opening(scale: Scale) -> Row {
+    let count = scale.of(2_000);
+    Row {
+        what: "a queue opened by name, by a process that has others open".into(),
+        ours: Box::new(move || nanos_of_opening(count)),
+        beside: None,
+        target: Target::Nanos(50_000.0),
+        placed: false,
+    }
+}
+
+fn in_a_task(scale: Scale) -> Row {
+    let trips = scale.of(4_000);
+    let ours = move || {
+        let segment = ours::segment(SpinPolicy::Never);
+        let queue = || asynchronous::queue(&segment, 16, 64);
+        pipe_round_trip(trips, queue(), queue())
+    };
+    let futex = move || {
+        let segment = ours::segment(SpinPolicy::Never);
+        pipe_round_trip(trips, ours::queue(&segment, 16, 64), ours::queue(&segment, 16, 64))
+    };
+    let what = "Queue, round trip of 64 B, received in tokio tasks, sleeping each time";
+    row(what, ours, ("blocking receivers (futex)", Box::new(futex)), Target::Ratio(1.3))
 }
 
 fn blocking(scale: Scale) -> Row {
