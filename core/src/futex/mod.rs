@@ -96,15 +96,22 @@ pub fn ring(word: &AtomicU32) {
 /// Wakes up to `count` sleepers on `word`, and rings for those who watch it; returns how many sleepers there were.
 pub fn wake(word: &AtomicU32, count: u32, scope: Scope) -> u32 {
     let woken = wake_sleepers(word, count, scope);
+    ring_in(word, scope);
+    woken
+}
+
+/// Rings for those who watch `word`, if it is one that processes share.
+pub(crate) fn ring_in(word: &AtomicU32, scope: Scope) {
     if scope == Scope::Shared {
         crash_point!("futex.wake.before_bell");
         ring(word);
     }
-    woken
 }
 
+/// Wakes up to `count` sleepers on `word`, and rings for nobody: for whoever does that afterwards, or has woken as many as
+/// there is something for.
 #[cfg(not(loom))]
-fn wake_sleepers(word: &AtomicU32, count: u32, scope: Scope) -> u32 {
+pub(crate) fn wake_sleepers(word: &AtomicU32, count: u32, scope: Scope) -> u32 {
     rustix::thread::futex::wake(word.machine(), flags(scope), count).map_or(0, |n| n as u32)
 }
 
@@ -119,7 +126,7 @@ fn flags(scope: Scope) -> rustix::thread::futex::Flags {
 #[cfg(loom)]
 pub use model::wait;
 #[cfg(loom)]
-use model::wake as wake_sleepers;
+pub(crate) use model::wake as wake_sleepers;
 
 #[cfg(all(test, not(loom)))]
 mod tests {

@@ -103,14 +103,18 @@ impl EventCount {
         // ORDERING: AcqRel; the new value tells a sleeper on its way into the kernel that the condition changed.
         let seen = self.word.fetch_add(EPOCH, Ordering::AcqRel).wrapping_add(EPOCH);
         crash_point!("event_count.wake.before_wake");
-        if futex::wake(&self.word, count, scope) > 0 {
-            return;
-        }
+        // Those who watch hear of it once, and last: not where sleepers were woken for all that there is.
+        let woken = futex::wake_sleepers(&self.word, count, scope);
         // ORDERING: AcqRel on success, I2: fails if a sleeper or another notifier came since.
         let clear = seen & !SLEEPERS;
-        if self.word.compare_exchange(seen, clear, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+        if woken == 0
+            && self.word.compare_exchange(seen, clear, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        {
             crash_point!("event_count.wake.after_clear");
-            futex::wake(&self.word, futex::ALL, scope);
+            futex::wake_sleepers(&self.word, futex::ALL, scope);
+        }
+        if woken < count {
+            futex::ring_in(&self.word, scope);
         }
     }
 

@@ -222,7 +222,8 @@ impl Semaphore {
     #[cold]
     fn wake(&self, now: u32, permits: u32, scope: Scope) {
         crash_point!("semaphore.release.before_wake");
-        if futex::wake(&self.word, permits.min(futex::ALL), scope) >= permits {
+        // Those who watch hear of it once, and last: not where sleepers were woken for all that there is.
+        if futex::wake_sleepers(&self.word, permits.min(futex::ALL), scope) >= permits {
             return;
         }
         // ORDERING: Relaxed, I3: fails if anything moved since; the permits were published by `add`, whose release
@@ -230,8 +231,9 @@ impl Semaphore {
         let clear = now & !WAITERS;
         if self.word.compare_exchange(now, clear, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             crash_point!("semaphore.release.after_clear");
-            futex::wake(&self.word, futex::ALL, scope);
+            futex::wake_sleepers(&self.word, futex::ALL, scope);
         }
+        futex::ring_in(&self.word, scope);
     }
 
     /// Wakes everybody to look again: part of the death procedure.
