@@ -350,29 +350,31 @@ impl Attachment {
 
     /// A pointer to `len` bytes at `offset` of the arena.
     pub(crate) fn arena(&self, offset: u64, len: u64) -> Result<NonNull<u8>> {
-        let (arena, arena_len) = self.mapping.geometry().region(Region::Arena);
-        if offset.checked_add(len).is_none_or(|end| end > arena_len) {
-            return Err(Error::Corrupt { what: "an offset points outside of the arena" });
-        }
-        self.mapping.ptr(arena + offset, len)
+        self.mapping.ptr(self.in_arena(offset, len)?, len)
     }
 
     /// Makes `len` bytes at `offset` of the arena safe to touch.
     pub(crate) fn commit_arena(&self, offset: u64, len: u64) -> Result<()> {
-        let (arena, _) = self.mapping.geometry().region(Region::Arena);
-        self.mapping.commit(arena + offset, len)
+        self.mapping.commit(self.in_arena(offset, len)?, len)
     }
 
     /// Gives the whole chunks among them back. Whoever calls owns them all.
     pub(crate) fn decommit_arena(&self, offset: u64, len: u64) -> Result<()> {
-        let (arena, _) = self.mapping.geometry().region(Region::Arena);
-        self.mapping.decommit(arena + offset, len)
+        self.mapping.decommit(self.in_arena(offset, len)?, len)
     }
 
     /// Whether they are.
     pub(crate) fn arena_is_committed(&self, offset: u64, len: u64) -> bool {
-        let (arena, _) = self.mapping.geometry().region(Region::Arena);
-        self.mapping.is_committed(arena + offset, len)
+        self.in_arena(offset, len).is_ok_and(|at| self.mapping.is_committed(at, len))
+    }
+
+    /// Where in the segment `offset` of the arena is, if `len` bytes from there on are in the arena.
+    fn in_arena(&self, offset: u64, len: u64) -> Result<u64> {
+        let (arena, arena_len) = self.mapping.geometry().region(Region::Arena);
+        match offset.checked_add(len) {
+            Some(end) if end <= arena_len => Ok(arena + offset),
+            _ => Err(Error::Corrupt { what: "an offset points outside of the arena" }),
+        }
     }
 
     /// Makes room for one more directory entry. Under the recovery lock.

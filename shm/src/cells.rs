@@ -328,9 +328,13 @@ impl Drop for Held<'_> {
 /// Under the recovery lock.
 pub(crate) fn give_back(attachment: &Attachment, place: Place) {
     let kept = HEADER_BYTES + HEAD_BYTES;
-    if Kind::from_word(place.kind) == Some(Kind::Array) && place.len > kept {
+    if Kind::from_word(place.kind) == Some(Kind::Array)
+        && place.len > kept
+        // A reservation's extent can be anywhere, if a peer gone mad wrote it.
+        && let Some(offset) = place.offset.checked_add(kept)
+    {
         // What cannot be given back stays committed, and is used again with the extent.
-        let _ = attachment.decommit_arena(place.offset + kept, place.len - kept);
+        let _ = attachment.decommit_arena(offset, place.len - kept);
     }
 }
 

@@ -256,13 +256,14 @@ impl Handle {
     pub(crate) fn open_root(attachment: &Arc<Attachment>, kind: Kind, role: Role) -> Result<Self> {
         let me = attachment.me()?;
         let mut private = attachment.private.lock();
-        let place = attachment.with_recovery_held(RECOVERY_PATIENCE, || -> Result<Place> {
-            let place = find(attachment, ROOT, kind)?;
-            header(attachment, place)?.holders(role).add(me);
-            crash_point!("object.open_root.held");
-            Ok(place)
-        })??;
-        let body = attachment.arena(place.offset + HEADER_BYTES, place.len - HEADER_BYTES)?;
+        let (place, body) =
+            attachment.with_recovery_held(RECOVERY_PATIENCE, || -> Result<_> {
+                let place = find(attachment, ROOT, kind)?;
+                let body = body_of(attachment, place)?;
+                header(attachment, place)?.holders(role).add(me);
+                crash_point!("object.open_root.held");
+                Ok((place, body))
+            })??;
         *private.handles.entry((place.id, role)).or_default() += 1;
         Ok(Self { attachment: attachment.clone(), place, role, body })
     }
@@ -417,8 +418,15 @@ fn held_by(
     if !header(attachment, place)?.holders(role).contains(who) {
         return Err(Error::NotInherited(format!("the handle of a {}", kind.name())));
     }
-    let body = attachment.arena(place.offset + HEADER_BYTES, place.len - HEADER_BYTES)?;
-    Ok((place, role, body))
+    Ok((place, role, body_of(attachment, place)?))
+}
+
+/// The body of an object that [`find`] found. An object is paid for as a whole before it is known.
+fn body_of(attachment: &Attachment, place: Place) -> Result<NonNull<u8>> {
+    if !attachment.arena_is_committed(place.offset, place.len) {
+        return Err(Error::Corrupt { what: "an object lies in memory that nobody paid for" });
+    }
+    attachment.arena(place.offset + HEADER_BYTES, place.len - HEADER_BYTES)
 }
 
 /// Where the object is that a named segment was made for, for somebody who has no handle of it.
@@ -438,5 +446,58 @@ fn find(attachment: &Attachment, id: ObjectId, kind: Kind) -> Result<Place> {
             Err(Error::WrongKind { wanted: kind.name(), found: found.name() })
         }
         _ => Err(Error::Corrupt { what: "an object of no known kind" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::segment::Region;
+    use crate::sys::file;
+    use crate::{Event, Segment, SegmentOptions};
+
+    /// A segment and an event in it, the first object; and the first words of the event's entry in the directory, which
+    /// a peer gone mad writes to.
+    fn with_event(test: impl FnOnce(&Arc<Attachment>, ObjectId, &dyn Fn(usize, u64))) {
+        let segment = Segment::with(SegmentOptions::new().reserve(64 << 20)).unwrap();
+        let event = Event::new(&segment).unwrap();
+        let attachment = segment.attachment();
+        let (directory, _) = attachment.mapping.geometry().region(Region::Directory);
+        let scribble = |word: usize, value: u64| {
+            let at = directory + 128 + 8 * word as u64;
+            file::write_at(attachment.mapping.fd().as_fd(), &value.to_ne_bytes(), at).unwrap();
+        };
+        test(attachment, event.handle().id(), &scribble);
+    }
+
+    #[test]
+    fn a_handle_of_an_object_in_memory_that_nobody_paid_for_is_refused() {
+        with_event(|attachment, id, scribble| {
+            let adopt = || Handle::adopt(attachment, id, Kind::Event, Role::First);
+            adopt().unwrap();
+            let (_, arena_len) = attachment.mapping.geometry().region(Region::Arena);
+            scribble(3, arena_len / 2);
+            assert!(attachment.directory.find(id).is_some(), "it lies in the arena");
+            assert!(matches!(adopt(), Err(Error::Corrupt { .. })));
+        });
+    }
+
+    #[test]
+    fn a_reservation_of_memory_that_is_nowhere_ends_with_its_owner() {
+        with_event(|attachment, _, scribble| {
+            let dead = OwnerId::new(9, 3);
+            for (offset, len) in [(u64::MAX - 127, 1 << 20), (64 << 20, 1 << 20), (128, u64::MAX)] {
+                scribble(0, u64::from(Kind::Array as u32) << 32 | 1);
+                scribble(1, u64::from(dead.bits()) << 32);
+                scribble(2, offset);
+                scribble(3, len);
+                assert_eq!(attachment.directory.reserved_by(dead).count(), 1);
+                let me = attachment.me().unwrap();
+                attachment.with_recovery(|| recovery::bury(attachment, dead, me)).unwrap();
+                assert_eq!(attachment.directory.reserved_by(dead).count(), 0);
+            }
+        });
     }
 }
