@@ -106,8 +106,8 @@ pub(crate) struct Glance {
     pub(crate) unfinished: u64,
     pub(crate) given_back: u64,
     pub(crate) letters: u64,
-    /// Who has leases, and how many.
-    pub(crate) leases: Vec<(OwnerId, u64)>,
+    /// Whose the leases are: as many times as that one has some.
+    pub(crate) leases: Vec<OwnerId>,
 }
 
 /// Looks at the queue at `place`.
@@ -116,13 +116,10 @@ pub(crate) fn glance(attachment: &Attachment, place: Place) -> Option<Glance> {
     let rings = queue::rings_of(attachment, place);
     let published =
         || rings.iter().map(|(_, ring)| ring.published()).fold(0_u64, u64::wrapping_add);
-    let mut leases: Vec<(OwnerId, u64)> = Vec::new();
+    let mut leases = Vec::new();
     table.count_in(|state| {
         if let State::Leased(owner) = state {
-            match leases.iter_mut().find(|(known, _)| *known == owner) {
-                Some((_, count)) => *count += 1,
-                None => leases.push((owner, 1)),
-            }
+            leases.push(owner);
         }
         false
     });

@@ -1,5 +1,7 @@
 //! What is to be said of an object of each kind.
 
+use std::collections::HashMap;
+
 use slipring_core::directory::Place;
 use slipring_core::owner::OwnerId;
 use slipring_core::sync;
@@ -84,6 +86,20 @@ fn place_of(owner: OwnerId, ids: &[OwnerId]) -> Option<usize> {
     ids.iter().position(|id| *id == owner)
 }
 
+/// Who is among `owners`, and how often, in the order in which they came first. A peer gone mad can write as many different
+/// ones as there is room for.
+fn tally(owners: impl Iterator<Item = OwnerId>) -> Vec<(OwnerId, u64)> {
+    let (mut places, mut counts) = (HashMap::new(), Vec::new());
+    for owner in owners {
+        let place = *places.entry(owner).or_insert(counts.len());
+        match counts.get_mut(place) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((owner, 1)),
+        }
+    }
+    counts
+}
+
 fn lock_about(owner: Option<OwnerId>, count: u32, ids: &[OwnerId]) -> About {
     let Some(owner) = owner else { return About::state("free") };
     let what = if count > 1 { format!("the lock, {count} times") } else { "the lock".into() };
@@ -93,13 +109,7 @@ fn lock_about(owner: Option<OwnerId>, count: u32, ids: &[OwnerId]) -> About {
 
 fn permits_about(attachment: &Attachment, place: Place, ids: &[OwnerId]) -> About {
     let Some(permits) = permits_at(attachment, place) else { return About::state("damaged") };
-    let mut counts: Vec<(OwnerId, u32)> = Vec::new();
-    for owner in permits.owners() {
-        match counts.iter_mut().find(|(known, _)| *known == owner) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((owner, 1)),
-        }
-    }
+    let counts = tally(permits.owners());
     let held = counts.into_iter().map(|(owner, count)| {
         let what = if count == 1 { "a permit".into() } else { format!("{count} permits") };
         Held { participant: place_of(owner, ids), what, since: None }
@@ -146,7 +156,7 @@ fn joinable_about(attachment: &Attachment, place: Place, ids: &[OwnerId]) -> Abo
         return About::state("damaged");
     };
     let about = queue_about(attachment, place);
-    let held = leases.into_iter().map(|(owner, count)| {
+    let held = tally(leases.into_iter()).into_iter().map(|(owner, count)| {
         let what = if count == 1 { "a lease".into() } else { format!("{count} leases") };
         Held { participant: place_of(owner, ids), what, since: None }
     });
@@ -176,4 +186,18 @@ fn acceptor_about(attachment: &Attachment, place: Place) -> About {
     };
     let state = if glance.listens { "listens" } else { "does not listen yet" };
     About::state(format!("{state}; {} accepted", glance.accepted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_owners_as_there_can_be_are_counted_in_one_pass() {
+        let owner = |n: u32| OwnerId::new(1 + n % 1000, n / 1000);
+        let many = || (0..1 << 16).map(owner);
+        let counts = tally(many().chain([owner(7), owner(7)]));
+        assert!(counts.iter().map(|(owner, _)| *owner).eq(many()));
+        assert_eq!((counts[6].1, counts[7].1), (1, 3));
+    }
 }
