@@ -5,14 +5,17 @@ use std::os::unix::fs::FileExt;
 
 use arbitrary::Arbitrary;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
-use slipring::{ByteQueue, Pipe, Segment};
+use slipring::{
+    Array, BoundedSemaphore, ByteJoinableQueue, ByteLifoQueue, ByteQueue, Mutex, Pipe, Segment,
+    Slots, Until,
+};
 
 use crate::live::small_segment;
 use crate::ops::Ops;
 use crate::scribble::{Map, Scribble};
 
-/// Bytes of the header, and of what follows it that is taken from a real segment.
-const HEADER: usize = 256;
+/// Bytes of the header with the name.
+const HEADER: usize = 392;
 
 #[derive(Arbitrary, Debug)]
 pub struct Input {
@@ -51,9 +54,9 @@ enum Word {
 
 pub fn run(input: Input) {
     let model = small_segment(false);
-    let map = Map::of(File::from(model.share_fd().unwrap()), 0);
+    let mut map = Map::of(File::from(model.share_fd().unwrap()), 0);
     let mut bytes = vec![0; HEADER];
-    map.file().read_exact_at(&mut bytes, 0).unwrap();
+    map.file.read_exact_at(&mut bytes, 0).unwrap();
     let mut scribbles = Ops(Vec::new());
     match input.content {
         Content::Raw(raw) => bytes = raw,
@@ -63,7 +66,7 @@ pub fn run(input: Input) {
     let size = match input.size {
         Size::Exact => bytes.len() as u64,
         Size::Small(size) => u64::from(size),
-        Size::Segment(more) => map.len().wrapping_add_signed(i64::from(more.max(0))),
+        Size::Segment(more) => map.len.wrapping_add_signed(i64::from(more.max(0))),
         Size::Huge(size) => size >> 1,
     };
     let file = File::from(memfd_create("fuzz", MemfdFlags::ALLOW_SEALING).unwrap());
@@ -72,14 +75,14 @@ pub fn run(input: Input) {
     }
     bytes.truncate(usize::try_from(size).unwrap_or(usize::MAX));
     file.write_all_at(&bytes, 0).unwrap();
-    let map = map.with_file(file);
-    if size >= map.len() {
+    map.file = file;
+    if size >= map.len {
         scribbles.0.iter().for_each(|scribble| map.apply(scribble));
     }
     if !input.shrinkable.is_multiple_of(16) {
-        fcntl_add_seals(map.file(), SealFlags::SHRINK | SealFlags::GROW).unwrap();
+        fcntl_add_seals(&map.file, SealFlags::SHRINK | SealFlags::GROW).unwrap();
     }
-    if let Ok(segment) = Segment::from_fd(map.file()) {
+    if let Ok(segment) = Segment::from_fd(&map.file) {
         use_it(&segment);
     }
 }
@@ -94,6 +97,24 @@ fn use_it(segment: &Segment) {
     if let Ok((mut here, mut there)) = Pipe::duplex(segment) {
         let _ = (here.try_send(b"short"), there.try_send(&[7; 9000]));
         let _ = (there.try_recv(), here.try_recv(), here.try_recv());
+    }
+    if let Ok(mutex) = Mutex::new(segment, [1_u32; 3]) {
+        let _ = mutex.try_lock().map(|mut guard| guard.set([2; 3]));
+    }
+    if let Ok(seats) = BoundedSemaphore::new(segment, 2) {
+        let _ = (seats.try_acquire(), seats.release(1), seats.release(1));
+    }
+    if let Ok((mut sender, mut receiver)) = Slots::<u64>::new(segment, 2) {
+        let _ = (sender.try_send(&1), receiver.try_recv());
+    }
+    if let Ok((mut sender, mut receiver)) = ByteJoinableQueue::bounded(segment, 2) {
+        let _ = (sender.try_send(b"task"), receiver.try_recv(), sender.join_until(Until::NOW));
+    }
+    if let Ok((mut sender, mut receiver)) = ByteLifoQueue::bounded(segment, 2) {
+        let _ = (sender.try_send(b"short"), receiver.try_recv());
+    }
+    if let Ok(array) = Array::<u16>::new(segment, 5) {
+        let _ = array.try_lock().map(|guard| guard.to_vec());
     }
     let _ = segment.trim();
 }

@@ -80,12 +80,13 @@ struct Rig {
 
 pub fn run(input: Input) {
     let segment = small_segment(input.asymmetric);
-    let map = Map::of(File::from(segment.share_fd().unwrap()), input.class);
+    let mut map = Map::of(File::from(segment.share_fd().unwrap()), input.class);
     // In this order: what is small lies where most is scribbled.
     let options = PipeOptions::new().ring(256 << (input.ring / 64));
     let (here, there) = Pipe::duplex_with(&segment, options).unwrap();
     let bounded = ByteQueue::bounded(&segment, u64::from(input.capacity % 5) + 1).unwrap();
     let unbounded = ByteQueue::unbounded(&segment).unwrap();
+    map.survey();
     let mut rig = Rig {
         segment,
         map,
@@ -112,7 +113,7 @@ impl Rig {
             Op::Reap => drop(self.segment.reap()),
             Op::Trim => drop(self.segment.trim()),
             Op::Attach if self.others.len() < MOST => {
-                self.others.extend(Segment::from_fd(self.map.file()));
+                self.others.extend(Segment::from_fd(&self.map.file));
             }
             Op::Detach => drop(self.others.pop()),
             Op::NewQueue { capacity } => {
