@@ -49,6 +49,8 @@ pub struct Channels {
     slots: (SlotSender<[u64; 3]>, SlotReceiver<[u64; 3]>),
     ends: [Connection; 2],
     event: Event,
+    /// How many more calls may wait for a turn at a priority queue as long as one does that may not wait: 50 ms.
+    patience: u8,
 }
 
 impl Channels {
@@ -65,7 +67,13 @@ impl Channels {
             slots: Slots::new(segment, capacity).unwrap(),
             ends: [here, there],
             event: Event::new(segment).unwrap(),
+            patience: 20,
         }
+    }
+
+    fn is_patient(&mut self) -> bool {
+        self.patience = self.patience.saturating_sub(1);
+        self.patience > 0
     }
 
     pub fn apply(&mut self, segment: &Segment, map: &Map, op: &Op) {
@@ -76,9 +84,13 @@ impl Channels {
             Op::Pop { wait } => drop(self.lifo.1.recv_until(until(wait))),
             Op::Urgent { key, len, wait } => {
                 let value = vec![u16::from(len); len.into()];
+                let wait = wait || !self.is_patient();
                 drop(self.urgent.0.send_until(key, &value, until(wait)));
             }
-            Op::Next { wait } => drop(self.urgent.1.recv_keyed_until(until(wait))),
+            Op::Next { wait } => {
+                let wait = wait || !self.is_patient();
+                drop(self.urgent.1.recv_keyed_until(until(wait)));
+            }
             Op::NewOrdered { capacity } => {
                 let capacity = u64::from(capacity);
                 if let Ok(lifo) = ByteLifoQueue::bounded(segment, capacity) {
@@ -189,7 +201,10 @@ impl Channels {
         }
         let (sender, receiver) = &mut self.slots;
         let _ = (sender.len(), sender.is_full(), receiver.len(), receiver.is_empty());
-        let _ = (self.lifo.0.len(), self.lifo.1.is_full(), self.urgent.0.bytes().len());
+        let _ = (self.lifo.0.len(), self.lifo.1.is_full());
+        if self.is_patient() {
+            let _ = self.urgent.0.bytes().len();
+        }
         let _ = format!("{:?} {:?} {:?} {:?}", self.slots, self.lifo, self.urgent, self.ends);
     }
 

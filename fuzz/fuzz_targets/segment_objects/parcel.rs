@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -16,6 +15,8 @@ use slipring::{
     Array, ByteJoinableReceiver, ByteReceiver, Connection, Handoff, Inherited, JoinableOptions,
     Mutex, Pipe, PipeReader, Segment, SegmentOptions, SlotSender, Slots,
 };
+
+use crate::rig::SHORT;
 
 /// Bytes of a parcel's header, and where in it the length of the text and the number of descriptors stand.
 const HEAD: usize = 32;
@@ -114,7 +115,7 @@ pub fn run(input: Input) {
     let here = (!input.hang_up).then_some(here);
     // Twice: what follows may be the rest of it.
     for _ in 0..2 {
-        if let Ok(inherited) = Inherited::receive_until(&there, Duration::from_micros(50)) {
+        if let Ok(inherited) = Inherited::receive_until(&there, SHORT) {
             use_it(inherited);
         }
     }
@@ -151,16 +152,16 @@ fn use_it(mut inherited: Inherited) {
         // Each of another type: most are refused, and are gone then.
         match name.as_bytes().first().map_or(0, |byte| byte % 8) {
             0 => drop(inherited.take::<Mutex<[u32; 3]>>(&name).map(|m| m.try_lock().is_ok())),
-            1 => drop(
-                inherited
-                    .take::<Connection>(&name)
-                    .map(|mut c| (c.try_send(b"x"), c.try_recv(), c.as_fd().map(drop))),
-            ),
+            1 => drop(inherited.take::<Connection>(&name).map(|mut connection| {
+                let _ = (connection.try_send(b"x"), connection.recv_until(SHORT));
+                let _ = connection.as_fd().map(drop);
+                connection.poll(SHORT)
+            })),
             2 => drop(inherited.take::<ByteJoinableReceiver>(&name).map(|mut r| r.try_recv())),
             3 => drop(inherited.take::<SlotSender<u64>>(&name).map(|mut s| s.try_send(&7))),
             4 => drop(inherited.take::<Array<u32>>(&name).map(|a| a.raw().to_vec())),
-            5 => drop(inherited.take::<ByteReceiver>(&name).map(|mut r| r.try_recv())),
-            6 => drop(inherited.take::<PipeReader>(&name).map(|mut r| r.try_recv())),
+            5 => drop(inherited.take::<ByteReceiver>(&name).map(|mut r| r.recv_until(SHORT))),
+            6 => drop(inherited.take::<PipeReader>(&name).map(|mut r| r.recv_until(SHORT))),
             _ => {}
         }
     }

@@ -4,6 +4,8 @@ use std::any::Any;
 use std::fs::File;
 use std::mem::forget;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::mpsc::{TryRecvError, channel};
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
@@ -23,7 +25,9 @@ use crate::values::{self, Values};
 /// The smallest reserve that there is.
 const RESERVE: u64 = 64 << 20;
 /// Long enough to sleep once.
-const SHORT: Duration = Duration::from_micros(50);
+pub const SHORT: Duration = Duration::from_micros(50);
+/// So often an input may open the name: each time can take several slices of 50 ms.
+const MOST_OPENED: u32 = 24;
 /// The most handles of a kind.
 pub const MOST: usize = 6;
 
@@ -34,6 +38,8 @@ pub struct Input {
     persists: bool,
     class: u8,
     capacity: u8,
+    /// What is scribbled again and again by another thread, while the operations run.
+    storm: Option<[Scribble; 2]>,
     ops: Ops<Step>,
 }
 
@@ -87,13 +93,17 @@ struct Rig {
     name: String,
     root: Root,
     segment: Segment,
-    map: Map,
+    map: Arc<Map>,
+    /// There is a storm.
+    stormy: bool,
     locks: Locks,
     channels: Channels,
     values: Values,
     observer: Option<Observer>,
     /// Handles of other participants.
     guests: Vec<Box<dyn Any>>,
+    /// How often the name was opened.
+    opened: u32,
 }
 
 pub fn run(input: Input) {
@@ -108,12 +118,36 @@ pub fn run(input: Input) {
     let channels = Channels::new(&segment, capacity);
     map.survey();
     let (observer, guests) = (Observer::open(&text).ok(), Vec::new());
-    let name = text.clone();
-    let mut rig = Rig { name, root, segment, map, locks, channels, values, observer, guests };
-    for Step { scribble, op } in input.ops.0 {
-        scribble.iter().for_each(|scribble| rig.map.apply(scribble));
-        rig.apply(op);
-    }
+    let (name, map, stormy) = (text.clone(), Arc::new(map), input.storm.is_some());
+    let mut rig = Rig {
+        name,
+        root,
+        segment,
+        map: map.clone(),
+        stormy,
+        locks,
+        channels,
+        values,
+        observer,
+        guests,
+        opened: 0,
+    };
+    // Dropped when the operations are over.
+    let (going_on, storm_ends) = channel::<()>();
+    std::thread::scope(|scope| {
+        if let Some(storm) = &input.storm {
+            scope.spawn(move || {
+                while storm_ends.try_recv() == Err(TryRecvError::Empty) {
+                    storm.iter().for_each(|scribble| map.apply(scribble));
+                }
+            });
+        }
+        let _going_on = going_on;
+        for Step { scribble, op } in input.ops.0 {
+            scribble.iter().for_each(|scribble| rig.map.apply(scribble));
+            rig.apply(op);
+        }
+    });
     drop(rig);
     let _ = std::fs::remove_file(slipring::name::directory().join(format!("slipring.{text}")));
 }
@@ -163,13 +197,17 @@ impl Rig {
     /// Results are not looked at: after a scribble any of them may be right.
     fn apply(&mut self, op: Op) {
         match op {
+            // For the lock it would wait as long as it takes, and whatever comes may say that a living process has it.
+            Op::Lock { op: locks::Op::Wait { .. }, .. } if self.stormy => {}
             Op::Lock { op, scribble } => self.locks.apply(&op, || {
                 scribble.iter().for_each(|scribble| self.map.apply(scribble));
             }),
             Op::Channel(op) => self.channels.apply(&self.segment, &self.map, &op),
             Op::Value(op) => self.values.apply(&self.segment, &op),
             Op::Look { anew } => self.look(anew),
+            Op::Open { .. } if self.opened == MOST_OPENED => {}
             Op::Open { what } => {
+                self.opened += 1;
                 self.root.work();
                 let guest = open(&self.name, what);
                 self.guests.extend(guest.ok().filter(|_| self.guests.len() < MOST));
