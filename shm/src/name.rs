@@ -331,11 +331,12 @@ pub struct Cleaned {
 ///
 /// As [`Named::open`], but for the kind.
 pub fn clean<'a>(name: impl Into<Name<'a>>) -> Result<Cleaned> {
-    let segment = enter(&name.into())?;
+    let name = name.into();
+    let segment = enter(&name)?;
     let participants = segment.participants();
     let dead = participants.iter().filter(|p| p.is_dead).map(|p| p.pid).collect();
     segment.attachment().reap_patiently()?;
-    let is_gone = !has_root(&segment);
+    let is_gone = !has_root(&segment, &name)?;
     let in_use = segment.participants().iter().any(|p| !p.is_me);
     let persists = !is_gone && !in_use && segment.attachment().mapping.header().persists();
     Ok(Cleaned { dead, is_gone, persists })
@@ -390,8 +391,8 @@ pub(crate) fn create<T>(name: &Name<'_>, make: impl FnOnce(&Segment) -> Result<T
 
 /// Whether the name is to be had: nobody has it, or only the dead had, whose leavings are cleaned up here.
 fn vacate(name: &Name<'_>) -> Result<bool> {
-    match enter_clean(name) {
-        Ok(segment) => Ok(!has_root(&segment)),
+    match enter_clean(name).and_then(|segment| has_root(&segment, name)) {
+        Ok(has_root) => Ok(!has_root),
         Err(Error::NoSuchName { .. }) => Ok(true),
         Err(error) => Err(error),
     }
@@ -403,9 +404,7 @@ fn open<T>(name: &Name<'_>, take: impl Fn(&Segment) -> Result<T>) -> Result<T> {
         let segment = enter_clean(name)?;
         match take(&segment) {
             // It ended under our hands: the name is free, or somebody else's by now.
-            Err(Error::NoSuchObject) => {
-                has_root(&segment);
-            }
+            Err(Error::NoSuchObject) => look_again(name, &segment)?,
             taken => return taken,
         }
     }
@@ -446,15 +445,33 @@ fn file_of(name: &Name<'_>) -> Result<OwnedFd> {
     Ok(file)
 }
 
-/// Whether the object that the segment was made for is still there. If not, nor is the name afterwards.
-pub(crate) fn has_root(segment: &Segment) -> bool {
+/// Whether the object that the segment was made for is still there. If not, nor is the name afterwards, whatever the
+/// segment says that it is called.
+pub(crate) fn has_root(segment: &Segment, name: &Name<'_>) -> Result<bool> {
     let attachment = segment.attachment();
     if attachment.directory.find(crate::object::ROOT).is_some() {
-        return true;
+        return Ok(true);
     }
+    if !attachment.mapping.header().is_named() {
+        return Err(Error::NotASegment { why: "it was not made to have a name".into() });
+    }
+    let path = name.path()?;
     // Whoever ended it died, perhaps, before the name was gone.
-    let _ = attachment.with_recovery(|| take_away(attachment));
-    false
+    let taken_away = attachment.with_recovery(|| unlink_if_its(&path, attachment.mapping.fd()))?;
+    taken_away.map_err(|e| name.refused("take the name away", e))?;
+    Ok(false)
+}
+
+/// The object that `segment` was made for has ended: the name is free, or somebody else's by now.
+///
+/// # Errors
+///
+/// [`Error::NoSuchName`] where it still means this segment: this user may not take it away.
+pub(crate) fn look_again(name: &Name<'_>, segment: &Segment) -> Result<()> {
+    match has_root(segment, name) {
+        Err(Error::NotPermitted { name }) => Err(Error::NoSuchName { name }),
+        looked => looked.map(drop),
+    }
 }
 
 /// Takes away the name of a segment, if it still means this one. Under its recovery lock (I2).
@@ -633,5 +650,45 @@ mod tests {
         let _other = Event::create(&other, ()).unwrap();
         let mode = |name: &str| sys::status_at(&Name::new(name).path().unwrap()).unwrap().mode;
         assert_eq!((mode(&name), mode(&other)), (0o664, 0o600));
+    }
+
+    #[test]
+    fn a_name_whose_object_a_peer_gone_mad_has_ended_is_free_at_once() {
+        let name = unique("ended");
+        let path = Name::new(&name).path().unwrap();
+        let event = Event::create(&name, ()).unwrap();
+        let (segment, file) = (event.segment(), sys::open(&path).unwrap());
+        let region =
+            segment.attachment().mapping.geometry().region(crate::segment::Region::Directory);
+        let scribble = |at, word: u32| {
+            crate::sys::file::write_at(file.as_fd(), &word.to_ne_bytes(), at).unwrap();
+        };
+        // The object's entry is free, and the segment has another name.
+        scribble(region.0 + 128, 0);
+        scribble(264, 0x7878_7878);
+        let before = crate::sys::clock::now();
+        assert!(matches!(Event::open(&name), Err(Error::NoSuchName { .. })));
+        assert!(sys::status_at(&path).is_err(), "whoever came took it away");
+        let anew = Event::create(&name, ()).unwrap();
+        assert!(
+            crate::sys::clock::now() - before < 5_000_000_000,
+            "it was not tried a thousand times"
+        );
+        drop(event);
+        assert!(Event::open(&name).is_ok(), "the old one took nobody's name away");
+        drop(anew);
+    }
+
+    #[test]
+    fn a_segment_that_was_not_made_to_have_a_name_keeps_its_file() {
+        let name = unique("nameless");
+        let path = Name::new(&name).path().unwrap();
+        let options = std::fs::File::options().read(true).write(true).create_new(true).clone();
+        let file = options.open(&path).unwrap();
+        let segment = Segment::create_in(&file, SegmentOptions::new().reserve(64 << 20)).unwrap();
+        assert!(matches!(Event::open(&name), Err(Error::NotASegment { .. })));
+        assert!(matches!(Event::create(&name, ()), Err(Error::NotASegment { .. })));
+        drop(segment);
+        std::fs::remove_file(&path).unwrap();
     }
 }

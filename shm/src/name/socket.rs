@@ -19,10 +19,10 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::{Name, directory, has_root, means, sys};
+use super::{Name, directory, means, sys};
 use crate::attachment::Attachment;
 use crate::sys::listener::{self, Address};
-use crate::{Error, Result, Segment};
+use crate::{Error, Result};
 
 /// What the names of sockets begin with. No name's file does: [`PREFIX`](super::PREFIX) is another.
 const PREFIX: &str = "slipring-socket.";
@@ -80,15 +80,4 @@ pub(crate) fn connect(name: &Name<'_>, attachment: &Attachment) -> Result<Option
         return Err(Error::ForeignOwner { name: name.text.to_owned(), uid });
     }
     Ok(Some(socket))
-}
-
-/// The object that `segment` was made for has ended: the name is free, or somebody else's by now.
-///
-/// # Errors
-///
-/// [`Error::NoSuchName`] where it still means this segment: this user may not take it away.
-pub(crate) fn look_again(name: &Name<'_>, segment: &Segment) -> Result<()> {
-    let file = segment.attachment().mapping.fd();
-    let is_left = !has_root(segment) && means(&name.path()?, file).is_ok_and(|means| means);
-    if is_left { Err(Error::NoSuchName { name: name.text.to_owned() }) } else { Ok(()) }
 }

@@ -74,7 +74,7 @@ impl Pipe {
 fn connect_to(name: &Name<'_>, segment: &Segment, until: Until) -> Result<Option<Connection>> {
     let attachment = segment.attachment();
     let Some(listens) = listens(attachment)? else {
-        named_socket::look_again(name, segment)?;
+        name::look_again(name, segment)?;
         return Ok(None);
     };
     // Before that its permissions are not what they are going to be.
