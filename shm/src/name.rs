@@ -642,6 +642,41 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_another_user_is_opened_only_where_that_user_is_trusted() {
+        const SOMEBODY: u32 = 12345;
+        let name = unique("owner");
+        let path = Name::new(&name).path().unwrap();
+        let _event = Event::create(&name, ()).unwrap();
+        if std::os::unix::fs::chown(&path, Some(SOMEBODY), None).is_err() {
+            println!("skipped: only root can give a file away");
+            return;
+        }
+        for error in [Event::open(&name).unwrap_err(), Event::create(&name, ()).unwrap_err()] {
+            assert!(matches!(error, Error::ForeignOwner { uid: SOMEBODY, .. }), "{error}");
+        }
+        let wrong = Event::open(Name::new(&name).trust(SOMEBODY + 1)).unwrap_err();
+        assert!(matches!(wrong, Error::ForeignOwner { .. }), "{wrong}");
+        assert!(Event::open(Name::new(&name).trust(SOMEBODY)).is_ok());
+    }
+
+    #[test]
+    fn a_name_of_another_version_is_neither_opened_nor_replaced() {
+        let name = unique("version");
+        let path = Name::new(&name).path().unwrap();
+        let _event = Event::create(&name, ()).unwrap();
+        let file = sys::open(&path).unwrap();
+        let version = |number: u32| {
+            crate::sys::file::write_at(file.as_fd(), &number.to_ne_bytes(), 8).unwrap();
+        };
+        version(77);
+        for error in [Event::open(&name).unwrap_err(), Event::create(&name, ()).unwrap_err()] {
+            assert!(matches!(error, Error::AbiVersion { theirs: 77, .. }), "{error}");
+        }
+        version(crate::segment::ABI_VERSION);
+        assert!(Event::open(&name).is_ok());
+    }
+
+    #[test]
     fn mode_and_group_are_as_asked_for() {
         let name = unique("mode");
         let asked = Name::new(&name).mode(0o664);
