@@ -1,0 +1,93 @@
+//! What an error of the engine is in Python: the exception that `multiprocessing` raises for it, where it has one.
+
+use pyo3::create_exception;
+use pyo3::exceptions::{
+    PyBrokenPipeError, PyEOFError, PyFileExistsError, PyFileNotFoundError, PyMemoryError, PyOSError,
+    PyPermissionError, PyRuntimeError, PyTimeoutError, PyTypeError, PyValueError,
+};
+use pyo3::prelude::*;
+use slipring::Error;
+
+create_exception!(
+    slipring,
+    SegmentError,
+    PyOSError,
+    "A segment of shared memory cannot be used: it is damaged, foreign or of another version."
+);
+
+/// The exception that `error` is.
+#[cold]
+pub fn raise(error: Error) -> PyErr {
+    let text = error.to_string();
+    match error {
+        Error::Disconnected => PyBrokenPipeError::new_err(text),
+        Error::Closed => PyOSError::new_err(text),
+        Error::TimedOut | Error::WouldBlock => PyTimeoutError::new_err(text),
+        Error::NoSpace { .. } | Error::Budget { .. } => PyMemoryError::new_err(text),
+        Error::Capacity { .. }
+        | Error::TooLong { .. }
+        | Error::OverLimit { .. }
+        | Error::LeaseEnded
+        | Error::NotYourLease
+        | Error::BadName { .. } => PyValueError::new_err(text),
+        Error::NameTaken { .. } => PyFileExistsError::new_err(text),
+        Error::NoSuchName { .. } => PyFileNotFoundError::new_err(text),
+        Error::NotPermitted { .. } | Error::ForeignOwner { .. } => {
+            PyPermissionError::new_err(text)
+        }
+        Error::TypeMismatch { .. }
+        | Error::WrongKind { .. }
+        | Error::Decode(_)
+        | Error::Encode(_) => PyTypeError::new_err(text),
+        Error::NotHeld => PyRuntimeError::new_err(text),
+        Error::NotInherited(_) | Error::Forked | Error::NoRuntime | Error::BrokenBarrier => {
+            PyRuntimeError::new_err(text)
+        }
+        Error::Io { op, source } => io_error(op, source),
+        Error::CannotWatch { source } => io_error("watch a segment", source),
+        Error::NoNames { source, .. } => match source.raw_os_error() {
+            Some(code) => PyOSError::new_err((code, text)),
+            None => PyOSError::new_err(text),
+        },
+        Error::NotASegment { .. }
+        | Error::Truncated { .. }
+        | Error::NotEmpty { .. }
+        | Error::AbiVersion { .. }
+        | Error::Layout { .. }
+        | Error::HalfMade { .. }
+        | Error::Failed
+        | Error::UnsupportedCpu
+        | Error::NoProc
+        | Error::Corrupt { .. }
+        | Error::TooManyParticipants { .. }
+        | Error::TooManyObjects
+        | Error::TooManyHandles
+        | Error::TooManyLeases { .. }
+        | Error::NoSuchObject => SegmentError::new_err(text),
+        Error::Interrupted => PyOSError::new_err((libc_eintr(), text)),
+        // What the engine may say one day.
+        _ => PyRuntimeError::new_err(text),
+    }
+}
+
+/// As [`raise`], where the other side being gone is the end of what can be received.
+#[cold]
+pub fn raise_received(error: Error) -> PyErr {
+    match error {
+        Error::Disconnected => PyEOFError::new_err(()),
+        other => raise(other),
+    }
+}
+
+fn io_error(op: &str, source: std::io::Error) -> PyErr {
+    match source.raw_os_error() {
+        // With a number it is the subclass of OSError that the number stands for.
+        Some(code) => PyOSError::new_err((code, format!("cannot {op}: {source}"))),
+        None => PyOSError::new_err(format!("cannot {op}: {source}")),
+    }
+}
+
+/// The number of "interrupted system call" on Linux.
+fn libc_eintr() -> i32 {
+    4
+}

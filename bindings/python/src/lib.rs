@@ -1,0 +1,25 @@
+//! The native half of slipring's Python package: thin classes over the engine's handles. What users see is in the
+//! modules beside it, which are named as those of `multiprocessing`.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `family.rs` | the segment that a family of processes shares |
+//! | `blocking.rs` | waiting without the interpreter's lock, with deadlines and signals |
+//! | `attached.rs` | state that is only touched with the interpreter's lock held |
+//! | `error.rs` | what an error of the engine is in Python |
+
+mod attached;
+mod blocking;
+mod error;
+mod family;
+
+use pyo3::prelude::*;
+
+/// What slipring's modules are built on. Private: import `slipring`.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::error::SegmentError;
+    #[pymodule_export]
+    use super::family::{participants, reap, segment_memory, version};
+}
