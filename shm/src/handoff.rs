@@ -3,6 +3,11 @@
 //!
 //! The place is prepared before the other process has it, and given the handles, as a fork does: there is no moment at
 //! which nobody is seen to have them. What nobody takes is given back by the kernel.
+//!
+//! | type | for whom |
+//! |---|---|
+//! | [`Handoff`], [`Inherited`] | a program that is started here, or is reached through a socket |
+//! | [`Berth`], [`Boarding`] | a program that somebody else starts, and that is told in some other way what it was given |
 
 use std::fmt::Write as _;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -20,8 +25,12 @@ use crate::sys::file;
 use crate::until::Until;
 use crate::{Error, Result, Segment, fork, object};
 
+mod berth;
+mod boarding;
 mod inherited;
 
+pub use berth::{Berth, Given};
+pub use boarding::Boarding;
 pub use inherited::Inherited;
 pub(crate) use inherited::{Place, not_inherited};
 
@@ -43,6 +52,11 @@ impl Ticket {
     /// The ticket of a handle that has these descriptors beside the segment.
     pub(crate) fn new(kind: Kind, handle: &Handle, fds: Vec<OwnedFd>) -> Self {
         Self { kind, role: handle.role(), id: handle.id(), fds, _kept: Some(handle.clone()) }
+    }
+
+    /// `KIND:ROLE:OBJECT`.
+    fn describe(&self) -> String {
+        format!("{}:{}:{}", self.kind as u32, self.role as u32, self.id.to_bits())
     }
 
     /// The handle that the ticket stands for, which was kept for this process, and its descriptors.
@@ -271,29 +285,14 @@ impl Handoff {
         post::send(socket.as_fd(), packed, 0, &attachment, until.into())
     }
 
-    /// Prepares the other process's place, as a fork does.
+    /// Prepares the other process's place.
     pub(crate) fn prepare(&self) -> Result<(OwnerId, OwnedFd)> {
-        match self.prepare_once() {
-            // Some may be dead: parcels that nobody received.
-            Err(Error::TooManyParticipants { .. }) if self.attachment.reap_now() > 0 => {
-                self.prepare_once()
-            }
-            prepared => prepared,
-        }
-    }
-
-    fn prepare_once(&self) -> Result<(OwnerId, OwnedFd)> {
-        self.attachment.me()?;
-        let proof = self.attachment.reopen()?;
-        let embryo = self.attachment.with_recovery(|| -> Result<OwnerId> {
-            let embryo = self.attachment.begin_life(proof.as_fd(), false)?;
+        prepare(&self.attachment, |embryo| {
             for (_, ticket) in &self.tickets {
                 object::hold(&self.attachment, ticket.id, ticket.role, embryo);
                 crash_point!("handoff.prepare.held");
             }
-            Ok(embryo)
-        })??;
-        Ok((embryo, proof))
+        })
     }
 
     /// The descriptors of all tickets.
@@ -311,13 +310,32 @@ impl Handoff {
     ) -> String {
         let mut text = format!("{}:{}", number(proof), embryo.bits());
         for (name, ticket) in &self.tickets {
-            let (kind, role, id) = (ticket.kind as u32, ticket.role as u32, ticket.id.to_bits());
-            let _ = write!(text, " {name}:{kind}:{role}:{id}");
+            let _ = write!(text, " {name}:{}", ticket.describe());
             ticket.fds.iter().for_each(|fd| {
                 let _ = write!(text, ":{}", number(fd));
             });
         }
         text
+    }
+}
+
+/// Prepares another process's place, as a fork does: an embryo, which `give` has hold what it is to hold, and the proof of
+/// its life.
+fn prepare(attachment: &Attachment, give: impl Fn(OwnerId)) -> Result<(OwnerId, OwnedFd)> {
+    let once = || {
+        attachment.me()?;
+        let proof = attachment.reopen()?;
+        let embryo = attachment.with_recovery(|| -> Result<OwnerId> {
+            let embryo = attachment.begin_life(proof.as_fd(), false)?;
+            give(embryo);
+            Ok(embryo)
+        })??;
+        Ok((embryo, proof))
+    };
+    match once() {
+        // Some may be dead: parcels that nobody received.
+        Err(Error::TooManyParticipants { .. }) if attachment.reap_now() > 0 => once(),
+        prepared => prepared,
     }
 }
 

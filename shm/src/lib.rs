@@ -8,7 +8,7 @@
 //! | [`ordered`] | the same, bounded, last in first out or by priority |
 //! | [`joinable`] | tasks: what a worker leaves undone goes to another |
 //! | [`pipe`] | two ends, messages of any size, end of file by close or death |
-//! | [`handoff`] | handles for a program that is started, or through a socket |
+//! | [`handoff`] | handles for a program that is started, here or by somebody else, or through a socket |
 //! | [`name`] | objects that unrelated programs find by name |
 //! | [`observe`] | looking at named objects without taking part |
 //! | [`sync`] | locks, semaphores, events, conditions, barriers |
@@ -57,7 +57,7 @@ pub mod watch;
 
 pub use array::{Array, ArrayBytes, ArrayGuard, RawArray};
 pub use error::{Error, Result};
-pub use handoff::{Handoff, Inherited};
+pub use handoff::{Berth, Boarding, Handoff, Inherited};
 pub use joinable::{
     ByteJoinableQueue, ByteJoinableReceiver, ByteJoinableSender, ByteLease, DeadLetter,
     JoinableOptions, JoinableQueue, JoinableReceiver, JoinableSender, Lease,

@@ -225,11 +225,27 @@ impl Handle {
         proof: BorrowedFd<'_>,
         wanted: &[(ObjectId, Kind, Role)],
     ) -> Result<Vec<Self>> {
+        let end = |me| recovery::end_embryo(attachment, embryo, me);
+        Self::take_from(attachment, embryo, proof, wanted, end)
+    }
+
+    /// The same, and under the recovery lock `then` happens instead of the embryo's end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Handle::take_over`].
+    pub(crate) fn take_from(
+        attachment: &Arc<Attachment>,
+        embryo: OwnerId,
+        proof: BorrowedFd<'_>,
+        wanted: &[(ObjectId, Kind, Role)],
+        then: impl FnOnce(OwnerId),
+    ) -> Result<Vec<Self>> {
         let me = attachment.me()?;
         let mut private = attachment.private.lock();
         let taken = attachment.with_recovery_held(RECOVERY_PATIENCE, || -> Result<Vec<_>> {
             if !attachment.is_proof_of(proof, embryo) {
-                let what = "what is in a parcel that was taken before";
+                let what = "what is in a parcel or a berth that was taken before";
                 return Err(Error::NotInherited(what.into()));
             }
             let held = wanted.iter().map(|wanted| held_by(attachment, embryo, *wanted));
@@ -238,7 +254,7 @@ impl Handle {
                 header(attachment, *place)?.holders(*role).add(me);
                 crash_point!("object.take_over.held");
             }
-            recovery::end_embryo(attachment, embryo, me);
+            then(me);
             Ok(held)
         })??;
         let handles = taken.into_iter().map(|(place, role, body)| {

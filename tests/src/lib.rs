@@ -4,10 +4,12 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`peer`] | a process running the program `peer`, killed when the test is done with it |
+//! | [`berth`] | programs that are started with a berth, by somebody who knows nothing of it |
 //! | [`message`] | messages that say who sent them and prove that they are whole |
 //! | [`log`] | what a process saw, readable after its death |
 //! | [`ordered`] | LIFO and priority queues, whichever a test is about |
 
+pub mod berth;
 pub mod log;
 pub mod message;
 pub mod ordered;

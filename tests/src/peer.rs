@@ -56,10 +56,16 @@ impl Peer {
     pub fn alone_with(args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = Self::command(args);
         command.envs(env.iter().copied());
+        Self::spawn(&mut command, args)
+    }
+
+    /// Starts what [`Peer::command`] made.
+    pub fn spawn(command: &mut Command, args: &[&str]) -> Self {
         Self::watch(command.spawn().expect("the peer starts"), args)
     }
 
-    fn command(args: &[&str]) -> Command {
+    /// `peer ARGS`, not started yet.
+    pub fn command(args: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped());
         command

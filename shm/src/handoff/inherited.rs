@@ -160,13 +160,18 @@ fn parse_ticket(
     let numbers: Vec<u64> =
         parts.map(|n| n.parse().ok()).collect::<Option<_>>().ok_or_else(broken)?;
     let [kind, role, id, fds @ ..] = &numbers[..] else { return Err(broken()) };
-    let kind = u32::try_from(*kind).ok().and_then(Kind::from_word);
-    // Nobody has a handle of a ring.
-    let kind = kind.filter(|kind| *kind != Kind::Ring).ok_or_else(broken)?;
-    let role = Role::ALL.into_iter().find(|r| *r as u64 == *role).ok_or_else(broken)?;
+    let (kind, role, id) = described([*kind, *role, *id]).ok_or_else(broken)?;
     let fds = fds.iter().map(|fd| take(*fd)).collect::<Result<_>>()?;
-    let id = ObjectId::from_bits(*id);
     Ok((name.to_owned(), Ticket { kind, role, id, fds, _kept: None }))
+}
+
+/// The handle that these numbers describe, if they can describe one: kind, role, object.
+pub(super) fn described([kind, role, id]: [u64; 3]) -> Option<(Kind, Role, ObjectId)> {
+    let kind = u32::try_from(kind).ok().and_then(Kind::from_word);
+    // Nobody has a handle of a ring.
+    let kind = kind.filter(|kind| *kind != Kind::Ring)?;
+    let role = Role::ALL.into_iter().find(|known| *known as u64 == role)?;
+    Some((kind, role, ObjectId::from_bits(id)))
 }
 
 /// Makes an inherited descriptor ours, and close-on-exec again. One that is not close-on-exec cannot be Rust's own, which

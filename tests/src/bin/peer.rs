@@ -8,6 +8,8 @@ use slipring::Inherited;
 
 #[path = "peer/acceptor.rs"]
 mod acceptor;
+#[path = "peer/berths.rs"]
+mod berths;
 #[path = "peer/channels.rs"]
 mod channels;
 #[path = "peer/crash.rs"]
@@ -68,14 +70,18 @@ fn inherited() -> Inherited {
 }
 
 fn main() {
-    // Nobody is left behind by a test that dies.
-    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    // Nobody is left behind by a test that dies. One whose parent is to die ends by itself.
+    if std::env::var_os(berths::ORPHAN).is_none() {
+        let kill = Some(rustix::process::Signal::KILL);
+        let _ = rustix::process::set_parent_process_death_signal(kill);
+    }
     crash::arm();
     let mut words = std::env::args().skip(1).collect::<Vec<_>>();
     assert!(!words.is_empty(), "say what to do");
     let command = words.remove(0);
     let mut args = Args(words.into_iter());
     let known = acceptor::run(&command, &mut args)
+        || berths::run(&command, &mut args)
         || channels::run(&command, &mut args)
         || forks::run(&command, &mut args)
         || locks::run(&command, &mut args)

@@ -1,0 +1,88 @@
+//! The other side of a [`Berth`](super::Berth): a process takes what was kept for it, one handle at a time.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use slipring_core::directory::ObjectId;
+use slipring_core::owner::OwnerId;
+
+use super::berth::Seat;
+use super::inherited::described;
+use super::{Ticket, Transfer, not_inherited};
+use crate::object::{Handle, Kind, Role};
+use crate::sys::file;
+use crate::{Error, Result, Segment};
+
+/// A place that somebody prepared for this process with a [`Berth`](super::Berth), while the handles are taken out of it.
+///
+/// Dropping it ends the place: what was not taken is given back. What was taken stays.
+#[derive(Debug)]
+pub struct Boarding {
+    segment: Segment,
+    seat: Seat,
+}
+
+impl Boarding {
+    /// Boards the place `id`, whose proof of life is `proof`: a copy of [`Berth::as_fd`](super::Berth::as_fd). It is made
+    /// close-on-exec.
+    ///
+    /// If this process takes part in the segment already, as the one that made the berth does, it stays one participant.
+    /// If not, it joins.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotInherited`] where there is no such place (any more), or `proof` is not its proof; and as
+    /// [`Segment::from_fd`].
+    pub fn new(proof: OwnedFd, id: u32) -> Result<Self> {
+        let embryo = OwnerId::from_bits(id).ok_or_else(|| not_inherited("a berth of that name"))?;
+        file::set_close_on_exec(proof.as_fd(), true)
+            .map_err(Error::io("make the berth's descriptor close-on-exec"))?;
+        let segment = Segment::joined(&proof)?;
+        let attachment = segment.attachment().clone();
+        let me = attachment.me()?;
+        let seat = Seat { attachment, embryo, proof, me };
+        seat.attachment.with_recovery(|| seat.check())??;
+        Ok(Self { segment, seat })
+    }
+
+    /// The segment that the handles are in.
+    pub fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
+    /// Takes a handle that was given: this process holds it from now on. `text` and `fds` are those of
+    /// [`Given`](super::Given). What was given can be taken several times.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotInherited`] for a text that describes nothing that the place holds, for descriptors that are not the
+    /// handle's, and where the place has ended. [`Error::WrongKind`] or [`Error::TypeMismatch`] where it is something else
+    /// than a `T`: it can be taken as what it is. [`Error::Forked`]; [`Error::TimedOut`] if a stopped process keeps the
+    /// segment's recovery lock.
+    pub fn take<T: Transfer>(&self, text: &str, fds: Vec<OwnedFd>) -> Result<T> {
+        let Seat { attachment, embryo, proof, .. } = &self.seat;
+        let unknown = || not_inherited("a handle of that description");
+        let (id, kind, role) = parse(text).ok_or_else(unknown)?;
+        let held =
+            Handle::take_from(attachment, *embryo, proof.as_fd(), &[(id, kind, role)], |_| {});
+        let held = held.map_err(|error| match error {
+            Error::NoSuchObject | Error::WrongKind { .. } => unknown(),
+            other => other,
+        })?;
+        let handle = held.first().ok_or_else(unknown)?;
+        T::from_ticket(Ticket::new(kind, handle, fds), &self.segment)
+    }
+}
+
+impl Drop for Boarding {
+    fn drop(&mut self) {
+        self.seat.end();
+    }
+}
+
+/// What [`Ticket::describe`] wrote.
+fn parse(text: &str) -> Option<(ObjectId, Kind, Role)> {
+    let numbers = text.split(':').take(4).map(|number| number.parse().ok());
+    let numbers: Vec<u64> = numbers.collect::<Option<_>>()?;
+    let (kind, role, id) = described(numbers.try_into().ok()?)?;
+    Some((id, kind, role))
+}
