@@ -2,8 +2,8 @@
 
 use pyo3::create_exception;
 use pyo3::exceptions::{
-    PyBrokenPipeError, PyEOFError, PyFileExistsError, PyFileNotFoundError, PyMemoryError, PyOSError,
-    PyPermissionError, PyRuntimeError, PyTimeoutError, PyTypeError, PyValueError,
+    PyBrokenPipeError, PyEOFError, PyFileExistsError, PyFileNotFoundError, PyMemoryError,
+    PyOSError, PyPermissionError, PyRuntimeError, PyTimeoutError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
 use slipring::Error;
@@ -32,9 +32,7 @@ pub fn raise(error: Error) -> PyErr {
         | Error::BadName { .. } => PyValueError::new_err(text),
         Error::NameTaken { .. } => PyFileExistsError::new_err(text),
         Error::NoSuchName { .. } => PyFileNotFoundError::new_err(text),
-        Error::NotPermitted { .. } | Error::ForeignOwner { .. } => {
-            PyPermissionError::new_err(text)
-        }
+        Error::NotPermitted { .. } | Error::ForeignOwner { .. } => PyPermissionError::new_err(text),
         Error::TypeMismatch { .. }
         | Error::WrongKind { .. }
         | Error::Decode(_)

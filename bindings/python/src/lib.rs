@@ -7,11 +7,13 @@
 //! | `blocking.rs` | waiting without the interpreter's lock, with deadlines and signals |
 //! | `attached.rs` | state that is only touched with the interpreter's lock held |
 //! | `error.rs` | what an error of the engine is in Python |
+//! | `transfer.rs` | objects on their way to another process |
 
 mod attached;
 mod blocking;
 mod error;
 mod family;
+mod transfer;
 
 use pyo3::prelude::*;
 
@@ -22,4 +24,6 @@ mod _native {
     use super::error::SegmentError;
     #[pymodule_export]
     use super::family::{participants, reap, segment_memory, version};
+    #[pymodule_export]
+    use super::transfer::{Berths, Boarded, Ticket};
 }

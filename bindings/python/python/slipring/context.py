@@ -1,0 +1,272 @@
+"""Contexts: what `multiprocessing`'s are, with slipring's queues, pipes, locks and pools.
+
+    >>> import slipring
+    >>> ctx = slipring.get_context("spawn")
+    >>> ctx.get_start_method()
+    'spawn'
+    >>> lock = ctx.Lock()
+    >>> with lock:
+    ...     lock.acquire(block=False)
+    False
+
+Processes are the standard library's; one context's objects may be given to another context's processes.
+"""
+
+from __future__ import annotations
+
+from multiprocessing import context as _standard
+from multiprocessing import process as _process
+from multiprocessing.context import (
+    AuthenticationError,
+    BufferTooShort,
+    ProcessError,
+    TimeoutError,
+    assert_spawning,
+    get_spawning_popen,
+    set_spawning_popen,
+)
+from typing import Any
+
+__all__ = [
+    "AuthenticationError",
+    "BaseContext",
+    "BufferTooShort",
+    "DefaultContext",
+    "ForkContext",
+    "ForkServerContext",
+    "Process",
+    "ProcessError",
+    "SpawnContext",
+    "TimeoutError",
+    "assert_spawning",
+    "get_spawning_popen",
+    "set_spawning_popen",
+]
+
+
+class BaseContext(_standard.BaseContext):
+    """What all contexts make. Each method makes one object and takes what its class takes."""
+
+    def Pipe(self, duplex: bool = True) -> tuple[Any, Any]:
+        """Two connected ends; of a one-way pipe the first one receives and the second one sends."""
+        from slipring.connection import Pipe
+
+        return Pipe(duplex)
+
+    def Lock(self, **options: Any) -> Any:
+        """A lock that is not recursive; one whose holder was killed can be had again."""
+        from slipring.synchronize import Lock
+
+        return Lock(ctx=self.get_context(), **options)
+
+    def RLock(self, **options: Any) -> Any:
+        """A recursive lock; one whose holder was killed can be had again."""
+        from slipring.synchronize import RLock
+
+        return RLock(ctx=self.get_context(), **options)
+
+    def Condition(self, lock: Any = None, **options: Any) -> Any:
+        """A condition variable."""
+        from slipring.synchronize import Condition
+
+        return Condition(lock, ctx=self.get_context(), **options)
+
+    def Semaphore(self, value: int = 1, **options: Any) -> Any:
+        """A semaphore, which anybody may release."""
+        from slipring.synchronize import Semaphore
+
+        return Semaphore(value, ctx=self.get_context(), **options)
+
+    def BoundedSemaphore(self, value: int = 1, **options: Any) -> Any:
+        """A semaphore with a bound; permits that a killed process held come back."""
+        from slipring.synchronize import BoundedSemaphore
+
+        return BoundedSemaphore(value, ctx=self.get_context(), **options)
+
+    def Event(self, **options: Any) -> Any:
+        """A flag that processes wait for."""
+        from slipring.synchronize import Event
+
+        return Event(ctx=self.get_context(), **options)
+
+    def Barrier(
+        self, parties: int, action: Any = None, timeout: float | None = None, **options: Any
+    ) -> Any:
+        """A point at which a number of processes wait for each other."""
+        from slipring.synchronize import Barrier
+
+        return Barrier(parties, action, timeout, ctx=self.get_context(), **options)
+
+    def Queue(self, maxsize: int = 0, **options: Any) -> Any:
+        """A queue, many to many; what was put is there when `put` returns."""
+        from slipring.queues import Queue
+
+        return Queue(maxsize, ctx=self.get_context(), **options)
+
+    def JoinableQueue(self, maxsize: int = 0, **options: Any) -> Any:
+        """A queue of tasks; a killed worker's task goes to another one."""
+        from slipring.queues import JoinableQueue
+
+        return JoinableQueue(maxsize, ctx=self.get_context(), **options)
+
+    def SimpleQueue(self) -> Any:
+        """A queue with `get`, `put` and `empty`."""
+        from slipring.queues import SimpleQueue
+
+        return SimpleQueue(ctx=self.get_context())
+
+    def Pool(
+        self,
+        processes: int | None = None,
+        initializer: Any = None,
+        initargs: Any = (),
+        maxtasksperchild: int | None = None,
+    ) -> Any:
+        """A pool of worker processes; a task whose worker is killed fails with `WorkerDied`."""
+        from slipring.pool import Pool
+
+        return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
+
+    def RawValue(self, typecode_or_type: Any, *args: Any) -> Any:
+        """A ctypes object in shared memory."""
+        from slipring.sharedctypes import RawValue
+
+        return RawValue(typecode_or_type, *args)
+
+    def RawArray(self, typecode_or_type: Any, size_or_initializer: Any) -> Any:
+        """A ctypes array in shared memory."""
+        from slipring.sharedctypes import RawArray
+
+        return RawArray(typecode_or_type, size_or_initializer)
+
+    def Value(self, typecode_or_type: Any, *args: Any, lock: Any = True) -> Any:
+        """A ctypes object in shared memory, with a lock."""
+        from slipring.sharedctypes import Value
+
+        return Value(typecode_or_type, *args, lock=lock, ctx=self.get_context())
+
+    def Array(self, typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True) -> Any:
+        """A ctypes array in shared memory, with a lock."""
+        from slipring.sharedctypes import Array
+
+        return Array(typecode_or_type, size_or_initializer, lock=lock, ctx=self.get_context())
+
+    def allow_connection_pickling(self) -> None:
+        """Connections and sockets can be pickled."""
+        from slipring import connection  # noqa: F401
+
+    def get_context(self, method: str | None = None) -> Any:
+        """The context of a start method: 'fork', 'spawn' or 'forkserver'."""
+        if method is None:
+            return self
+        try:
+            return _concrete_contexts[method]
+        except KeyError:
+            raise ValueError(f"cannot find context for {method!r}") from None
+
+
+class Process(_process.BaseProcess):
+    """A process that is started in the way that `slipring.set_start_method` says.
+
+    >>> import slipring
+    >>> slipring.Process(target=print, name="worker").name
+    'worker'
+    """
+
+    _start_method = None
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:
+        return _default_context.get_context().Process._Popen(process_obj)
+
+    @staticmethod
+    def _after_fork() -> None:
+        _default_context.get_context().Process._after_fork()
+
+
+class SpawnProcess(_standard.SpawnProcess):
+    """A process that is a new interpreter."""
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:
+        from slipring.popen import SpawnPopen
+
+        return SpawnPopen(process_obj)
+
+
+class ForkServerProcess(_standard.ForkServerProcess):
+    """A process that the fork server forks."""
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:
+        from slipring.popen import ForkServerPopen
+
+        return ForkServerPopen(process_obj)
+
+
+class ForkContext(BaseContext, _standard.ForkContext):
+    """Processes are forked."""
+
+
+class SpawnContext(BaseContext, _standard.SpawnContext):
+    """Processes are new interpreters."""
+
+    Process = SpawnProcess
+
+
+class ForkServerContext(BaseContext, _standard.ForkServerContext):
+    """Processes are forked by a server that has no threads."""
+
+    Process = ForkServerProcess
+
+
+class DefaultContext(BaseContext, _standard.DefaultContext):
+    """The context that is chosen once, by `set_start_method`; until then the platform's.
+
+    While slipring is in the place of multiprocessing, it is multiprocessing's default context that chooses.
+    """
+
+    Process = Process
+    #: Who chooses instead.
+    chooser: _standard.DefaultContext | None = None
+
+    def get_context(self, method: str | None = None) -> Any:
+        if method is not None:
+            return super().get_context(method)
+        if self.chooser is not None:
+            return self.chooser.get_context()
+        if self._actual_context is None:
+            self._actual_context = self._default_context
+        return self._actual_context
+
+    def set_start_method(self, method: str | None, force: bool = False) -> None:
+        if self.chooser is not None:
+            self.chooser.set_start_method(method, force)
+        else:
+            super().set_start_method(method, force)
+
+    def get_start_method(self, allow_none: bool = False) -> str | None:
+        if self.chooser is not None:
+            return self.chooser.get_start_method(allow_none)
+        return super().get_start_method(allow_none)
+
+
+_concrete_contexts = {
+    "fork": ForkContext(),
+    "spawn": SpawnContext(),
+    "forkserver": ForkServerContext(),
+}
+# The same one as multiprocessing's, which is another one from Python 3.14 on.
+_default_context = DefaultContext(
+    _concrete_contexts[_standard._default_context._default_context.get_start_method()]
+)
+
+
+def start_method() -> str | None:
+    """The start method that was chosen; None as long as it is the platform's."""
+    return _default_context.get_start_method(allow_none=True)
+
+
+def force_start_method(method: str | None) -> None:
+    """Chooses a start method, whether one was chosen before or not."""
+    _default_context.set_start_method(method, force=True)

@@ -1,0 +1,104 @@
+"""Putting slipring in the place of multiprocessing, for programs that are not to be changed.
+
+    python -m slipring SCRIPT [ARGS]
+
+runs a script so. A program can do it itself, before it uses multiprocessing:
+
+    import slipring
+    slipring.patch()
+
+Processes that it starts, in whatever way, have it replaced, too.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+from multiprocessing import context as _standard
+from typing import Any
+
+__all__ = ["is_patched", "patch", "unpatch"]
+
+#: The folder that slipring is in.
+FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+#: In which modules what is replaced, by what is called the same in ours. `connection.Connection` is what the standard
+#: library makes of sockets, too.
+_REPLACED = {
+    "connection": ["Pipe"],
+    "pool": ["Pool"],
+    "queues": ["JoinableQueue", "Queue", "SimpleQueue"],
+    "sharedctypes": ["Array", "RawArray", "RawValue", "Value", "copy", "synchronized"],
+    "synchronize": [
+        "Barrier",
+        "BoundedSemaphore",
+        "Condition",
+        "Event",
+        "Lock",
+        "RLock",
+        "Semaphore",
+    ],
+}
+
+#: What the module multiprocessing makes by itself, and not by what is in its modules.
+_MAKERS = {name for names in _REPLACED.values() for name in names} - {"copy", "synchronized"}
+
+#: What was there before, as `(where, name, value)`; None while nothing is replaced.
+_before: list[tuple[Any, str, Any]] | None = None
+
+
+def patch() -> None:
+    """Puts slipring's contexts, and what they make, in the place of multiprocessing's, in this process and in those that
+    it starts from now on. A second call does nothing.
+
+    What was imported from multiprocessing before stays what it was: call it first.
+    """
+    global _before
+    if _before is not None:
+        return
+    # Its queue is made of multiprocessing's own, and stays so.
+    import concurrent.futures.process  # noqa: F401
+
+    from slipring import context as ours
+
+    _before = []
+    for method, context in ours._concrete_contexts.items():
+        _before.append((_standard._concrete_contexts, method, _standard._concrete_contexts[method]))
+        _standard._concrete_contexts[method] = context
+    chooser = _standard._default_context
+    for slot in ("_default_context", "_actual_context"):
+        known = getattr(chooser, slot)
+        if known is not None:
+            _replace(chooser, slot, ours._concrete_contexts[known.get_start_method()])
+    _replace(ours._default_context, "chooser", chooser)
+    for name in multiprocessing.__all__:
+        if name in _MAKERS:
+            _replace(multiprocessing, name, getattr(ours._default_context, name))
+    for module, names in _REPLACED.items():
+        theirs = importlib.import_module(f"multiprocessing.{module}")
+        mine = importlib.import_module(f"slipring.{module}")
+        for name in names:
+            _replace(theirs, name, getattr(mine, name))
+
+
+def unpatch() -> None:
+    """Puts everything back. What was made meanwhile goes on working."""
+    global _before
+    for where, name, value in reversed(_before or []):
+        if isinstance(where, dict):
+            where[name] = value
+        else:
+            setattr(where, name, value)
+    _before = None
+
+
+def is_patched() -> bool:
+    """Whether slipring is in the place of multiprocessing."""
+    return _before is not None
+
+
+def _replace(where: Any, name: str, value: Any) -> None:
+    assert _before is not None
+    _before.append((where, name, getattr(where, name)))
+    setattr(where, name, value)
