@@ -3,15 +3,18 @@
 //! # Memory
 //!
 //! ```text
-//!  63                                    8 7     5 4     2 1 0
-//! +---------------------------------------+-------+-------+---+
-//! | up to 7 bytes, first byte lowest      |   0   |  len  | 1 |   inline
-//! +---------------------------------------+-------+-------+---+
-//!  63                     31 30          7 6              2 1 0
-//! +-------------------------+-------------+----------------+---+
-//! | len (33)                | index (24)  | class (5)      | 2 |   block
-//! +-------------------------+-------------+----------------+---+
+//!  63                                    8 7 6 5 4     2 1 0
+//! +---------------------------------------+---+-+-------+---+
+//! | up to 7 bytes, first byte lowest      | 0 |m|  len  | 1 |   inline
+//! +---------------------------------------+---+-+-------+---+
+//!  63                     31 30          7 6           2 1 0
+//! +-------------------------+-------------+-------------+-+-+
+//! | len (33)                | index (24)  | class (5)   |1|m|   block
+//! +-------------------------+-------------+-------------+-+-+
 //! ```
+//!
+//! `m` is the *mark*: one bit that whoever sends a message may say beside its payload. Nothing here asks what it means, and
+//! what a descriptor names is the same with and without it.
 //!
 //! A descriptor read from shared memory is any 64 bits: [`Descriptor::decode`] refuses what is malformed, and the pool
 //! refuses a block that its geometry does not have.
@@ -21,6 +24,11 @@ pub const INLINE_MAX: usize = 7;
 
 const TAG_INLINE: u64 = 1;
 const TAG_BLOCK: u64 = 2;
+/// The mark of a word whose tag is [`TAG_INLINE`].
+const INLINE_MARK: u64 = 1 << 5;
+/// The mark of a word whose tag has [`TAG_BLOCK`]'s bit.
+const BLOCK_MARK: u64 = 1;
+const TAG_MARKED_BLOCK: u64 = TAG_BLOCK | BLOCK_MARK;
 const TAG_BITS: u32 = 2;
 const CLASS_BITS: u32 = 5;
 const INDEX_BITS: u32 = 24;
@@ -92,17 +100,29 @@ impl Descriptor {
     pub fn decode(word: u64) -> Option<Self> {
         match word & ((1 << TAG_BITS) - 1) {
             TAG_INLINE => {
-                let [head, bytes @ ..] = word.to_le_bytes();
+                let [head, bytes @ ..] = (word & !INLINE_MARK).to_le_bytes();
                 let len = head >> TAG_BITS;
                 (usize::from(len) <= INLINE_MAX).then_some(Self::Inline { len, bytes })
             }
-            TAG_BLOCK => {
+            TAG_BLOCK | TAG_MARKED_BLOCK => {
                 let class = (word >> TAG_BITS & ((1 << CLASS_BITS) - 1)) as u8;
                 let index = (word >> INDEX_SHIFT & ((1 << INDEX_BITS) - 1)) as u32;
                 Some(Self::Block { block: BlockRef { class, index }, len: word >> LEN_SHIFT })
             }
             _ => None,
         }
+    }
+
+    /// The same 64 bits with the mark.
+    #[inline]
+    pub fn mark(word: u64) -> u64 {
+        word | mark_of(word)
+    }
+
+    /// Whether `word`, which is a descriptor, has the mark.
+    #[inline]
+    pub fn is_marked(word: u64) -> bool {
+        word & mark_of(word) != 0
     }
 
     /// The block that `word` names, if it names one.
@@ -113,6 +133,12 @@ impl Descriptor {
             Self::Inline { .. } => None,
         }
     }
+}
+
+/// Which bit of `word` is its mark.
+#[inline]
+fn mark_of(word: u64) -> u64 {
+    if word & TAG_BLOCK == 0 { INLINE_MARK } else { BLOCK_MARK }
 }
 
 #[cfg(test)]
@@ -140,7 +166,26 @@ mod tests {
         };
         assert_eq!(Descriptor::decode(largest.encode()), Some(largest));
         assert_eq!(Descriptor::decode(0), None);
-        assert_eq!(Descriptor::decode(3), None);
-        assert_eq!(Descriptor::decode(8 << 2 | 1), None, "eight bytes inline");
+        assert_eq!(Descriptor::decode(u64::MAX << 2), None, "no tag");
+        for bit in [6, 7] {
+            assert_eq!(Descriptor::decode(1 << bit | 1), None, "bit {bit} of an inline word");
+        }
+    }
+
+    #[test]
+    fn a_mark_changes_nothing_but_itself() {
+        let smallest = Descriptor::Block { block: BlockRef { class: 0, index: 0 }, len: 0 };
+        let block = BlockRef { class: 31, index: (1 << 24) - 1 };
+        let largest = Descriptor::Block { block, len: (1 << 33) - 1 };
+        let inline = (0..=INLINE_MAX).map(|len| Descriptor::inline(&[0xff; 7][..len]).unwrap());
+        for descriptor in inline.chain([smallest, largest]) {
+            let word = descriptor.encode();
+            let marked = Descriptor::mark(word);
+            assert!(!Descriptor::is_marked(word) && Descriptor::is_marked(marked), "{word:#x}");
+            assert_eq!((word ^ marked).count_ones(), 1);
+            assert_eq!(Descriptor::decode(marked), Some(descriptor));
+            assert_eq!(Descriptor::block_of(marked), Descriptor::block_of(word));
+            assert_eq!(Descriptor::mark(marked), marked);
+        }
     }
 }
