@@ -35,6 +35,7 @@ mod fork;
 pub mod handoff;
 pub mod joinable;
 pub mod local;
+mod message;
 pub mod name;
 mod object;
 pub mod observe;
@@ -62,6 +63,7 @@ pub use joinable::{
     ByteJoinableQueue, ByteJoinableReceiver, ByteJoinableSender, ByteLease, DeadLetter,
     JoinableOptions, JoinableQueue, JoinableReceiver, JoinableSender, Lease,
 };
+pub use message::{Batch, Message};
 pub use name::{Name, Named, unlink};
 pub use ordered::{
     ByteLifoQueue, ByteLifoReceiver, ByteLifoSender, BytePriorityQueue, BytePriorityReceiver,

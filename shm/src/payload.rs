@@ -78,6 +78,7 @@ impl Drop for Held {
 pub struct Loan {
     held: Held,
     written: usize,
+    marked: bool,
 }
 
 impl Loan {
@@ -90,7 +91,11 @@ impl Loan {
         me: OwnerId,
     ) -> Result<Self> {
         let block = alloc(&attachment, magazines, len as u64, me)?;
-        Ok(Self { held: Held { attachment, me, block, len: len as u64 }, written: 0 })
+        Ok(Self {
+            held: Held { attachment, me, block, len: len as u64 },
+            written: 0,
+            marked: false,
+        })
     }
 
     /// Bytes of the message.
@@ -143,6 +148,30 @@ impl Loan {
     pub fn truncate(&mut self, len: usize) {
         self.held.check(0, len);
         self.held.len = len as u64;
+    }
+
+    /// Has the message sent with a mark, as [`send_message`](crate::ByteSender::send_message) does, or without, as it is at
+    /// first. Queues have marks; what else loans are sent through passes over it.
+    ///
+    /// ```
+    /// use slipring::{ByteQueue, Segment, Until};
+    ///
+    /// let segment = Segment::create()?;
+    /// let (mut sender, mut receiver) = ByteQueue::bounded(&segment, 4)?;
+    /// let mut loan = sender.loan(3)?;
+    /// loan.write_at(0, b"one");
+    /// loan.set_marked(true);
+    /// sender.send_loan(loan)?;
+    /// assert!(receiver.recv_message(&mut Vec::new(), 100, Until::NEVER)?.marked);
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    pub fn set_marked(&mut self, marked: bool) {
+        self.marked = marked;
+    }
+
+    #[inline]
+    pub(crate) fn is_marked(&self) -> bool {
+        self.marked
     }
 
     /// Whether it is a block of this segment, taken by this process.
@@ -246,6 +275,34 @@ impl View {
         match &self.0 {
             Content::Block(held) => copy_out(&held.attachment, held.block, held.len),
             Content::Private(bytes) => bytes.clone(),
+        }
+    }
+
+    /// Whether it is a block of shared memory. If not, it is private memory: the message was so short that it had no
+    /// block.
+    pub fn is_block(&self) -> bool {
+        matches!(self.0, Content::Block(_))
+    }
+
+    /// The first byte, to write to: the memory is this view's alone, and nobody else sees what is done to it. [`View::len`]
+    /// bytes from there may be read and written while the view lives.
+    ///
+    /// ```
+    /// use slipring::{ByteQueue, Segment};
+    ///
+    /// let segment = Segment::create()?;
+    /// let (mut sender, mut receiver) = ByteQueue::bounded(&segment, 4)?;
+    /// sender.send(b"some words to change")?;
+    /// let mut view = receiver.recv_view()?;
+    /// // SAFETY: the message has a first byte, and no slice of the view is in use.
+    /// unsafe { view.as_mut_ptr().write(b'S') };
+    /// assert!(view.is_block() && view.to_vec() == b"Some words to change");
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    pub fn as_mut_ptr(&mut self) -> *mut u8 {
+        match &mut self.0 {
+            Content::Block(held) => held.at().as_ptr(),
+            Content::Private(bytes) => bytes.as_mut_ptr(),
         }
     }
 

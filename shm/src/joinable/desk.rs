@@ -83,6 +83,11 @@ impl Desk {
         }
     }
 
+    /// Whether the item of a hold was marked, as its entry says.
+    pub(super) fn is_marked(&self, hold: Hold) -> bool {
+        Descriptor::is_marked(self.table.descriptor(hold.index()))
+    }
+
     /// Has the block of a hold that was somebody else's answer to `me`. The item's place stays.
     pub(super) fn take_over(&self, hold: Hold, me: OwnerId) -> Result<(BlockRef, u64)> {
         let corrupt = Error::Corrupt { what: "a lease names a block that is not there" };
@@ -163,7 +168,7 @@ impl Desk {
         let (block, len) = self.take_over(hold, me)?;
         let mut message = Vec::new();
         payload::append_block(self.attachment(), block, len, &mut message);
-        Ok(DeadLetter { message, deliveries: hold.deliveries() })
+        Ok(DeadLetter { message, deliveries: hold.deliveries(), marked: self.is_marked(hold) })
     }
 
     /// Takes the oldest dead letter out for good.

@@ -93,6 +93,13 @@ impl ByteLease {
         self.deliveries() > 1
     }
 
+    /// Whether its sender marked it, as [`send_message`](super::ByteJoinableSender::send_message) does. Arbitrary if the
+    /// lease was ended meanwhile by its id.
+    #[inline]
+    pub fn is_marked(&self) -> bool {
+        self.desk.is_marked(self.hold)
+    }
+
     /// Bytes of the message.
     #[inline]
     pub fn len(&self) -> usize {

@@ -67,10 +67,13 @@ pub struct DeadLetter<T> {
     pub message: T,
     /// How many times it was delivered.
     pub deliveries: u32,
+    /// Whether its sender marked it ([`ByteJoinableSender::send_message`]).
+    pub marked: bool,
 }
 
 fn decode_letter<T: DeserializeOwned>(letter: DeadLetter<Vec<u8>>) -> Result<DeadLetter<T>> {
-    Ok(DeadLetter { message: decode(&letter.message)?, deliveries: letter.deliveries })
+    let DeadLetter { message, deliveries, marked } = letter;
+    Ok(DeadLetter { message: decode(&message)?, deliveries, marked })
 }
 
 /// How a joinable queue is to be made.

@@ -15,6 +15,7 @@ use slipring_core::ring::mpmc::PopError;
 use super::desk::{Desk, not_held};
 use super::lease::ByteLease;
 use super::{DeadLetter, Hook};
+use crate::message::{Batch, Message};
 use crate::object::Handle;
 use crate::queue::{self, End, TRIES_PER_REAP};
 use crate::until::Until;
@@ -123,6 +124,63 @@ impl ByteJoinableReceiver {
             Some(lease) => Ok(lease),
             None => self.take_slow(me, until),
         }
+    }
+
+    /// The oldest item with its mark and the number of its lease, waiting for one until a deadline. It is copied to
+    /// `buffer`, however long it is: the item itself stays the lease's until that ends. What was in the buffer is replaced.
+    ///
+    /// ```
+    /// use slipring::{ByteJoinableQueue, Segment, Until};
+    ///
+    /// let segment = Segment::create()?;
+    /// let (mut sender, mut receiver) = ByteJoinableQueue::bounded(&segment, 4)?;
+    /// sender.send_message(b"task", true, Until::NEVER)?;
+    /// let mut buffer = Vec::new();
+    /// let message = receiver.recv_message(&mut buffer, Until::NEVER)?;
+    /// assert!(message.marked && message.view.is_none() && buffer == b"task");
+    /// receiver.task_done(message.lease.unwrap())?;
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteJoinableReceiver::recv_until`]; the buffer is empty then.
+    pub fn recv_message(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        until: impl Into<Until>,
+    ) -> Result<Message> {
+        buffer.clear();
+        Ok(Message::of_lease(self.recv_until(until)?, buffer))
+    }
+
+    /// Takes leases of up to `max` items, waiting for the first one only: each as by
+    /// [`ByteJoinableReceiver::recv_message`], one after the other. What was in the batch is dropped, and all items are
+    /// copied. Returns how many there were.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteJoinableReceiver::recv_until`], where there was not even one.
+    pub fn recv_messages(
+        &mut self,
+        batch: &mut Batch,
+        max: usize,
+        until: impl Into<Until>,
+    ) -> Result<usize> {
+        batch.clear();
+        let mut until = until.into();
+        while batch.len() < max {
+            match self.recv_until(until) {
+                Ok(lease) => {
+                    let message = Message::of_lease(lease, batch.buffer());
+                    batch.push(message);
+                    until = Until::NOW;
+                }
+                Err(error) if batch.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(batch.len())
     }
 
     /// Finishes the lease with this id ([`ByteLease::into_id`]).

@@ -73,8 +73,24 @@ impl ByteJoinableSender {
         self.items.send_until(message, until)
     }
 
-    /// Puts copies of several messages, and wakes receivers once for all of them. Returns how many were put before the
-    /// deadline: all, unless there was no room for the rest.
+    /// As [`ByteJoinableSender::send_until`], with a mark or without: one bit beside the message, that
+    /// [`ByteLease::is_marked`](super::ByteLease::is_marked) tells.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteJoinableSender::send_until`].
+    #[inline]
+    pub fn send_message(
+        &mut self,
+        message: &[u8],
+        marked: bool,
+        until: impl Into<Until>,
+    ) -> Result<()> {
+        self.items.send_message(message, marked, until)
+    }
+
+    /// Puts copies of several messages, in order, as [`ByteSender::send_batch`](crate::ByteSender::send_batch) does.
+    /// Returns how many were put.
     ///
     /// # Errors
     ///
@@ -85,6 +101,19 @@ impl ByteJoinableSender {
         until: impl Into<Until>,
     ) -> Result<usize> {
         self.items.send_batch(messages, until)
+    }
+
+    /// As [`ByteJoinableSender::send_batch`], each message with a mark or without.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteJoinableSender::send_batch`].
+    pub fn send_messages<M: AsRef<[u8]>>(
+        &mut self,
+        messages: impl IntoIterator<Item = (M, bool)>,
+        until: impl Into<Until>,
+    ) -> Result<usize> {
+        self.items.send_messages(messages, until)
     }
 
     /// Memory for a message of `len` bytes, to be filled in place and put with [`ByteJoinableSender::send_loan_until`].

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::observe::Observer;
-use crate::{Named, SegmentOptions, Until};
+use crate::{Batch, Named, SegmentOptions, Until};
 
 const SHORT: Duration = Duration::from_millis(2);
 
@@ -116,7 +116,7 @@ fn what_comes_back_too_often_is_a_dead_letter_and_finished() {
     }
     let (message, _, lease) = receive(&mut rx);
     assert_eq!(message, b"bread");
-    let letter = DeadLetter { message: b"poison".to_vec(), deliveries: 3 };
+    let letter = DeadLetter { message: b"poison".to_vec(), deliveries: 3, marked: false };
     assert_eq!(said.try_recv().as_ref(), Ok(&letter));
     assert!(said.try_recv().is_err(), "called once");
     assert_eq!((rx.unfinished(), rx.dead_letters()), (1, 1));
@@ -368,4 +368,62 @@ fn many_threads_finish_everything_and_counts_agree() {
     let done: u64 = workers.into_iter().map(|worker| worker.join().unwrap()).sum();
     assert_eq!(done, ITEMS);
     assert_eq!(segment.blocks_in_use(), 0);
+}
+
+#[test]
+fn a_mark_stays_with_its_item_through_leases_and_letters() {
+    let segment = segment();
+    let options = JoinableOptions::bounded(4).max_deliveries(Some(2));
+    let (mut tx, mut rx) = ByteJoinableQueue::with(&segment, options).unwrap();
+    for (len, marked) in [(3, true), (3, false), (9000, true), (9000, false)] {
+        tx.send_message(&vec![9; len], marked, Until::NOW).unwrap();
+        for _ in 0..2 {
+            let lease = rx.recv().unwrap();
+            assert_eq!((lease.len(), lease.is_marked()), (len, marked));
+        }
+        assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)), "set aside");
+        let letter = rx.take_dead_letter().unwrap().unwrap();
+        assert_eq!((letter.message.len(), letter.marked), (len, marked));
+    }
+    assert_eq!((tx.unfinished(), segment.blocks_in_use()), (0, 0));
+}
+
+#[test]
+fn messages_come_with_the_numbers_of_their_leases_and_never_more_than_were_asked_for() {
+    let segment = segment();
+    let (mut tx, mut rx) = ByteJoinableQueue::bounded(&segment, 4).unwrap();
+    let long = vec![7; 9000];
+    let messages: [(&[u8], bool); 3] = [(b"one", true), (&long, false), (b"three", false)];
+    assert_eq!(tx.send_messages(messages, Until::NOW).unwrap(), 3);
+    let mut buffer = b"old".to_vec();
+    let first = rx.recv_message(&mut buffer, Until::NOW).unwrap();
+    assert!(first.marked && first.view.is_none() && buffer == b"one");
+
+    let mut loan = tx.loan(4).unwrap();
+    loan.write_at(0, b"four");
+    loan.set_marked(true);
+    tx.send_loan_until(loan, Until::NOW).unwrap();
+    let mut batch = Batch::new(100);
+    assert_eq!(rx.recv_messages(&mut batch, 2, Until::NOW).unwrap(), 2);
+    assert_eq!((rx.leases(), rx.len()), (3, 1));
+    let mut leases = vec![first.lease.unwrap()];
+    for ((message, bytes), (expected, marked)) in batch.drain().zip(&messages[1..]) {
+        assert!(bytes == *expected && message.marked == *marked && message.view.is_none());
+        leases.push(message.lease.unwrap());
+    }
+    assert_eq!(rx.recv_messages(&mut batch, 9, Until::NOW).unwrap(), 1, "what there is");
+    for (message, bytes) in batch.drain() {
+        assert!(bytes == b"four" && message.marked);
+        leases.push(message.lease.unwrap());
+    }
+    assert!(matches!(rx.recv_messages(&mut batch, 9, SHORT), Err(Error::TimedOut)));
+    rx.give_back(leases[1]).unwrap();
+    assert!(matches!(rx.task_done(leases[1]), Err(Error::LeaseEnded)));
+    assert_eq!(rx.recv_messages(&mut batch, 9, Until::NOW).unwrap(), 1, "it is there again");
+    leases[1] = batch.drain().next().unwrap().0.lease.unwrap();
+    for lease in leases {
+        rx.task_done(lease).unwrap();
+    }
+    tx.join_until(Until::NOW).unwrap();
+    assert_eq!((rx.leases(), segment.blocks_in_use()), (0, 0));
 }

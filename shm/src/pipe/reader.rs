@@ -16,6 +16,7 @@ use super::enclosing;
 use super::end::{End, Sockets, Turn};
 use super::lane::{BLOCK, BYTES, ENCLOSING, most_records};
 use super::writer::damaged;
+use crate::message::Message;
 use crate::object::Handle;
 use crate::parcel::Arrived;
 use crate::payload::{self, View};
@@ -122,12 +123,19 @@ impl PipeReader {
     fn recv_enclosing(&mut self, buffer: &mut Vec<u8>, until: Until) -> Result<usize> {
         buffer.clear();
         let me = self.ready()?;
-        if let Taken::Block(block, len) = self.take(me, until, buffer)? {
+        let taken = self.take(me, until, buffer)?;
+        self.append(taken, me, buffer);
+        Ok(buffer.len())
+    }
+
+    /// Copies what was taken out of its block, if it is in one, and frees that.
+    #[inline]
+    fn append(&mut self, taken: Taken, me: OwnerId, into: &mut Vec<u8>) {
+        if let Taken::Block(block, len) = taken {
             let attachment = self.end.attachment();
-            payload::append_block(attachment, block, len, buffer);
+            payload::append_block(attachment, block, len, into);
             attachment.pool.free(&mut self.returns, block, me);
         }
-        Ok(buffer.len())
     }
 
     /// The next message where it lies, waiting for one for as long as it takes. A long message is not copied.
@@ -153,6 +161,35 @@ impl PipeReader {
             Taken::Bytes => View::private(bytes),
             Taken::Block(block, len) => View::block(self.end.attachment(), block, len, me),
         })
+    }
+
+    /// The next message, waiting for one until a deadline: copied to `buffer` if it has at most `max_copy` bytes, and where
+    /// it lies, in a view, if it has more. What was in the buffer is replaced. Messages of pipes have no mark. A message of
+    /// which the writer made no block is always copied.
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeReader::recv_until`]; the buffer is empty then.
+    pub fn recv_message(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        max_copy: usize,
+        until: impl Into<Until>,
+    ) -> Result<Message> {
+        buffer.clear();
+        let me = self.ready()?;
+        let taken = self.take(me, until.into(), buffer)?;
+        self.parcel = None;
+        let view = match taken {
+            Taken::Block(block, len) if len > max_copy as u64 => {
+                Some(View::block(self.end.attachment(), block, len, me))
+            }
+            taken => {
+                self.append(taken, me, buffer);
+                None
+            }
+        };
+        Ok(Message { marked: false, view, lease: None })
     }
 
     /// The next message as a value, decoded with postcard. Handles that are part of it are this process's from now on.

@@ -88,3 +88,20 @@ fn views_of_pipes_keep_their_message_and_nothing_else() {
     drop(long);
     assert_eq!(segment.blocks_in_use(), 0);
 }
+
+#[test]
+fn messages_up_to_a_length_are_copied_and_longer_ones_are_views() {
+    let segment = Segment::create().unwrap();
+    let (mut reader, mut writer) = Pipe::one_way(&segment).unwrap();
+    let mut buffer = b"old".to_vec();
+    for (len, is_view) in [(0, false), (5, false), (50_000, false), (50_001, true)] {
+        let bytes = vec![len as u8; len];
+        writer.send(&bytes).unwrap();
+        let message = reader.recv_message(&mut buffer, 50_000, Until::NOW).unwrap();
+        assert!(!message.marked && message.lease.is_none());
+        assert_eq!(message.view.is_some(), is_view, "{len}");
+        assert_eq!(message.view.map_or(buffer.clone(), |view| view.to_vec()), bytes);
+    }
+    drop((reader, writer));
+    assert_eq!(segment.blocks_in_use(), 0);
+}

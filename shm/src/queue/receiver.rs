@@ -13,6 +13,7 @@ use slipring_core::ring::chain::Bound;
 use slipring_core::ring::mpmc::PopError;
 
 use super::end::End;
+use crate::message::{Batch, Message};
 use crate::object::Role;
 use crate::parcel::enclosed;
 use crate::payload::View;
@@ -52,6 +53,8 @@ pub struct ByteReceiver {
 struct Taker {
     note: NonNull<NoteLine>,
     returns: Returns,
+    /// The descriptor that was taken last.
+    word: u64,
 }
 
 // SAFETY: the note line is shared memory of atomics, mapped as long as the handle beside it lives.
@@ -60,7 +63,7 @@ unsafe impl Send for Taker {}
 impl ByteReceiver {
     pub(super) fn new(end: End) -> Result<Self> {
         let note = end.handle.attachment().claim_note(end.me)?;
-        Ok(Self { end, taker: Taker { note, returns: Returns::default() }, tries: 0 })
+        Ok(Self { end, taker: Taker { note, returns: Returns::default(), word: 0 }, tries: 0 })
     }
 
     /// The oldest message, waiting for one for as long as it takes.
@@ -177,6 +180,57 @@ impl ByteReceiver {
         })
     }
 
+    /// The oldest message with its mark, waiting for one until a deadline: copied to `buffer` if it has at most `max_copy`
+    /// bytes, and where it lies, in a view, if it has more. What was in the buffer is replaced.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteReceiver::recv_until`]; the buffer is empty then.
+    #[inline]
+    pub fn recv_message(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        max_copy: usize,
+        until: impl Into<Until>,
+    ) -> Result<Message> {
+        buffer.clear();
+        let me = self.ready()?;
+        let taken = self.take(me, until.into())?;
+        let message = self.hand_over(taken, me, max_copy, buffer);
+        self.announce(1);
+        Ok(message)
+    }
+
+    /// Takes up to `max` messages with their marks, waiting for the first one only, and wakes senders once for all of
+    /// them. What was in the batch is replaced. Returns how many there were.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteReceiver::recv_until`], where there was not even one.
+    pub fn recv_messages(
+        &mut self,
+        batch: &mut Batch,
+        max: usize,
+        until: impl Into<Until>,
+    ) -> Result<usize> {
+        batch.clear();
+        let (me, mut until) = (self.ready()?, until.into());
+        while batch.len() < max {
+            match self.take(me, until) {
+                Ok(taken) => {
+                    let max_copy = batch.max_copy();
+                    let message = self.hand_over(taken, me, max_copy, batch.buffer());
+                    batch.push(message);
+                    until = Until::NOW;
+                }
+                Err(error) if batch.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        self.announce(batch.len());
+        Ok(batch.len())
+    }
+
     /// How many messages are in the queue: exact if nobody is at work meanwhile.
     pub fn len(&self) -> u64 {
         self.end.len()
@@ -255,6 +309,28 @@ impl ByteReceiver {
         taken.free_into(self.end.handle.attachment(), me, &mut self.taker.returns, into);
     }
 
+    /// What was taken just now: copied to `into`, or as a view if it has more than `max_copy` bytes.
+    #[inline]
+    fn hand_over(
+        &mut self,
+        taken: Taken,
+        me: OwnerId,
+        max_copy: usize,
+        into: &mut Vec<u8>,
+    ) -> Message {
+        let marked = Descriptor::is_marked(self.taker.word);
+        let view = match taken {
+            Taken::Block(block, len) if len > max_copy as u64 => {
+                Some(View::block(self.end.handle.attachment(), block, len, me))
+            }
+            taken => {
+                self.free_into(taken, me, into);
+                None
+            }
+        };
+        Message { marked, view, lease: None }
+    }
+
     /// Takes the oldest message.
     #[inline]
     fn take(&mut self, me: OwnerId, until: Until) -> Result<Taken> {
@@ -321,6 +397,7 @@ impl Taker {
                 }
             });
             let taken = popped.map(|(position, word)| {
+                self.word = word;
                 let attachment = end.handle.attachment();
                 let taken = Taken::settle(attachment, me, cursor.ring_id, position, word);
                 crash_point!("queue.recv.settled");

@@ -103,14 +103,31 @@ impl ByteSender {
     /// [`Error::TimedOut`], and as [`ByteSender::send`].
     #[inline]
     pub fn send_until(&mut self, message: &[u8], until: impl Into<Until>) -> Result<()> {
+        self.send_message(message, false, until)
+    }
+
+    /// As [`ByteSender::send_until`], with a mark or without: one bit beside the message, that
+    /// [`ByteReceiver::recv_message`](super::ByteReceiver::recv_message) tells. Other receives pass over it.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteSender::send_until`].
+    #[inline]
+    pub fn send_message(
+        &mut self,
+        message: &[u8],
+        marked: bool,
+        until: impl Into<Until>,
+    ) -> Result<()> {
         let me = self.ready()?;
-        self.put(message, me, until.into())?;
+        self.put(message, marked, me, until.into())?;
         self.end.chain().not_empty.notify_after_rmw(1, Scope::Shared);
         Ok(())
     }
 
-    /// Sends copies of several messages, and wakes receivers once for all of them. Returns how many were sent before
-    /// the deadline: all, unless there was no room for the rest.
+    /// Sends copies of several messages, in order, and wakes receivers once for all of them; where there is no room it
+    /// waits for some, message by message. Returns how many were sent: all, unless the deadline passed, or something else
+    /// came between, which the next call then says.
     ///
     /// # Errors
     ///
@@ -120,14 +137,27 @@ impl ByteSender {
         messages: impl IntoIterator<Item = M>,
         until: impl Into<Until>,
     ) -> Result<usize> {
+        self.send_messages(messages.into_iter().map(|message| (message, false)), until)
+    }
+
+    /// As [`ByteSender::send_batch`], each message with a mark or without.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteSender::send_batch`].
+    pub fn send_messages<M: AsRef<[u8]>>(
+        &mut self,
+        messages: impl IntoIterator<Item = (M, bool)>,
+        until: impl Into<Until>,
+    ) -> Result<usize> {
         let (me, until) = (self.ready()?, until.into());
         let mut sent = 0;
-        for message in messages {
+        for (message, marked) in messages {
             // Before it waits for room, what is there already must be known.
-            let put = match self.put(message.as_ref(), me, Until::NOW) {
+            let put = match self.put(message.as_ref(), marked, me, Until::NOW) {
                 Err(Error::WouldBlock) if !until.is_now() => {
                     self.announce(sent);
-                    self.put(message.as_ref(), me, until)
+                    self.put(message.as_ref(), marked, me, until)
                 }
                 put => put,
             };
@@ -179,7 +209,7 @@ impl ByteSender {
             return Err(Error::Forked);
         }
         let (block, len) = loan.block();
-        self.publish(Descriptor::Block { block, len }, me, until.into())?;
+        self.publish(Descriptor::Block { block, len }, loan.is_marked(), me, until.into())?;
         self.spare = Some(loan.sent());
         self.end.chain().not_empty.notify_after_rmw(1, Scope::Shared);
         Ok(())
@@ -284,7 +314,7 @@ impl ByteSender {
             return Err(Error::Forked);
         }
         let (block, len) = loan.block();
-        self.publish(Descriptor::Block { block, len }, me, Until::NOW)?;
+        self.publish(Descriptor::Block { block, len }, loan.is_marked(), me, Until::NOW)?;
         self.announce(1);
         Ok(())
     }
@@ -315,26 +345,34 @@ impl ByteSender {
 
     /// Publishes a copy of `message`.
     #[inline]
-    fn put(&mut self, message: &[u8], me: OwnerId, until: Until) -> Result<()> {
+    fn put(&mut self, message: &[u8], marked: bool, me: OwnerId, until: Until) -> Result<()> {
         self.check_len(message.len())?;
         if self.inline
             && let Some(inline) = Descriptor::inline(message)
         {
-            return self.publish(inline, me, until);
+            return self.publish(inline, marked, me, until);
         }
         let attachment = self.end.handle.attachment();
         let block = payload::alloc_copy(attachment, &mut self.magazines, message, me)?;
         let len = message.len() as u64;
-        self.publish(Descriptor::Block { block, len }, me, until).inspect_err(|_| {
+        self.publish(Descriptor::Block { block, len }, marked, me, until).inspect_err(|_| {
             self.end.handle.attachment().pool.free_now(block, me);
         })
     }
 
     /// Publishes a descriptor. Where that fails its block is ours again.
     #[inline]
-    fn publish(&mut self, descriptor: Descriptor, me: OwnerId, until: Until) -> Result<()> {
+    fn publish(
+        &mut self,
+        descriptor: Descriptor,
+        marked: bool,
+        me: OwnerId,
+        until: Until,
+    ) -> Result<()> {
         self.end.check_open()?;
-        let message = Message { word: descriptor.encode(), block: block_of(descriptor), me };
+        let word = descriptor.encode();
+        let word = if marked { Descriptor::mark(word) } else { word };
+        let message = Message { word, block: block_of(descriptor), me };
         let position = match message.push(&self.end, &self.end.cursor) {
             Ok(position) => position,
             Err(error) => self.publish_slow(message, error, until)?,

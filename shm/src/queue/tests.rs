@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{Error, SegmentOptions, Until};
+use crate::{Batch, Error, SegmentOptions, Until};
 
 fn segment() -> Segment {
     Segment::with(SegmentOptions::new().reserve(4 << 30)).unwrap()
@@ -177,4 +177,114 @@ fn the_patient_go_on_without_the_other_side_unless_it_is_closed() {
     rx.set_patient(true);
     assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)));
     assert!(matches!(rx.recv_until(until), Err(Error::TimedOut)));
+}
+
+#[test]
+fn a_mark_comes_with_its_message_whatever_the_length_and_whoever_copies() {
+    let segment = segment();
+    let (mut tx, mut rx) = ByteQueue::bounded(&segment, 4).unwrap();
+    let mut buffer = b"old".to_vec();
+    for len in [0, 1, 7, 8, 100, 101, 70_000] {
+        let bytes: Vec<_> = (0..len).map(|byte| byte as u8).collect();
+        for marked in [true, false] {
+            tx.send_message(&bytes, marked, Until::NOW).unwrap();
+            let message = rx.recv_message(&mut buffer, 100, Until::NOW).unwrap();
+            assert_eq!((message.marked, message.view.is_some()), (marked, len > 100), "{len}");
+            assert_eq!(message.view.map_or(buffer.clone(), |view| view.to_vec()), bytes);
+            assert!(message.lease.is_none());
+
+            let mut loan = tx.loan(len).unwrap();
+            loan.write_at(0, &bytes);
+            loan.set_marked(marked);
+            tx.send_loan(loan).unwrap();
+            let message = rx.recv_message(&mut buffer, usize::MAX, Until::NOW).unwrap();
+            assert_eq!((message.marked, &buffer), (marked, &bytes));
+        }
+    }
+    let empty = rx.recv_message(&mut buffer, 100, Until::NOW);
+    assert!(matches!(empty, Err(Error::WouldBlock)) && buffer.is_empty());
+    assert_eq!(segment.blocks_in_use(), 0);
+}
+
+#[test]
+fn who_does_not_ask_for_marks_gets_marked_messages_as_others() {
+    let segment = segment();
+    let (mut tx, mut rx) = ByteQueue::bounded(&segment, 4).unwrap();
+    let long = [5; 3000];
+    let send = |tx: &mut ByteSender| {
+        let messages: [(&[u8], bool); 2] = [(b"short", true), (&long, true)];
+        assert_eq!(tx.send_messages(messages, Until::NOW).unwrap(), 2);
+    };
+    send(&mut tx);
+    assert_eq!((rx.recv().unwrap(), rx.recv().unwrap()), (b"short".to_vec(), long.to_vec()));
+    send(&mut tx);
+    assert_eq!(rx.recv_view().unwrap().to_vec(), b"short");
+    assert_eq!(rx.recv_view().unwrap().to_vec(), long);
+    send(&mut tx);
+    assert_eq!(rx.recv_batch(3, Until::NOW).unwrap(), [&b"short"[..], &long]);
+    send(&mut tx);
+    drop((tx, rx));
+    assert_eq!(segment.blocks_in_use(), 0, "also what nobody took");
+}
+
+#[test]
+fn marked_batches_stop_where_there_is_no_room_and_go_on_from_there() {
+    let segment = segment();
+    let (mut tx, mut rx) = ByteQueue::bounded(&segment, 3).unwrap();
+    let long = vec![7; 500];
+    let all: Vec<(&[u8], bool)> =
+        vec![(b"a", true), (&long, false), (b"c", false), (&long, true), (b"e", true)];
+    assert_eq!(tx.send_messages(all.clone(), Until::NOW).unwrap(), 3);
+    assert!(matches!(tx.send_messages(all.clone(), Until::NOW), Err(Error::WouldBlock)));
+    let soon = Duration::from_millis(1);
+    assert!(matches!(tx.send_messages(all.clone(), soon), Err(Error::TimedOut)));
+
+    let mut batch = Batch::new(100);
+    assert_eq!(rx.recv_messages(&mut batch, 2, Until::NOW).unwrap(), 2);
+    assert_eq!(tx.send_messages(all[3..].iter().copied(), soon).unwrap(), 2, "as many as went");
+    let mut received = Vec::new();
+    let mut keep = |batch: &mut Batch| {
+        for (message, bytes) in batch.drain() {
+            let view = message.view.map(|view| view.to_vec());
+            assert!(view.is_none() || bytes.is_empty());
+            received.push((view.unwrap_or_else(|| bytes.to_vec()), message.marked));
+        }
+    };
+    keep(&mut batch);
+    assert!(batch.is_empty());
+    assert_eq!(rx.recv_messages(&mut batch, 9, Until::NOW).unwrap(), 3);
+    keep(&mut batch);
+    assert!(matches!(rx.recv_messages(&mut batch, 9, Until::NOW), Err(Error::WouldBlock)));
+    assert_eq!(rx.recv_messages(&mut batch, 0, Until::NOW).unwrap(), 0);
+    let all: Vec<_> = all.into_iter().map(|(bytes, marked)| (bytes.to_vec(), marked)).collect();
+    assert_eq!(received, all);
+
+    // A batch that is full waits for room, message by message.
+    let sending = std::thread::spawn(move || {
+        let messages = (0..50_u8).map(|number| ([number; 20], number % 2 == 1));
+        tx.send_messages(messages, Until::NEVER)
+    });
+    let mut number = 0;
+    while let Ok(count) = rx.recv_messages(&mut batch, 4, Duration::from_secs(20)) {
+        assert!((1..=4).contains(&count) && count == batch.len());
+        for (message, bytes) in batch.drain() {
+            assert_eq!((bytes, message.marked), (&[number; 20][..], number % 2 == 1));
+            number += 1;
+        }
+    }
+    assert_eq!((number, sending.join().unwrap().unwrap()), (50, 50));
+}
+
+#[test]
+fn a_view_is_its_receivers_to_write() {
+    let segment = segment();
+    let (mut tx, mut rx) = ByteQueue::bounded(&segment, 4).unwrap();
+    for (text, is_block) in [(&b"in line"[..], false), (b"in a block of its own", true)] {
+        tx.send(text).unwrap();
+        let mut view = rx.recv_view().unwrap();
+        // SAFETY: the message has a first byte, and no slice of the view is in use.
+        unsafe { view.as_mut_ptr().write(b'I') };
+        assert_eq!((view.is_block(), view.to_vec()[0], view.len()), (is_block, b'I', text.len()));
+    }
+    assert_eq!(segment.blocks_in_use(), 0);
 }
