@@ -129,7 +129,7 @@ fn send_numbers(tx: &mut ByteSender, count: u64) -> u64 {
     let mut bytes = Vec::new();
     for number in 0..count {
         message::write(Stamp { producer: 1, number }, MIXED, &mut bytes);
-        if tx.send_until(&bytes, PATIENCE).is_err() {
+        if tx.send_message(&bytes, number % 2 == 1, PATIENCE).is_err() {
             return number;
         }
     }

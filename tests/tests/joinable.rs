@@ -84,6 +84,25 @@ fn a_dead_workers_tasks_go_to_another_and_the_join_ends() {
 }
 
 #[test]
+fn a_dead_workers_task_comes_back_with_its_mark() {
+    let segment = segment();
+    let (mut tx, mut rx) = ByteJoinableQueue::bounded(&segment, 8).unwrap();
+    for (len, marked) in [(3, true), (3, false), (9000, true)] {
+        tx.send_message(&vec![1; len], marked, Until::NEVER).unwrap();
+        let mut worker = Peer::start(with_rx(&segment, &rx), &["hold-tasks", "1"]);
+        drop(worker.line_within(PATIENCE).expect("a lease"));
+        worker.kill();
+        let mut buffer = Vec::new();
+        let message = rx.recv_message(&mut buffer, PATIENCE).unwrap();
+        assert_eq!((buffer.len(), message.marked), (len, marked));
+        rx.task_done(message.lease.unwrap()).unwrap();
+        worker.end();
+    }
+    drop((tx, rx));
+    assert_nothing_is_left(&segment);
+}
+
+#[test]
 fn nobody_ends_another_processs_lease() {
     let segment = segment();
     let (mut tx, mut rx) = ByteJoinableQueue::bounded(&segment, 8).unwrap();

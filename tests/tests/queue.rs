@@ -24,16 +24,27 @@ fn with_rx(segment: &Segment, rx: &ByteReceiver) -> Handoff {
 
 /// So many producers and consumers, each a program of its own.
 fn exchange(producers: u32, consumers: usize, count: u64, capacity: u64) {
+    exchange_by(["produce", "consume"], producers, consumers, count, capacity);
+}
+
+/// The same, by what they do.
+fn exchange_by(
+    [produce, consume]: [&str; 2],
+    producers: u32,
+    consumers: usize,
+    count: u64,
+    capacity: u64,
+) {
     let segment = segment();
     let (tx, rx) = ByteQueue::bounded(&segment, capacity).unwrap();
-    let logs = Directory::new(&format!("exchange-{producers}-{consumers}-{capacity}"));
+    let logs = Directory::new(&format!("{produce}-{producers}-{consumers}-{capacity}"));
     let path = |c: usize| logs.log(&c.to_string());
     let size = MIXED.to_string();
     let mut peers: Vec<_> = (0..consumers)
-        .map(|c| Peer::start(with_rx(&segment, &rx), &["consume", path(c).to_str().unwrap()]))
+        .map(|c| Peer::start(with_rx(&segment, &rx), &[consume, path(c).to_str().unwrap()]))
         .collect();
     peers.extend((0..producers).map(|p| {
-        let args = ["produce", &p.to_string(), &count.to_string(), &size];
+        let args = [produce, &p.to_string(), &count.to_string(), &size];
         Peer::start(with_tx(&segment, &tx), &args)
     }));
     drop(tx);
@@ -51,6 +62,11 @@ fn exchange(producers: u32, consumers: usize, count: u64, capacity: u64) {
 #[test]
 fn one_producer_and_one_consumer_lose_nothing() {
     exchange(1, 1, 20_000, 64);
+}
+
+#[test]
+fn marks_come_to_other_processes_with_their_messages() {
+    exchange_by(["produce-marked", "consume-marked"], 3, 3, 2_000, 7);
 }
 
 #[test]

@@ -46,7 +46,8 @@ fn put_numbers(tx: &mut ByteJoinableSender, count: u64) {
     let mut bytes = Vec::new();
     for number in 0..count {
         message::write(Stamp { producer: 1, number }, MIXED, &mut bytes);
-        tx.send_until(&bytes, PATIENCE).expect("a putter was not let go on");
+        let put = tx.send_message(&bytes, number % 2 == 1, PATIENCE);
+        put.expect("a putter was not let go on");
     }
 }
 

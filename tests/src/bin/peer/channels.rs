@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use slipring::{ByteReceiver, ByteSender, Connection, Error, PipeReader, PipeWriter};
+use slipring::{Batch, ByteReceiver, ByteSender, Connection, Error, PipeReader, PipeWriter, Until};
 use slipring_tests::log::Log;
 use slipring_tests::message::{self, Stamp};
 
@@ -15,6 +15,8 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         "produce" => produce(args),
         "produce-logged" => produce_logged(args),
         "consume" => consume(args),
+        "produce-marked" => produce_marked(args),
+        "consume-marked" => consume_marked(args),
         "recv-on-eof" => recv_on_eof(),
         "hold-sender" => hold_sender(),
         "take-one" => take_one(),
@@ -69,6 +71,38 @@ fn consume(args: &mut Args) {
             Ok(_) => log.write(message::read(&bytes)),
             Err(Error::Disconnected | Error::Closed) => return,
             Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// `produce-marked ID COUNT SIZE`: sends so many messages to `tx` in batches, every other one marked.
+fn produce_marked(args: &mut Args) {
+    let (producer, count, size): (_, u64, _) = (args.number(), args.number(), args.number());
+    let mut tx: ByteSender = inherited().take("tx").unwrap();
+    let numbers: Vec<_> = (0..count).collect();
+    for numbers in numbers.chunks(5) {
+        let messages = numbers.iter().map(|&number| {
+            let mut bytes = Vec::new();
+            message::write(Stamp { producer, number }, size, &mut bytes);
+            (bytes, number % 2 == 1)
+        });
+        assert_eq!(tx.send_messages(messages, Until::NEVER).unwrap(), numbers.len());
+    }
+}
+
+/// `consume-marked LOG`: logs what comes from `rx` until there is no more, and looks at the marks.
+fn consume_marked(args: &mut Args) {
+    let mut log = Log::append(Path::new(&args.text()));
+    let mut rx: ByteReceiver = inherited().take("rx").unwrap();
+    let mut batch = Batch::new(500);
+    while rx.recv_messages(&mut batch, 4, Until::NEVER).is_ok() {
+        for (message, bytes) in batch.drain() {
+            let stamp = match message.view {
+                Some(view) => message::read(&view.to_vec()),
+                None => message::read(bytes),
+            };
+            assert_eq!(message.marked, stamp.number % 2 == 1);
+            log.write(stamp);
         }
     }
 }

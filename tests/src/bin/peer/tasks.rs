@@ -214,7 +214,7 @@ pub fn victim_put() {
     };
     for round in 0..40 {
         next(&mut bytes);
-        tx.send(&bytes).unwrap();
+        tx.send_message(&bytes, round % 2 == 1, Until::NEVER).unwrap();
         match round % 4 {
             0 => {
                 next(&mut bytes);

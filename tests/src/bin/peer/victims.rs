@@ -86,7 +86,7 @@ fn queue_send() {
     let (mut number, mut bytes) = (0, Vec::new());
     for round in 0..40 {
         next(&mut number, &mut bytes);
-        tx.send(&bytes).unwrap();
+        tx.send_message(&bytes, round % 2 == 1, Until::NEVER).unwrap();
         match round % 5 {
             0 => {
                 next(&mut number, &mut bytes);
@@ -122,8 +122,8 @@ fn queue_recv(args: &mut Args) {
     let mut rx: ByteReceiver = inherited().take("rx").unwrap();
     let mut bytes = Vec::new();
     for round in 0..20 {
-        rx.recv_into(&mut bytes, LONG).unwrap();
-        log.write(message::read(&bytes));
+        let message = rx.recv_message(&mut bytes, 1000, LONG).unwrap();
+        log.write(message::read(&message.view.map_or(bytes.clone(), |view| view.to_vec())));
         match round % 4 {
             0 => log.write(message::read(&rx.recv_view_until(LONG).unwrap().to_vec())),
             1 => {
