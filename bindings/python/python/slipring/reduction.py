@@ -26,7 +26,19 @@ from typing import Any
 
 from slipring import _native
 
-__all__ = [*_standard.__all__, "AbstractReducer", "DupFd", "assert_spawning", "reduce_native"]
+__all__ = [
+    "AbstractReducer",
+    "DupFd",
+    "ForkingPickler",
+    "assert_spawning",
+    "dump",
+    "recv_handle",
+    "recvfds",
+    "reduce_native",
+    "register",
+    "send_handle",
+    "sendfds",
+]
 
 HAVE_SEND_HANDLE = _standard.HAVE_SEND_HANDLE
 
