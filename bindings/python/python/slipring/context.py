@@ -89,9 +89,7 @@ class BaseContext(_standard.BaseContext):
 
         return Event(ctx=self.get_context(), **options)
 
-    def Barrier(
-        self, parties: int, action: Any = None, timeout: float | None = None, **options: Any
-    ) -> Any:
+    def Barrier(self, parties: int, action: Any = None, timeout: float | None = None, **options: Any) -> Any:
         """A point at which a number of processes wait for each other."""
         from slipring.synchronize import Barrier
 
@@ -257,9 +255,7 @@ _concrete_contexts = {
     "forkserver": ForkServerContext(),
 }
 # The same one as multiprocessing's, which is another one from Python 3.14 on.
-_default_context = DefaultContext(
-    _concrete_contexts[_standard._default_context._default_context.get_start_method()]
-)
+_default_context = DefaultContext(_concrete_contexts[_standard._default_context._default_context.get_start_method()])
 
 
 def start_method() -> str | None:
