@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The Python package: format and lint, its tests, the documents' programs, CPython's own tests under every start method.
+source "$(dirname "$0")/lib.sh"
+
+ci/venv.sh
+python=$PWD/target/venv/bin/python
+export SLIPRING_REQUIRED=1
+
+lint() {
+    target/venv/bin/ruff format --check -q bindings/python benches/python
+    target/venv/bin/ruff check -q bindings/python benches/python
+}
+step "format and lint of Python" lint
+step "Python tests" "$python" -m pytest -q --timeout 300 bindings/python/tests
+step "CPython's own tests" "$python" bindings/python/tests/cpython_suite.py --module slipring --method all
+# Under another interpreter too, where there is one.
+if command -v python3.13 >/dev/null && python3.13 -c 'import test._test_multiprocessing' 2>/dev/null; then
+    other() {
+        [ -x target/venv-3.13/bin/python ] || python3.13 -m venv target/venv-3.13
+        target/venv-3.13/bin/pip install -q --disable-pip-version-check 'maturin>=1.9,<2'
+        VIRTUAL_ENV=$PWD/target/venv-3.13 target/venv-3.13/bin/maturin develop -q --manifest-path bindings/python/Cargo.toml
+        target/venv-3.13/bin/python bindings/python/tests/cpython_suite.py --module slipring --method all
+    }
+    step "CPython 3.13's own tests" other
+fi
+compare() {
+    "$python" benches/python/compare.py --quick --rounds 1 --no-faster-fifo
+}
+step "comparison with multiprocessing, in short" compare
