@@ -868,31 +868,32 @@ impl Drop for OnDrop<'_> {
     }
 }
 
-/// A sender and a receiver go on while another process of the same queue is stopped at any step of its own. Returns
-/// whether it came by that step.
-fn exchange_beside_a_stopped_one(role: &str, point: &str) -> bool {
-    const OURS: u32 = 9;
-    let segment = new_segment();
-    let (mut tx, mut rx) = ByteQueue::bounded(&segment, 4).unwrap();
-    let logs = Directory::new("stopped");
-    let handoff = give(&segment, |h| match role {
-        "queue-send" => h.give("tx", &tx),
-        _ => h.give("rx", &rx),
-    });
-    let log = logs.log("victim").to_str().unwrap().to_owned();
+/// Starts a victim that stops itself at `point`. `log` is where it writes what it did.
+fn start_stopping(handoff: Handoff, role: &str, point: &str, log: &Path) -> Peer {
     let stop = format!("{point}#0");
-    let mut victim =
-        Peer::start_with(handoff, &["victim", role, &log], &[("SLIPRING_STOP_AT", &stop)]);
+    Peer::start_with(
+        handoff,
+        &["victim", role, log.to_str().unwrap()],
+        &[("SLIPRING_STOP_AT", &stop)],
+    )
+}
+
+/// We send and receive while `victim` is stopped at the step that it was started for, as if it were not. `receive` takes
+/// a message if one comes within a moment. Returns whether the victim came by that step.
+fn go_on_beside(
+    mut victim: Peer,
+    what: &str,
+    mut receive: impl FnMut() -> bool + Send,
+    mut send: impl FnMut(&[u8]),
+) -> bool {
+    const OURS: u32 = 9;
     let (done, received) = (AtomicU64::new(0), AtomicU64::new(0));
     let mut stopped = false;
     std::thread::scope(|scope| {
         let _done = OnDrop(&done);
         scope.spawn(|| {
             while done.load(Ordering::Relaxed) == 0 {
-                if let Ok(message) = rx.recv_until(Duration::from_millis(20)) {
-                    message::read(&message);
-                    received.fetch_add(1, Ordering::Relaxed);
-                }
+                received.fetch_add(receive().into(), Ordering::Relaxed);
             }
         });
         let (mut bytes, mut number) = (Vec::new(), 0);
@@ -900,7 +901,7 @@ fn exchange_beside_a_stopped_one(role: &str, point: &str) -> bool {
             message::write(Stamp { producer: OURS, number }, MIXED, &mut bytes);
             number += 1;
             let start = Instant::now();
-            tx.send_until(&bytes, PATIENCE).unwrap();
+            send(&bytes);
             start.elapsed()
         };
         while !victim.is_stopped() && !victim.has_ended() {
@@ -910,18 +911,35 @@ fn exchange_beside_a_stopped_one(role: &str, point: &str) -> bool {
         if stopped {
             let before = received.load(Ordering::Relaxed);
             let slowest = (0..100).map(|_| send()).max().unwrap();
-            assert!(
-                slowest < STOPPED_FOR_EVER,
-                "{role} stopped at {point}: {slowest:?} for one message"
-            );
+            assert!(slowest < STOPPED_FOR_EVER, "{what}: {slowest:?} for one message");
             let came = received.load(Ordering::Relaxed) - before;
-            assert!(came > 50, "{role} stopped at {point}: {came} received");
+            assert!(came > 50, "{what}: {came} received");
             victim.signal(rustix::process::Signal::CONT);
         }
         while !victim.has_ended() {
             send();
         }
     });
+    stopped
+}
+
+/// A sender and a receiver go on while another process of the same queue is stopped at any step of its own. Returns
+/// whether it came by that step.
+fn exchange_beside_a_stopped_one(role: &str, point: &str) -> bool {
+    let segment = new_segment();
+    let (mut tx, mut rx) = ByteQueue::bounded(&segment, 4).unwrap();
+    let logs = Directory::new("stopped");
+    let handoff = give(&segment, |h| match role {
+        "queue-send" => h.give("tx", &tx),
+        _ => h.give("rx", &rx),
+    });
+    let victim = start_stopping(handoff, role, point, &logs.log("victim"));
+    let receive = || {
+        let came = rx.recv_until(Duration::from_millis(20)).map(|message| message::read(&message));
+        came.is_ok()
+    };
+    let send = |bytes: &[u8]| tx.send_until(bytes, PATIENCE).unwrap();
+    let stopped = go_on_beside(victim, &format!("{role} stopped at {point}"), receive, send);
     drop((tx, rx));
     check_segment(&segment);
     stopped

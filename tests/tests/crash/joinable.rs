@@ -8,14 +8,14 @@ use slipring::{
     ByteJoinableQueue, ByteJoinableReceiver, ByteJoinableSender, Error, Handoff, JoinableOptions,
     Segment,
 };
-use slipring_core::primitive::{AtomicU64, Ordering};
 use slipring_tests::log::{self, Directory};
 use slipring_tests::message::{self, MIXED, Stamp};
 use slipring_tests::peer::Peer;
 use slipring_tests::wait_until;
 
 use super::{
-    PATIENCE, Run, STOPPED_FOR_EVER, Scenario, assert_prefix, check_segment, give, new_segment,
+    PATIENCE, Run, Scenario, assert_prefix, check_segment, give, go_on_beside, new_segment,
+    start_stopping,
 };
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -251,51 +251,19 @@ fn exchange_beside_a_stopped_one(role: &str, point: &str) -> bool {
         "task-put" => h.give("tx", &tx),
         _ => h.give("rx", &rx),
     });
-    let log = logs.log("victim").to_str().unwrap().to_owned();
-    let stop = format!("{point}#0");
-    let mut victim =
-        Peer::start_with(handoff, &["victim", role, &log], &[("SLIPRING_STOP_AT", &stop)]);
-    let (done, received) = (AtomicU64::new(0), AtomicU64::new(0));
-    let mut stopped = false;
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while done.load(Ordering::Relaxed) == 0 {
-                if let Ok(lease) = rx.recv_until(Duration::from_millis(20)) {
-                    message::read(&lease.to_vec());
-                    lease.done().unwrap();
-                    received.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        });
-        let (mut bytes, mut number) = (Vec::new(), 0);
-        let mut send = || {
-            message::write(Stamp { producer: 9, number }, MIXED, &mut bytes);
-            number += 1;
-            let start = Instant::now();
-            tx.send_until(&bytes, PATIENCE).unwrap();
-            start.elapsed()
-        };
-        while !victim.is_stopped() && !victim.has_ended() {
-            send();
-        }
-        stopped = victim.is_stopped();
-        if stopped {
-            let before = received.load(Ordering::Relaxed);
-            let slowest = (0..100).map(|_| send()).max().unwrap();
-            assert!(
-                slowest < STOPPED_FOR_EVER,
-                "{role} stopped at {point}: {slowest:?} for one task"
-            );
-            let came = received.load(Ordering::Relaxed) - before;
-            assert!(came > 50, "{role} stopped at {point}: {came} done");
-            victim.signal(rustix::process::Signal::CONT);
-        }
-        while !victim.has_ended() {
-            send();
-        }
-        tx.join_until(PATIENCE).expect("the join ends");
-        done.store(1, Ordering::Relaxed);
-    });
+    let victim = start_stopping(handoff, role, point, &logs.log("victim"));
+    let mut receive = || {
+        let Ok(lease) = rx.recv_until(Duration::from_millis(20)) else { return false };
+        message::read(&lease.to_vec());
+        lease.done().is_ok()
+    };
+    let send = |bytes: &[u8]| tx.send_until(bytes, PATIENCE).unwrap();
+    let stopped = go_on_beside(victim, &format!("{role} stopped at {point}"), &mut receive, send);
+    let patience = Instant::now() + PATIENCE;
+    while tx.unfinished() > 0 && Instant::now() < patience {
+        receive();
+    }
+    tx.join_until(PATIENCE).expect("the join ends");
     assert_eq!(tx.unfinished(), 0);
     drop((tx, rx));
     check_segment(&segment);
