@@ -12,6 +12,8 @@
 
 #[path = "crash/acceptor.rs"]
 mod acceptor;
+#[path = "crash/berth.rs"]
+mod berth;
 #[path = "crash/joinable.rs"]
 mod joinable;
 #[path = "crash/ordered.rs"]
@@ -712,7 +714,7 @@ const SCENARIOS: &[Scenario] = &[
 
 /// All of them.
 fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    let of_channels = ordered::SCENARIOS.iter().chain(joinable::SCENARIOS);
+    let of_channels = ordered::SCENARIOS.iter().chain(joinable::SCENARIOS).chain(berth::SCENARIOS);
     SCENARIOS.iter().chain(parcel::SCENARIOS).chain(of_channels).chain(acceptor::SCENARIOS)
 }
 
@@ -979,6 +981,8 @@ fn without_recovery_the_checks_fail() {
         ("objects", "object.create.before_publish#0"),
         ("fork", "fork.child.born#0"),
         ("parcel-receive-again", "object.take_over.held#0"),
+        ("berth-give", "berth.give.held#0"),
+        ("berth-board", "object.take_over.held#0"),
         ("lifo-recv", "stack.pop.after_take#0"),
         ("priority-send", "ordered.send.in_flight#0"),
         ("task-work", "mpmc.pop.after_take#0"),

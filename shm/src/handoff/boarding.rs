@@ -86,3 +86,57 @@ fn parse(text: &str) -> Option<(ObjectId, Kind, Role)> {
     let (kind, role, id) = described(numbers.try_into().ok()?)?;
     Some((id, kind, role))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sync::testing::{alone, in_child};
+    use crate::{Berth, ByteQueue, ByteSender, SegmentOptions};
+
+    #[test]
+    fn only_three_numbers_that_can_describe_a_handle_are_one() {
+        for text in ["", "1", "1:0", "1:0:1:", "1:0:1:1", "2:0:1", "17:0:1", "1:2:1", "1:0:-1"] {
+            assert_eq!(parse(text), None, "{text:?}");
+        }
+        assert_eq!(parse(&"1:".repeat(1 << 20)), None);
+        let (id, kind, role) = parse("1:1:77").unwrap();
+        assert_eq!((id.to_bits(), kind, role), (77, Kind::Queue, Role::Second));
+    }
+
+    #[test]
+    fn a_forked_childs_copies_end_nothing_and_can_still_be_used() {
+        alone(|| {
+            let segment = Segment::with(SegmentOptions::new().reserve(1 << 30)).unwrap();
+            let (sender, mut receiver) = ByteQueue::bounded(&segment, 4).unwrap();
+            let mut berth = Berth::new(&segment).unwrap();
+            let given = berth.give(&sender).unwrap();
+            let proof = berth.as_fd().try_clone_to_owned().unwrap();
+            let boarding = Boarding::new(proof, berth.id()).unwrap();
+            let in_child = in_child(|| {
+                let taken = boarding.take::<ByteSender>(&given.text, vec![]);
+                let sent = taken.is_ok_and(|mut sender| sender.send(b"by the child").is_ok());
+                // SAFETY: the child ends without using its copies again, as `in_child` sees to.
+                let copies = unsafe {
+                    (std::ptr::read(&raw const boarding), std::ptr::read(&raw const berth))
+                };
+                copies.1.abandon();
+                drop(copies.0);
+                sent
+            });
+            assert!(in_child);
+            assert_eq!(receiver.recv().unwrap(), b"by the child");
+            drop((sender, berth));
+            segment.reap();
+            let empty = receiver.recv_until(Duration::from_millis(20));
+            assert!(matches!(empty, Err(Error::TimedOut)), "the berth has it: {empty:?}");
+            let mut sender: ByteSender = boarding.take(&given.text, vec![]).unwrap();
+            drop(boarding);
+            sender.send(b"by the parent").unwrap();
+            assert_eq!(receiver.recv().unwrap(), b"by the parent");
+            drop(sender);
+            assert!(matches!(receiver.recv(), Err(Error::Disconnected)));
+        });
+    }
+}

@@ -15,6 +15,7 @@ pub fn run(command: &str, args: &mut Args) -> bool {
     match command {
         "board" => board(args),
         "launch" => launch(),
+        "launch-victim" => launch_victim(args),
         _ => return false,
     }
     true
@@ -52,16 +53,36 @@ fn board(args: &mut Args) {
     stop("done");
 }
 
-/// Gives what it was given to a program that it starts with a berth, and waits to be killed.
-fn launch() {
+/// Prepares a program with what this one was given, of which it keeps nothing.
+fn prepare(twice: bool) -> Launch {
     let mut inherited = inherited();
     let (tx, pipe, lock): (ByteSender, PipeWriter, Mutex<u64>) = (
         inherited.take("tx").unwrap(),
         inherited.take("pipe").unwrap(),
         inherited.take("lock").unwrap(),
     );
-    let launch = Launch::new(inherited.segment()).give(&tx).give(&pipe).give(&lock);
+    let launch = Launch::new(inherited.segment()).give(&tx);
+    if twice { launch.give(&tx) } else { launch }.give(&pipe).give(&lock)
+}
+
+/// Gives what it was given to a program that lives on when this one is killed, and waits for that.
+fn launch() {
+    let launch = prepare(false);
     let mut command = launch.command(&["board", "orphan"]);
     command.stdout(std::process::Stdio::inherit()).env(ORPHAN, "1");
     command.spawn().unwrap().wait().unwrap();
+}
+
+/// `launch-victim KEY=VALUE…`: gives what it was given to a victim with this environment, and waits for its end.
+fn launch_victim(args: &mut Args) {
+    let launch = prepare(true);
+    let mut command = launch.command(&["victim", "berth-board"]);
+    command.stdout(std::process::Stdio::inherit());
+    command.envs(args.0.by_ref().filter_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        Some((key.to_owned(), value.to_owned()))
+    }));
+    let child = command.spawn();
+    drop(launch);
+    child.unwrap().wait().unwrap();
 }

@@ -19,6 +19,8 @@ use slipring_tests::message::{self, MIXED, Stamp};
 
 #[path = "victims/acceptor.rs"]
 mod acceptor;
+#[path = "victims/berth.rs"]
+mod berth;
 #[path = "victims/ordered.rs"]
 mod ordered;
 #[path = "victims/parcel.rs"]
@@ -60,6 +62,8 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         "watch-ring" => watch::ring(args),
         "accept" => acceptor::accept(args),
         "connect" => acceptor::connect(args),
+        "berth-give" => berth::give(),
+        "berth-board" => berth::board(args),
         "parcel-send" => parcel::send(args),
         "parcel-receive" => parcel::receive(args),
         "enclose-send" => parcel::enclose_send(),
