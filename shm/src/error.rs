@@ -324,7 +324,7 @@ impl fmt::Display for Error {
             Self::NotInherited(what) => write!(
                 f,
                 "{what} was not handed over to this process, or was taken already; \
-                 give it to the `Handoff` that this process gets"
+                 give it to the `Handoff` or the `Berth` that this process gets"
             ),
             Self::OverLimit { limit } => write!(f, "this would go over the limit of {limit}"),
             Self::NotHeld => f.write_str("the lock is not held by this process; take it first"),

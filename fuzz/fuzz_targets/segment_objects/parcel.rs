@@ -1,4 +1,4 @@
-//! A parcel that was changed on its way: any bytes, any descriptors.
+//! A parcel that was changed on its way: any bytes, any descriptors; and the same in a berth.
 
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
@@ -12,8 +12,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 use slipring::{
-    Array, ByteJoinableReceiver, ByteReceiver, Connection, Handoff, Inherited, JoinableOptions,
-    Mutex, Pipe, PipeReader, Segment, SegmentOptions, SlotSender, Slots,
+    Array, Boarding, ByteJoinableReceiver, ByteReceiver, Connection, Handoff, Inherited,
+    JoinableOptions, Mutex, Pipe, PipeReader, Segment, SegmentOptions, SlotSender, Slots,
 };
 
 use crate::rig::SHORT;
@@ -38,6 +38,8 @@ pub struct Input {
     cut: Option<u8>,
     /// The sender goes before it is received.
     hang_up: bool,
+    /// The descriptors and the numbers are not received, but boarded.
+    board: bool,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -103,6 +105,9 @@ pub fn run(input: Input) {
         parcel.bytes[LEN_AT..][..4].copy_from_slice(&len.to_le_bytes());
         parcel.bytes[FDS_AT..][..4].copy_from_slice(&(parcel.fds.len() as u32).to_le_bytes());
     }
+    if input.board {
+        return board(parcel);
+    }
     let (here, there) = pair(kind);
     let (first, rest) = parcel.bytes.split_at(
         input.cut.map_or(parcel.bytes.len(), |at| usize::from(at).min(parcel.bytes.len())),
@@ -144,6 +149,30 @@ fn genuine(segment: &Segment, kind: SocketType, given: u8) -> Parcel {
     let (from, to) = pair(kind);
     handoff.send(&from).unwrap();
     receive(&to)
+}
+
+/// The place of a parcel is a berth that was given everything before. All that can be read as the description of a handle
+/// is taken, with all the descriptors that are left.
+fn board(parcel: Parcel) {
+    let text = String::from_utf8_lossy(parcel.bytes.get(HEAD..).unwrap_or_default()).into_owned();
+    let mut parts = text.split(' ');
+    let id = parts.next().and_then(|head| head.split_once(':')?.1.parse().ok());
+    let mut fds = parcel.fds.into_iter();
+    let (Some(id), Some(proof)) = (id, fds.next()) else { return };
+    let Ok(boarding) = Boarding::new(proof, id) else { return };
+    let rest: Vec<_> = fds.collect();
+    for part in parts.take(8) {
+        let text = part.split_once(':').map_or(part, |(_, text)| text);
+        // As it was given: without the numbers of descriptors.
+        let end = text.match_indices(':').nth(2).map_or(text.len(), |(at, _)| at);
+        for text in [&text[..end], text] {
+            let fds = || rest.iter().map(|fd| fd.try_clone().unwrap()).collect();
+            drop(boarding.take::<Mutex<[u32; 3]>>(text, fds()).map(|m| m.try_lock().is_ok()));
+            drop(boarding.take::<Connection>(text, fds()).map(|mut c| c.recv_until(SHORT)));
+            drop(boarding.take::<ByteJoinableReceiver>(text, fds()).map(|mut r| r.try_recv()));
+            drop(boarding.take::<Array<u32>>(text, fds()).map(|a| a.raw().to_vec()));
+        }
+    }
 }
 
 fn use_it(mut inherited: Inherited) {

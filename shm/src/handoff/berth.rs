@@ -164,7 +164,7 @@ impl Seat {
     /// Whether the embryo is there, and the proof is its own. Under the recovery lock.
     pub(super) fn check(&self) -> Result<()> {
         let is_there = self.attachment.is_proof_of(self.proof.as_fd(), self.embryo);
-        if is_there { Ok(()) } else { Err(not_inherited("the berth, as far as it was not left,")) }
+        if is_there { Ok(()) } else { Err(not_inherited("the berth")) }
     }
 
     /// Ends the embryo, unless somebody has: what it holds is given back. A forked child's copy does nothing.
@@ -176,7 +176,7 @@ impl Seat {
         let _private = attachment.private.lock();
         // If the lock is not to be had, the embryo dies with its proof, and others bury it.
         let _ = attachment.with_recovery_held(SHORT_PATIENCE, || {
-            // An embryo that has ended may have left its record to somebody who lives.
+            // Another copy may have ended it already.
             if self.check().is_ok() {
                 recovery::end_embryo(attachment, self.embryo, self.me);
             }

@@ -33,7 +33,7 @@ impl Boarding {
     /// [`Error::NotInherited`] where there is no such place (any more), or `proof` is not its proof; and as
     /// [`Segment::from_fd`].
     pub fn new(proof: OwnedFd, id: u32) -> Result<Self> {
-        let embryo = OwnerId::from_bits(id).ok_or_else(|| not_inherited("a berth of that name"))?;
+        let embryo = OwnerId::from_bits(id).ok_or_else(|| not_inherited("a berth with that id"))?;
         file::set_close_on_exec(proof.as_fd(), true)
             .map_err(Error::io("make the berth's descriptor close-on-exec"))?;
         let segment = Segment::joined(&proof)?;
