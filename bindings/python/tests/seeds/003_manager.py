@@ -1,0 +1,22 @@
+from multiprocessing import Process, Manager
+
+def worker(d, l):
+    d[1] = '1'
+    d['2'] = 2
+    d[0.25] = None
+    l.reverse()
+
+if __name__ == '__main__':
+    with Manager() as manager:
+        # 创建一个共享的字典和列表
+        d = manager.dict()
+        l = manager.list(range(10))
+
+        p = Process(target=worker, args=(d, l))
+        p.start()
+        p.join()
+
+        print(d)
+        print(l)
+
+注意事项
