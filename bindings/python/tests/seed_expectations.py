@@ -1,7 +1,7 @@
-"""What each seed program has to print: the document's words where they are the only outcome, else every legal one.
+"""What each seed program has to print: the document's words, or every legal outcome.
 
-Lines lie in the order in which they were printed, whichever process printed them (see seed_site), so that an
-order between processes is asserted wherever the program makes one.
+Lines lie in the order in which they were printed, whichever process printed them (see seed_site),
+so that an order between processes is asserted wherever the program makes one.
 """
 
 from __future__ import annotations
@@ -94,10 +94,10 @@ GUEST = ["顾客:准备买早餐", "顾客:买到早餐", "顾客:享受美食",
 
 
 def breakfast(outcome: Outcome) -> None:
-    """Each side waits for a `set` that the other may have done and taken back already: one or both may wait for ever.
+    """Each side waits for a `set` that the other may have done and taken back already.
 
-    What does not depend on that: each prints its words in order, and none goes on from its wait before the
-    other has set the event.
+    So one or both may wait for ever. What does not depend on that: each prints its words in order,
+    and none goes on from its wait before the other has set the event.
     """
     lines = outcome.lines
     seller = [line for line in lines if line.startswith("小贩")]
@@ -135,7 +135,7 @@ def locked_runs(outcome: Outcome) -> None:
 
 
 def tickets(outcome: Outcome) -> tuple[int, int, int]:
-    """How many bought, how many came too late, how many read the file while it was being written."""
+    """How many bought, came too late, read the file while it was being written."""
     left = found(outcome, r"剩余票数([01])")
     bought = outcome.lines.count("购票成功")
     late = outcome.lines.count("sorry,没票了亲!")
@@ -154,13 +154,13 @@ def tickets_without_lock(outcome: Outcome) -> None:
 
 
 def tickets_with_lock(outcome: Outcome) -> None:
-    """One buys it. (The look at the file is outside the lock: it may fall into the sale's writing.)"""
+    """One buys it. (The look at the file is outside the lock: it may fall into the writing.)"""
     bought, late, torn = tickets(outcome)
     assert (bought, late) == (1, 2 - torn)
 
 
 def queue_size(outcome: Outcome) -> None:
-    """The child and the parent each get one of the two messages and see a size that was true at some time."""
+    """The child and the parent each get one of the two messages."""
     lines = outcome.lines
     assert len(found(outcome, "([012])")) == 2
     messages = [line for line in lines if line in ("小鬼", "姑娘,多少钱~")]
@@ -194,7 +194,7 @@ def two_consumers(outcome: Outcome) -> None:
 
 
 def three_producers(outcome: Outcome) -> None:
-    """Each datum of three producers reaches one of four consumers; each consumer then has its end."""
+    """Each datum of three producers reaches one of four consumers, who then each have an end."""
     data = [f"data  {i}" for i in range(1, 7)]
     made = series(found(outcome, r"生产者 (\S+) 生产了数据: (.*)"))
     assert made == {name: data for name in ("alex", "wusir", "wang")}
@@ -209,9 +209,11 @@ def three_producers(outcome: Outcome) -> None:
 
 
 def joinable(outcome: Outcome) -> None:
-    """A producer's join returns after all it made was eaten; the main process ends after the producers."""
+    """A producer's join returns after all it made was eaten; the main process ends last."""
     made = series(found(outcome, r"(\d+) 生产了 (\S+)"))
-    assert sorted(made.values()) == sorted([f"{name}{i}" for i in range(10)] for name in ("包子", "骨头", "泔水"))
+    assert sorted(made.values()) == sorted(
+        [f"{name}{i}" for i in range(10)] for name in ("包子", "骨头", "泔水")
+    )
     eaten = series(found(outcome, r"(\d+) 吃 (\S+)"))
     assert len(eaten) <= 2 and not set(eaten) & set(made)
     assert sorted(sum(eaten.values(), [])) == sorted(sum(made.values(), []))
@@ -244,7 +246,7 @@ def two_children(outcome: Outcome) -> None:
 
 
 def pool(outcome: Outcome) -> None:
-    """One task more than processors: each begins and ends in one worker, which has one task at a time."""
+    """One task more than processors: each is done by one worker, which has one at a time."""
     first, *middle, last = outcome.lines
     parent = re.fullmatch(r"Parent process:(\d+) start", first)
     assert parent and last == f"Parent process:{parent[1]} end"
@@ -284,7 +286,9 @@ def queue_timeout(outcome: Outcome) -> None:
             f"process {consumer} Get data {i} from Queue",
         )
     assert outcome.lines[-1] == "main function ends" and len(outcome.lines) == 11
-    assert re.fullmatch(r"Process Process-2:\nTraceback .*\n_queue\.Empty\n", outcome.errors, re.DOTALL)
+    assert re.fullmatch(
+        r"Process Process-2:\nTraceback .*\n_queue\.Empty\n", outcome.errors, re.DOTALL
+    )
 
 
 def pipe_for_ever(outcome: Outcome) -> None:
@@ -309,7 +313,7 @@ def thread_queue(outcome: Outcome) -> None:
 
 def thread_lock_names(outcome: Outcome) -> None:
     names = [f"Thread-{i} (function_with_lock)" for i in (1, 2)]
-    acquired, released = (f"{{}} has {verb} the lock." .format for verb in ("acquired", "released"))
+    acquired, released = (f"{{}} has {verb} the lock.".format for verb in ("acquired", "released"))
     in_any_order(*map(acquired, names), *map(released, names))(outcome)
     for name in names:
         before(outcome, acquired(name), released(name))
@@ -321,7 +325,10 @@ def thread_semaphore(outcome: Outcome) -> None:
     for line in outcome.lines:
         inside += ("has accessed" in line) - ("is releasing" in line)
         assert 0 <= inside <= 3
-    steps = [f"Thread {{}} {step} the resource." for step in ("is trying to access", "has accessed", "is releasing")]
+    steps = [
+        f"Thread {{}} {step} the resource."
+        for step in ("is trying to access", "has accessed", "is releasing")
+    ]
     in_any_order(*(step.format(i) for step in steps for i in range(5)))(outcome)
     for i in range(5):
         before(outcome, steps[0].format(i), steps[1].format(i))
@@ -360,10 +367,14 @@ def event(outcome: Outcome) -> None:
         "main: event is set",
         "wait_for_event: e.is_set()-> True",
     )(outcome)
-    before(outcome, "wait_for_event_timeout: starting", "wait_for_event_timeout: e.is_set()-> False")
+    before(
+        outcome, "wait_for_event_timeout: starting", "wait_for_event_timeout: e.is_set()-> False"
+    )
     before(outcome, "wait_for_event_timeout: e.is_set()-> False", "main: event is set")
     before(outcome, "main: waiting before calling Event.set()", "main: event is set")
-    before(outcome, "wait_for_event_timeout: e.is_set()-> False", "wait_for_event: e.is_set()-> True")
+    before(
+        outcome, "wait_for_event_timeout: e.is_set()-> False", "wait_for_event: e.is_set()-> True"
+    )
 
 
 # ---- the programs
@@ -376,30 +387,40 @@ LEVEL = "Recursion level {}, Thread-1 (recursive_locking) has {} the lock."
 
 SEEDS = [
     Seed("000_pipe", exactly(*(f"c1 收到包子:{i}" for i in range(10)), "进程间通信-管道-主进程")),
-    Seed("000_queue", buns("进程间通信-队列-主进程", range(10))),
+    Seed("000_queue", buns("进程间通信-队列-主进程", range(10)), unjoined=True),
     Seed(
         "000_manager_counter",
         exactly(*(f"计数器减一,当前为:{i}" for i in range(20, 0, -1)), {"count": 0}),
     ),
     Seed("000_semaphore", semaphore),
-    Seed("000_event", breakfast, ends=None, limit=3),
+    Seed("000_event", breakfast, ends=None, limit=3, unjoined=True),
     Seed("001_print_without_lock", runs),
-    Seed("001_print_with_lock", locked_runs),
+    Seed("001_print_with_lock", locked_runs, unjoined=True),
     # Their sleeps decide the race between reading and writing the file: they are kept.
-    Seed("001_tickets_without_lock", tickets_without_lock, sleep=1, files=ONE_TICKET, complains=True),
-    Seed("001_tickets_with_lock", tickets_with_lock, sleep=1, files=ONE_TICKET, complains=True),
+    Seed(
+        "001_tickets_without_lock", tickets_without_lock, sleep=1, files=ONE_TICKET, complains=True
+    ),
+    Seed(
+        "001_tickets_with_lock",
+        tickets_with_lock,
+        sleep=1,
+        files=ONE_TICKET,
+        complains=True,
+        unjoined=True,
+    ),
     Seed("001_queue_methods", exactly("队列已经满了", True, 3, 2, 1, "队列已经空了", True)),
-    Seed("001_queue_qsize", queue_size, sleep=0.5),
+    Seed("001_queue_qsize", queue_size, sleep=0.5, unjoined=True),
     Seed("001_queue_put_get", put_and_get, ends=False, until=at_least(r".*\(get\).*", 9)),
     Seed(
         "001_producer_consumer_endless",
         buns("主", range(1, 10)),
         ends=False,
         until=at_least(r"\d+ 吃 .*", 9),
+        unjoined=True,
     ),
-    Seed("001_producer_consumer_none", buns("主", range(1, 5))),
-    Seed("001_producer_two_consumers", two_consumers),
-    Seed("001_producers_consumers", three_producers),
+    Seed("001_producer_consumer_none", buns("主", range(1, 5)), unjoined=True),
+    Seed("001_producer_two_consumers", two_consumers, unjoined=True),
+    Seed("001_producers_consumers", three_producers, unjoined=True),
     Seed("001_joinable_queue", joinable),
     Seed("001_pipe_hello", exactly("Hello 妹妹")),
     Seed("001_pipe_open_end", exactly("hello"), ends=False, until=at_least("hello", 1)),
@@ -420,7 +441,10 @@ SEEDS = [
     Seed("003_process", in_any_order(*(f"Worker {i} is working." for i in range(5)))),
     Seed("003_queue_hello", exactly("Received message: Hello from sender!")),
     Seed("003_pool", exactly([0, 1, 4, 9, 16, 25, 36, 49, 64, 81])),
-    Seed("003_queue_data", in_any_order("Data Hello put into queue", "Data Hello received from queue")),
+    Seed(
+        "003_queue_data",
+        in_any_order("Data Hello put into queue", "Data Hello received from queue"),
+    ),
     Seed("003_pipe", exactly("Received message: Hello from sender")),
     Seed("003_manager", SHARED_OBJECTS),
     Seed("004_pipe", exactly(1)),
@@ -429,8 +453,8 @@ SEEDS = [
     # Each process has a list of its own: the one that waits for an item waits for ever.
     Seed("004_condition", exactly(), ends=False, until=lambda lines: True, grace=1),
     Seed("004_condition_shared", one_number),
-    # The time to give up is shortened more than the sleep: a slow start of the process is no failure.
-    Seed("004_event", event, sleep=0.5, adapt=(("args=(e, 2)", "args=(e, 0.4)"),)),
+    # The time to give up is shortened more than the sleep: a process may be slow to start.
+    Seed("004_event", event, sleep=0.5, adapt=(("args=(e, 2)", "args=(e, 0.4)"),), unjoined=True),
     Seed("004_value_array", SHARED_NUMBERS),
 ]
 

@@ -39,6 +39,22 @@ class Outcome:
         return self.status is not None
 
 
+#: The imports that are changed, and to what.
+IMPORTS = (
+    ("from multiprocessing import", "from {} import"),
+    ("import multiprocessing as", "import {} as"),
+    ("import multiprocessing$", "import {} as multiprocessing"),
+)
+
+#: What a main process that does not join its children lacks.
+JOINS = """
+if __name__ == '__main__':
+    import multiprocessing
+    for child in multiprocessing.active_children():
+        child.join()
+"""
+
+
 @dataclass(frozen=True)
 class Seed:
     """A program and what is to come of it."""
@@ -60,6 +76,8 @@ class Seed:
     adapt: tuple[tuple[str, str], ...] = ()
     #: Whether it writes to its error output.
     complains: bool = False
+    #: Whether its main process may end while a child has yet to take over what it was given.
+    unjoined: bool = False
     #: Files it needs.
     files: dict[str, str] = field(default_factory=dict)
     #: Whether it starts processes (some start threads only).
@@ -67,17 +85,18 @@ class Seed:
 
 
 def source(seed: Seed, module: str, method: str | None) -> str:
-    """The program's text with its one import changed and its own choice of a start method made `method`."""
+    """The program's text with its one import changed, and its own choice of a start method."""
     text = (SEEDS / f"{seed.name}.py").read_text(encoding="utf-8")
     for old, new in seed.adapt:
         assert old in text, f"{seed.name} has no {old!r}"
         text = text.replace(old, new)
     if method is not None:
         text = text.replace("set_start_method('fork'", f"set_start_method({method!r}")
-    if module != "multiprocessing":
-        text = re.sub(r"(?m)^from multiprocessing import", f"from {module} import", text)
-        text = re.sub(r"(?m)^import multiprocessing as", f"import {module} as", text)
-        text = re.sub(r"(?m)^import multiprocessing$", f"import {module} as multiprocessing", text)
+    if module == "multiprocessing":
+        # Its main process, when it ends, unlinks locks that a child has yet to open.
+        return text + JOINS if seed.unjoined and method not in (None, "fork") else text
+    for old, new in IMPORTS:
+        text = re.sub(f"(?m)^{old}", new.format(module), text)
     return text
 
 
@@ -94,6 +113,7 @@ def run(seed: Seed, module: str, method: str | None, *arguments: str) -> Outcome
         for file, content in seed.files.items():
             (folder / file).write_text(content, encoding="utf-8")
         environment = dict(os.environ)
+        environment.pop("PYTHONUNBUFFERED", None)
         environment.update(
             PYTHONPATH=os.pathsep.join(filter(None, [str(SITE), os.environ.get("PYTHONPATH")])),
             PYTHONUTF8="1",
@@ -147,7 +167,7 @@ def _lines(out: Path) -> list[str]:
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """Ends the program and all that it started.
 
-    First by SIGTERM: the standard library's resource tracker ignores it and tidies up after the others.
+    First by SIGTERM: the standard library's resource tracker ignores it and tidies up.
     """
     for end_by in (signal.SIGTERM, signal.SIGKILL):
         if not _leftovers(process.pid, seconds=0):
@@ -162,7 +182,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _leftovers(group: int, seconds: float) -> list[str]:
-    """The command lines of the group's living processes, after waiting up to `seconds` for them to end."""
+    """The command lines of the group's processes that live on for more than `seconds`."""
     end = time.monotonic() + seconds
     while True:
         living = [text for text in map(_command, _members(group)) if text]

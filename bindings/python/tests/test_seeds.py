@@ -1,8 +1,8 @@
 """Programs as people write them for multiprocessing run unchanged but for the one import.
 
-Each program of `seeds/` (see its README.md) runs as a process of its own with each start method, once with
-`multiprocessing` itself, which shows that the expectation is right, and once with `slipring`; and once, the
-file as it is, by `python -m slipring program.py`.
+Each program of `seeds/` (see its README.md) runs as a process of its own with each start method,
+once with `multiprocessing` itself, which shows that the expectation is right, and once with
+`slipring`; and once, the file as it is, by `python -m slipring program.py`.
 
     pytest test_seeds.py -k multiprocessing      the control alone
     pytest test_seeds.py -k "not multiprocessing"
@@ -17,9 +17,9 @@ import pytest
 
 pytest.register_assert_rewrite("seed_expectations")
 
-from seed_expectations import SEEDS, THREAD_SEEDS
-from seed_runner import SEEDS as FOLDER
-from seed_runner import Outcome, Seed, run
+import seed_runner  # noqa: E402
+from seed_expectations import SEEDS, THREAD_SEEDS  # noqa: E402
+from seed_runner import Outcome, Seed, run  # noqa: E402
 
 METHODS = ("fork", "spawn", "forkserver")
 
@@ -30,7 +30,7 @@ def by_name(seed: Seed) -> str:
 
 @pytest.fixture
 def slipring() -> str:
-    """The package's name. With SLIPRING_REQUIRED=1 its absence is a failure, not a reason to skip."""
+    """The package's name. With SLIPRING_REQUIRED=1 its absence is a failure, else a skip."""
     if importlib.util.find_spec("slipring") is None:
         if os.environ.get("SLIPRING_REQUIRED") == "1":
             pytest.fail("slipring cannot be imported")
@@ -61,7 +61,7 @@ def test_multiprocessing_is_not_needed_by_it(seed: Seed) -> None:
 
 
 def test_every_program_is_run() -> None:
-    files = {path.stem for path in FOLDER.glob("*.py")}
+    files = {path.stem for path in seed_runner.SEEDS.glob("*.py")}
     assert files == {seed.name for seed in SEEDS + THREAD_SEEDS}
 
 

@@ -1,11 +1,11 @@
-"""Loaded at the start of every interpreter that a seed program's run starts (its folder is on PYTHONPATH).
+"""Loaded by every interpreter of a seed program's run: its folder is on PYTHONPATH.
 
 Three things that let a program be run as it stands:
 
-* its sleeps are multiplied by SEEDS_SLEEP. Only the program's own calls of `time.sleep` are: those made
-  from the main module, which a spawned child calls `__mp_main__`;
-* each printed line reaches the output in one write, so that lines of several processes are never torn and
-  lie in the order in which they were printed;
+* its sleeps are multiplied by SEEDS_SLEEP. Only the program's own calls of `time.sleep` are: those
+  made from the main module, which a spawned child calls `__mp_main__`;
+* each printed line reaches the output in one write, so that lines of several processes are never
+  torn and lie in the order in which they were printed;
 * SEEDS_METHOD, if set, is made the start method of the module SEEDS_MODULE. It is taken out of the
   environment: the children have to learn the method in the ordinary way.
 """

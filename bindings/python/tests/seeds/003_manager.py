@@ -18,5 +18,3 @@ if __name__ == '__main__':
 
         print(d)
         print(l)
-
-注意事项

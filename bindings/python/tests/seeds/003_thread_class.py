@@ -13,3 +13,5 @@ thread.start()
 
 # 等待线程完成
 thread.join()
+
+print("Finished all threads")

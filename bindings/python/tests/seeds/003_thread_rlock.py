@@ -20,3 +20,4 @@ thread = threading.Thread(target=recursive_locking, args=(1,))
 thread.start()
 
 # 等待线程完成
+thread.join()
