@@ -211,9 +211,7 @@ def three_producers(outcome: Outcome) -> None:
 def joinable(outcome: Outcome) -> None:
     """A producer's join returns after all it made was eaten; the main process ends last."""
     made = series(found(outcome, r"(\d+) 生产了 (\S+)"))
-    assert sorted(made.values()) == sorted(
-        [f"{name}{i}" for i in range(10)] for name in ("包子", "骨头", "泔水")
-    )
+    assert sorted(made.values()) == sorted([f"{name}{i}" for i in range(10)] for name in ("包子", "骨头", "泔水"))
     eaten = series(found(outcome, r"(\d+) 吃 (\S+)"))
     assert len(eaten) <= 2 and not set(eaten) & set(made)
     assert sorted(sum(eaten.values(), [])) == sorted(sum(made.values(), []))
@@ -286,9 +284,7 @@ def queue_timeout(outcome: Outcome) -> None:
             f"process {consumer} Get data {i} from Queue",
         )
     assert outcome.lines[-1] == "main function ends" and len(outcome.lines) == 11
-    assert re.fullmatch(
-        r"Process Process-2:\nTraceback .*\n_queue\.Empty\n", outcome.errors, re.DOTALL
-    )
+    assert re.fullmatch(r"Process Process-2:\nTraceback .*\n_queue\.Empty\n", outcome.errors, re.DOTALL)
 
 
 def pipe_for_ever(outcome: Outcome) -> None:
@@ -325,10 +321,7 @@ def thread_semaphore(outcome: Outcome) -> None:
     for line in outcome.lines:
         inside += ("has accessed" in line) - ("is releasing" in line)
         assert 0 <= inside <= 3
-    steps = [
-        f"Thread {{}} {step} the resource."
-        for step in ("is trying to access", "has accessed", "is releasing")
-    ]
+    steps = [f"Thread {{}} {step} the resource." for step in ("is trying to access", "has accessed", "is releasing")]
     in_any_order(*(step.format(i) for step in steps for i in range(5)))(outcome)
     for i in range(5):
         before(outcome, steps[0].format(i), steps[1].format(i))
@@ -367,14 +360,10 @@ def event(outcome: Outcome) -> None:
         "main: event is set",
         "wait_for_event: e.is_set()-> True",
     )(outcome)
-    before(
-        outcome, "wait_for_event_timeout: starting", "wait_for_event_timeout: e.is_set()-> False"
-    )
+    before(outcome, "wait_for_event_timeout: starting", "wait_for_event_timeout: e.is_set()-> False")
     before(outcome, "wait_for_event_timeout: e.is_set()-> False", "main: event is set")
     before(outcome, "main: waiting before calling Event.set()", "main: event is set")
-    before(
-        outcome, "wait_for_event_timeout: e.is_set()-> False", "wait_for_event: e.is_set()-> True"
-    )
+    before(outcome, "wait_for_event_timeout: e.is_set()-> False", "wait_for_event: e.is_set()-> True")
 
 
 # ---- the programs
@@ -397,9 +386,7 @@ SEEDS = [
     Seed("001_print_without_lock", runs),
     Seed("001_print_with_lock", locked_runs, unjoined=True),
     # Their sleeps decide the race between reading and writing the file: they are kept.
-    Seed(
-        "001_tickets_without_lock", tickets_without_lock, sleep=1, files=ONE_TICKET, complains=True
-    ),
+    Seed("001_tickets_without_lock", tickets_without_lock, sleep=1, files=ONE_TICKET, complains=True),
     Seed(
         "001_tickets_with_lock",
         tickets_with_lock,
