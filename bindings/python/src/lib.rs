@@ -13,6 +13,8 @@ mod attached;
 mod blocking;
 mod error;
 mod family;
+mod lock;
+mod synchronized;
 mod transfer;
 
 use pyo3::prelude::*;
@@ -24,6 +26,8 @@ mod _native {
     use super::error::SegmentError;
     #[pymodule_export]
     use super::family::{participants, reap, segment_memory, version};
+    #[pymodule_export]
+    use super::lock::Lock;
     #[pymodule_export]
     use super::transfer::{Berths, Boarded, Ticket};
 }
