@@ -11,9 +11,13 @@
 
 mod attached;
 mod blocking;
+mod bounded;
 mod error;
+mod event;
 mod family;
 mod lock;
+mod rlock;
+mod semaphore;
 mod synchronized;
 mod transfer;
 
@@ -23,11 +27,19 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _native {
     #[pymodule_export]
+    use super::bounded::BoundedSemaphore;
+    #[pymodule_export]
     use super::error::SegmentError;
+    #[pymodule_export]
+    use super::event::Event;
     #[pymodule_export]
     use super::family::{participants, reap, segment_memory, version};
     #[pymodule_export]
     use super::lock::Lock;
+    #[pymodule_export]
+    use super::rlock::RLock;
+    #[pymodule_export]
+    use super::semaphore::Semaphore;
     #[pymodule_export]
     use super::transfer::{Berths, Boarded, Ticket};
 }

@@ -1,15 +1,28 @@
 //! A lock that anybody may release, and that the death of its holder's process releases.
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use slipring::{BoundedSemaphore, Error, Until};
 
 use crate::attached::Attached;
 use crate::error::raise;
-use crate::synchronized::{Optional, acquire_slowly, make, release_failed, this_thread};
+use crate::synchronized::{
+    Holder, Optional, acquire_slowly, make, reduce, release_failed, this_thread,
+};
+use crate::transfer::{Berths, Part};
 
-/// A lock: one permit, of the process that took it until anybody releases it.
-#[pyclass(frozen, subclass, module = "slipring._native")]
+/// A lock that is not recursive: it is one's that took it, until anybody, in any process, releases it.
+///
+/// Whoever has it and is killed leaves it to the next. With a name it is the lock of all programs that use that name.
+///
+/// >>> from slipring import Lock
+/// >>> lock = Lock()
+/// >>> with lock:
+/// ...     lock.acquire(block=False)
+/// False
+#[pyclass(frozen, subclass, dict, weakref, module = "slipring.synchronize")]
 pub struct Lock {
+    /// One permit, of the process that took it.
     permit: BoundedSemaphore,
     name: Option<String>,
     /// The thread of this process that took it last.
@@ -19,46 +32,52 @@ pub struct Lock {
 #[pymethods]
 impl Lock {
     #[new]
-    #[pyo3(signature = (*, ctx=None, name=None))]
-    fn new(py: Python<'_>, ctx: Optional<'_, '_>, name: Option<String>) -> PyResult<Self> {
+    #[pyo3(signature = (ticket=None, /, *, ctx=None, name=None))]
+    #[pyo3(text_signature = "(*, ctx=None, name=None)")]
+    fn new(
+        py: Python<'_>,
+        ticket: Optional<'_, '_>,
+        ctx: Optional<'_, '_>,
+        name: Option<String>,
+    ) -> PyResult<Self> {
         let _ = ctx;
-        let permit = make(py, name.as_deref(), 1, |s, permits| BoundedSemaphore::new(s, permits))?;
+        let permit: BoundedSemaphore =
+            make(py, ticket, name.as_deref(), || Ok(1), BoundedSemaphore::new)?;
         if permit.limit() != 1 {
-            let text = "the name is of a semaphore with more than one permit: that is no lock";
-            return Err(pyo3::exceptions::PyTypeError::new_err(text));
+            let text = "the name is that of a semaphore with more than one permit: open it as one";
+            return Err(PyTypeError::new_err(text));
         }
         Ok(Self { permit, name, taker: Attached::new(0) })
     }
 
-    /// Takes the lock, and returns whether it was to be had.
+    /// Takes the lock; returns whether it was to be had. A negative timeout is none at all.
     #[pyo3(signature = (block=None, timeout=None))]
+    #[pyo3(text_signature = "($self, block=True, timeout=None)")]
     fn acquire(
         &self,
         py: Python<'_>,
         block: Optional<'_, '_>,
         timeout: Optional<'_, '_>,
     ) -> PyResult<bool> {
-        match self.permit.try_acquire() {
-            Ok(()) => {}
-            Err(Error::WouldBlock) => {
-                let attempt = |until| self.permit.acquire_until(until);
-                if !acquire_slowly(py, block, timeout, attempt)? {
-                    return Ok(false);
-                }
-            }
-            Err(error) => return Err(raise(error)),
+        if self.try_take(py)? {
+            return Ok(true);
         }
-        self.taken(py);
-        Ok(true)
+        let taken = acquire_slowly(py, block, timeout, |until| self.permit.acquire_until(until))?;
+        if taken {
+            self.taken(py);
+        }
+        Ok(taken)
     }
 
     /// Gives the lock back, whoever took it.
-    fn release(&self) -> PyResult<()> {
-        self.permit.release(1).map_err(release_failed)
+    #[pyo3(name = "release")]
+    fn release_py(&self) -> PyResult<()> {
+        self.release()
     }
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
-        self.acquire(py, None, None)
+        self.take(py)?;
+        Ok(true)
     }
 
     #[pyo3(signature = (kind=None, value=None, traceback=None))]
@@ -72,25 +91,45 @@ impl Lock {
         self.release()
     }
 
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let (this, py) = (slf.get(), slf.py());
+        let holder = match this.permit.value() {
+            _ if this.is_mine(py) => Holder::Me,
+            1 => Holder::Nobody,
+            _ if this.is_held_here() => Holder::OtherThread,
+            _ => Holder::OtherProcess,
+        };
+        Ok(format!("<{}(owner={})>", slf.get_type().name()?, holder.text(py)?))
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), Vec::new())
+    }
+
+    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, [Part; 1])> {
+        let (berth, part) = berths.give(py, &self.permit)?;
+        Ok((berth, [part]))
+    }
+
     /// Its name, if it has one.
     #[getter]
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// What the standard library looks inside of a lock for: the lock itself has it.
+    /// Where the standard library looks inside: the lock itself has what it looks for.
     #[getter]
-    fn _semlock(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+    fn _semlock(slf: Py<Self>) -> Py<Self> {
         slf
     }
 
     /// How often this process holds it: 0 or 1.
     fn _count(&self) -> u32 {
-        u32::from(self.is_held_here())
+        self.permit.held_here()
     }
 
-    /// Whether this thread took it last, and its process still holds it.
-    fn _is_mine(&self, py: Python<'_>) -> bool {
+    #[pyo3(name = "_is_mine")]
+    fn is_mine_py(&self, py: Python<'_>) -> bool {
         self.is_mine(py)
     }
 
@@ -102,8 +141,9 @@ impl Lock {
         self.permit.value() == 0
     }
 
-    #[getter]
-    fn maxvalue(&self) -> u32 {
+    #[classattr]
+    #[allow(non_snake_case, reason = "it is called so in Python")]
+    fn maxvalue() -> u32 {
         1
     }
 }
@@ -114,10 +154,38 @@ impl Lock {
         self.taker.with(py, |taker| *taker = this_thread());
     }
 
-    pub fn is_held_here(&self) -> bool {
+    #[inline]
+    fn try_take(&self, py: Python<'_>) -> PyResult<bool> {
+        match self.permit.try_acquire() {
+            Ok(()) => {
+                self.taken(py);
+                Ok(true)
+            }
+            Err(Error::WouldBlock) => Ok(false),
+            Err(error) => Err(raise(error)),
+        }
+    }
+
+    /// Takes the lock, for as long as it takes.
+    #[inline]
+    pub fn take(&self, py: Python<'_>) -> PyResult<()> {
+        if !self.try_take(py)? {
+            acquire_slowly(py, None, None, |until: Until| self.permit.acquire_until(until))?;
+            self.taken(py);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub fn release(&self) -> PyResult<()> {
+        self.permit.release(1).map_err(release_failed)
+    }
+
+    fn is_held_here(&self) -> bool {
         self.permit.held_here() > 0
     }
 
+    /// Whether this thread took it last, and its process still holds it.
     pub fn is_mine(&self, py: Python<'_>) -> bool {
         self.is_held_here() && self.taker.with(py, |taker| *taker) == this_thread()
     }

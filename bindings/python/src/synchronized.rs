@@ -2,11 +2,13 @@
 
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use slipring::{Error, Name, Named, Result, Segment};
+use slipring::handoff::Transfer;
+use slipring::{Error, Name, Named, Result, Segment, Until};
 
 use crate::blocking::{Deadline, wait};
 use crate::error::raise;
 use crate::family;
+use crate::transfer::ticket;
 
 /// The most that a semaphore can have, as in `multiprocessing`.
 pub const SEM_VALUE_MAX: u32 = i32::MAX as u32;
@@ -16,17 +18,23 @@ const EINVAL: i32 = 22;
 /// An argument that may be left out, and is looked at only where it has to be.
 pub type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
-/// Makes an object in the family's segment, or finds or makes the one that has a name.
-pub fn make<T: Named>(
+/// Makes an object: the one that a ticket stands for, where `argument` is one; the one that has a name, which is made
+/// where there is none yet; or a new one in the family's segment.
+pub fn make<T>(
     py: Python<'_>,
+    argument: Optional<'_, '_>,
     name: Option<&str>,
-    options: T::Options,
+    options: impl FnOnce() -> PyResult<T::Options>,
     in_family: impl FnOnce(&Segment, T::Options) -> Result<T>,
 ) -> PyResult<T>
 where
-    T: Send,
+    T: Named + Transfer + Send,
     T::Options: Send,
 {
+    if let Some(ticket) = ticket(argument) {
+        return ticket.get().take(py);
+    }
+    let options = options()?;
     let Some(name) = name else {
         return in_family(family::segment(py)?, options).map_err(raise);
     };
@@ -41,21 +49,16 @@ pub fn acquire_slowly(
     py: Python<'_>,
     block: Optional<'_, '_>,
     timeout: Optional<'_, '_>,
-    attempt: impl FnMut(slipring::Until) -> Result<()> + Send,
+    attempt: impl FnMut(Until) -> Result<()> + Send,
 ) -> PyResult<bool> {
-    match deadline(block, timeout)? {
+    let block = block.map_or(Ok(true), |block| block.is_truthy())?;
+    match Deadline::of(block, seconds(timeout)?) {
         Deadline::Now => Ok(false),
         deadline => Ok(wait(py, deadline, attempt)?.is_some()),
     }
 }
 
-/// When `acquire(block, timeout)` gives up.
-fn deadline(block: Optional<'_, '_>, timeout: Optional<'_, '_>) -> PyResult<Deadline> {
-    let block = block.map_or(Ok(true), |block| block.is_truthy())?;
-    Ok(Deadline::of(block, seconds(timeout)?))
-}
-
-/// A timeout: `None` is none.
+/// A timeout in seconds: `None` is none.
 pub fn seconds(timeout: Optional<'_, '_>) -> PyResult<Option<f64>> {
     match timeout {
         Some(timeout) if !timeout.is_none() => timeout.extract().map(Some),
@@ -75,8 +78,14 @@ pub fn release_failed(error: Error) -> PyErr {
 }
 
 /// How many permits a semaphore begins with.
-pub fn permits(value: i64) -> PyResult<u32> {
-    u32::try_from(value).ok().filter(|value| *value <= SEM_VALUE_MAX).ok_or_else(|| {
+pub fn permits(value: Optional<'_, '_>) -> PyResult<u32> {
+    let Some(value) = value else { return Ok(1) };
+    // What is no whole number is a TypeError, and what is none of ours the error that the kernel gives.
+    let number = value.extract::<i64>().or_else(|error| {
+        let is_too_large = error.is_instance_of::<pyo3::exceptions::PyOverflowError>(value.py());
+        if is_too_large { Ok(-1) } else { Err(error) }
+    })?;
+    u32::try_from(number).ok().filter(|value| *value <= SEM_VALUE_MAX).ok_or_else(|| {
         let text = format!("a semaphore begins with 0 to {SEM_VALUE_MAX} permits, not {value}");
         PyOSError::new_err((EINVAL, text))
     })
@@ -87,4 +96,46 @@ pub fn permits(value: i64) -> PyResult<u32> {
 pub fn this_thread() -> usize {
     thread_local!(static HERE: u8 = const { 0 });
     HERE.with(|here| std::ptr::from_ref(here).addr())
+}
+
+/// How an object gets into a pickle: by its name, or while a process is being started. `args` are what its class takes
+/// to make it by name.
+pub fn reduce<'py>(
+    object: &Bound<'py, PyAny>,
+    args: Vec<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let module = object.py().import("slipring.synchronize")?;
+    module.getattr("_reduce")?.call1((object, args))
+}
+
+/// Who has a lock, in `multiprocessing`'s words.
+pub enum Holder {
+    /// This thread.
+    Me,
+    /// Nobody.
+    Nobody,
+    /// Somebody else in this process.
+    OtherThread,
+    /// Somebody in another process.
+    OtherProcess,
+}
+
+impl Holder {
+    /// How it is written.
+    pub fn text(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(match self {
+            Self::Me => {
+                let process = py.import("multiprocessing.process")?;
+                let name = process.call_method0("current_process")?.getattr("name")?;
+                let thread = py.import("threading")?.call_method0("current_thread")?;
+                match thread.getattr("name")?.to_string().as_str() {
+                    "MainThread" => name.to_string(),
+                    thread => format!("{name}|{thread}"),
+                }
+            }
+            Self::Nobody => "None".into(),
+            Self::OtherThread => "SomeOtherThread".into(),
+            Self::OtherProcess => "SomeOtherProcess".into(),
+        })
+    }
 }

@@ -131,10 +131,18 @@ impl Ticket {
 impl Ticket {
     /// Takes the next part.
     pub fn take<T: Transfer>(&self, py: Python<'_>) -> PyResult<T> {
-        let part = self.parts.with(py, Vec::pop);
-        let (text, fds) =
-            part.ok_or_else(|| PyRuntimeError::new_err("this object was taken already"))?;
+        let (text, fds) = self.next(py)?;
         self.boarded.get().boarding.take(&text, fds).map_err(raise)
+    }
+
+    /// Takes the next part, of which the text is all.
+    pub fn take_text(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(self.next(py)?.0)
+    }
+
+    fn next(&self, py: Python<'_>) -> PyResult<(String, Vec<OwnedFd>)> {
+        let part = self.parts.with(py, Vec::pop);
+        part.ok_or_else(|| PyRuntimeError::new_err("this object was taken already"))
     }
 }
 

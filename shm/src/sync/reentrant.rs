@@ -146,6 +146,11 @@ impl ReentrantMutex {
         self.words.get().owner().is_some()
     }
 
+    /// Whether this process holds it, in whichever thread. A glance: it may be old when it returns.
+    pub fn is_locked_here(&self) -> bool {
+        self.words.me().is_ok_and(|me| self.words.get().owner() == Some(me))
+    }
+
     /// A guard of a lock that this thread holds, whose own was forgotten with [`std::mem::forget`]: for bindings, which
     /// cannot keep it. Each guard that is dropped gives the lock back once.
     ///
@@ -253,7 +258,7 @@ mod tests {
         assert_eq!(lock.count(), 2);
         std::thread::scope(|s| {
             s.spawn(|| {
-                assert!(lock.is_locked() && !lock.is_mine() && is_blocked(lock.try_lock()));
+                assert!(lock.is_locked_here() && !lock.is_mine() && is_blocked(lock.try_lock()));
                 let late = lock.lock_until(Duration::from_millis(2));
                 assert!(matches!(late, Err(LockError::Failed(Error::TimedOut))));
             });
@@ -303,7 +308,7 @@ mod tests {
             assert!(in_child(|| {
                 // SAFETY: the parent's own guard is another copy, and is not touched here.
                 drop(unsafe { std::ptr::read(&raw const guard) });
-                !lock.is_mine() && is_blocked(lock.try_lock())
+                lock.is_locked() && !lock.is_locked_here() && is_blocked(lock.try_lock())
             }));
             assert!(lock.is_mine() && lock.count() == 1);
         });

@@ -1,0 +1,89 @@
+//! A flag that processes wait for.
+
+use pyo3::prelude::*;
+use slipring::Event as Flag;
+
+use crate::blocking::{Deadline, wait};
+use crate::error::raise;
+use crate::synchronized::{Optional, make, reduce, seconds};
+use crate::transfer::{Berths, Part};
+
+/// A flag that anybody sets, clears and waits for. Nobody who is killed while it waits keeps others from setting it.
+///
+/// >>> from slipring import Event
+/// >>> ready = Event()
+/// >>> ready.wait(timeout=0)
+/// False
+/// >>> ready.set()
+/// >>> ready.wait()
+/// True
+#[pyclass(frozen, subclass, dict, weakref, module = "slipring.synchronize")]
+pub struct Event {
+    flag: Flag,
+    name: Option<String>,
+}
+
+#[pymethods]
+impl Event {
+    #[new]
+    #[pyo3(signature = (ticket=None, /, *, ctx=None, name=None))]
+    #[pyo3(text_signature = "(*, ctx=None, name=None)")]
+    fn new(
+        py: Python<'_>,
+        ticket: Optional<'_, '_>,
+        ctx: Optional<'_, '_>,
+        name: Option<String>,
+    ) -> PyResult<Self> {
+        let _ = ctx;
+        let new = |segment: &_, ()| Flag::new(segment);
+        Ok(Self { flag: make(py, ticket, name.as_deref(), || Ok(()), new)?, name })
+    }
+
+    /// Sets the flag and wakes everybody who waits for it.
+    fn set(&self) -> PyResult<()> {
+        self.flag.set().map(drop).map_err(raise)
+    }
+
+    /// Clears the flag.
+    fn clear(&self) -> PyResult<()> {
+        self.flag.clear().map(drop).map_err(raise)
+    }
+
+    /// Whether the flag is set.
+    fn is_set(&self) -> bool {
+        self.flag.is_set()
+    }
+
+    /// Waits until the flag is set, or was set since the call began; returns whether that was so in time.
+    #[pyo3(signature = (timeout=None))]
+    fn wait(&self, py: Python<'_>, timeout: Optional<'_, '_>) -> PyResult<bool> {
+        if self.flag.is_set() {
+            return Ok(true);
+        }
+        match Deadline::after(seconds(timeout)?) {
+            Deadline::Now => Ok(self.flag.is_set()),
+            deadline => Ok(wait(py, deadline, |until| self.flag.wait_until(until))?.is_some()),
+        }
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let state = if slf.get().is_set() { "set" } else { "unset" };
+        let (class, at) = (slf.get_type().qualname()?, slf.as_ptr().addr());
+        Ok(format!("<{class} at {at:#x} {state}>"))
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), Vec::new())
+    }
+
+    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, [Part; 1])> {
+        let (berth, part) = berths.give(py, &self.flag)?;
+        Ok((berth, [part]))
+    }
+
+    /// Its name, if it has one.
+    #[getter]
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
