@@ -65,6 +65,20 @@ impl End {
         Ok(Self { sockets, shape, lane, spin, me, handle })
     }
 
+    /// Gives back what the kernel and the segment count of an end, and leaves the rest as it is.
+    ///
+    /// # Safety
+    ///
+    /// As [`PipeReader::abandon`](super::PipeReader::abandon).
+    pub(super) unsafe fn abandon(this: *mut Self) {
+        // SAFETY: written when the end was made, and never since, so whole whatever its thread was doing.
+        // SAFETY: read once: nobody uses or drops the end any more.
+        let counted = unsafe {
+            (std::ptr::read(&raw const (*this).handle), std::ptr::read(&raw const (*this).sockets))
+        };
+        drop(counted);
+    }
+
     pub(super) fn attachment(&self) -> &Arc<Attachment> {
         self.handle.attachment()
     }

@@ -218,9 +218,18 @@ impl PipeReader {
         self.ready()?;
         match self.await_message(until.into()) {
             Ok(_) | Err(Error::Disconnected) => Ok(true),
-            Err(Error::TimedOut | Error::WouldBlock) => Ok(false),
+            Err(Error::TimedOut | Error::WouldBlock) => {
+                self.rest_watch();
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether there is no message. A glance: old when it returns. It knows nothing of the end of file.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.end.lane.ring.is_empty()
     }
 
     /// A descriptor for `poll`, `select`, `epoll` and event loops: readable while a message or the end of file is there.
@@ -271,6 +280,19 @@ impl PipeReader {
     /// [`Error::Forked`].
     pub fn try_clone(&self) -> Result<Self> {
         Self::new(self.end.handle.clone(), self.end.sockets.clone())
+    }
+
+    /// In a forked child: gives up a reader that another thread of the parent is using. That thread does not exist here,
+    /// and what it was changing cannot be looked at; so only what counts is given back: the handle and the socket. The
+    /// rest of it is never freed.
+    ///
+    /// # Safety
+    ///
+    /// `this` points to a reader that was whole at the fork and is reached by nobody else. It is not used any more, nor
+    /// dropped, when this returns.
+    pub unsafe fn abandon(this: *mut Self) {
+        // SAFETY: the end of a whole reader, by the caller's promise.
+        unsafe { End::abandon(&raw mut (*this).end) }
     }
 
     pub(super) fn end(&self) -> &End {
@@ -436,6 +458,16 @@ impl PipeReader {
         }
         if let Some(watch) = &self.watch
             && self.consumer.is_empty()
+        {
+            // Cannot fail on an eventfd of our own.
+            let _ = watch.clear();
+        }
+    }
+
+    /// Messages that were there before anybody watched are gone, whoever took them: since then senders ring.
+    fn rest_watch(&self) {
+        if let Some(watch) = &self.watch
+            && self.is_empty()
         {
             // Cannot fail on an eventfd of our own.
             let _ = watch.clear();

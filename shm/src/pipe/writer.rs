@@ -1,6 +1,7 @@
 //! The sending half of an end.
 
 use std::fmt;
+use std::os::fd::BorrowedFd;
 
 use serde::Serialize;
 use slipring_core::block::{BlockRef, Descriptor, Magazines};
@@ -177,6 +178,59 @@ impl PipeWriter {
         Ok(())
     }
 
+    /// The same, for who wants to try again: what is in `slot` stays there unless it was sent. An empty slot is sent already.
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeWriter::send_loan_until`], but the loan is not given back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use slipring::{Error, Pipe, PipeOptions, Segment, Until};
+    ///
+    /// let segment = Segment::create()?;
+    /// let (mut reader, mut writer) = Pipe::one_way_with(&segment, PipeOptions::new().ring(256))?;
+    /// while writer.try_send(&[7; 40]).is_ok() {}
+    /// let mut loan = writer.loan(1 << 20)?;
+    /// loan.write_at(0, b"written once");
+    /// let mut slot = Some(loan);
+    /// while writer.offer_loan(&mut slot, Until::NOW).is_err() {
+    ///     reader.recv()?;
+    /// }
+    /// assert!(slot.is_none());
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn offer_loan(&mut self, slot: &mut Option<Loan>, until: impl Into<Until>) -> Result<()> {
+        let me = self.ready()?;
+        let Some(loan) = slot.as_ref() else { return Ok(()) };
+        self.check_len(loan.len())?;
+        if !loan.belongs_to(self.end.attachment(), me) {
+            return Err(Error::Forked);
+        }
+        let (block, len) = loan.block();
+        self.send_block(block, len, me, until.into())?;
+        slot.take().map(Loan::sent);
+        Ok(())
+    }
+
+    /// Asks the kernel whether anybody has the other end. A send looks at what the other side has said itself, and asks the
+    /// kernel only now and then; so the first messages after a kill may be sent to nobody.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`] if nobody has.
+    pub fn probe(&self) -> Result<()> {
+        self.end.probe_open()
+    }
+
+    /// A descriptor that hangs up when nobody has the other end any more. Only wait for it: nothing is to be read from it
+    /// nor written to it. It tells nothing of the room in the pipe, and is this process's: open as long as it has a handle
+    /// of this end.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.end.socket()
+    }
+
     /// The longest message that may be sent, in bytes; what fits the segment may be less.
     pub fn max_message(&self) -> u64 {
         self.end.shape.max_len
@@ -194,6 +248,17 @@ impl PipeWriter {
     /// [`Error::Forked`].
     pub fn try_clone(&self) -> Result<Self> {
         Self::new(self.end.handle.clone(), self.end.sockets.clone())
+    }
+
+    /// In a forked child: gives up a writer that another thread of the parent is using, as
+    /// [`PipeReader::abandon`](super::PipeReader::abandon) does a reader.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    pub unsafe fn abandon(this: *mut Self) {
+        // SAFETY: the end of a whole writer, by the caller's promise.
+        unsafe { End::abandon(&raw mut (*this).end) }
     }
 
     pub(super) fn end(&self) -> &End {
