@@ -56,6 +56,16 @@ impl Deadline {
 pub fn wait<T: Send>(
     py: Python<'_>,
     deadline: Deadline,
+    attempt: impl FnMut(Until) -> Result<T> + Send,
+) -> PyResult<Option<T>> {
+    wait_while(py, deadline, |_| Ok(()), attempt)
+}
+
+/// As [`wait`], asking `go_on` in between, too: its error ends the wait.
+pub fn wait_while<T: Send>(
+    py: Python<'_>,
+    deadline: Deadline,
+    go_on: impl Fn(Python<'_>) -> PyResult<()>,
     mut attempt: impl FnMut(Until) -> Result<T> + Send,
 ) -> PyResult<Option<T>> {
     loop {
@@ -63,7 +73,10 @@ pub fn wait<T: Send>(
         match py.detach(|| attempt(until)) {
             Ok(value) => return Ok(Some(value)),
             Err(Error::TimedOut | Error::WouldBlock) if is_last => return Ok(None),
-            Err(Error::TimedOut | Error::WouldBlock | Error::Interrupted) => py.check_signals()?,
+            Err(Error::TimedOut | Error::WouldBlock | Error::Interrupted) => {
+                py.check_signals()?;
+                go_on(py)?;
+            }
             Err(error) => return Err(raise(error)),
         }
     }

@@ -6,15 +6,19 @@
 //! | `family.rs` | the segment that a family of processes shares |
 //! | `blocking.rs` | waiting without the interpreter's lock, with deadlines and signals |
 //! | `attached.rs` | state that is only touched with the interpreter's lock held |
+//! | `handles.rs` | handles for several threads, and for a fork in the middle of it |
+//! | `connection/` | ends of pipes |
 //! | `error.rs` | what an error of the engine is in Python |
 //! | `transfer.rs` | objects on their way to another process |
 
 mod attached;
 mod blocking;
 mod bounded;
+mod connection;
 mod error;
 mod event;
 mod family;
+mod handles;
 mod lock;
 mod rlock;
 mod semaphore;
@@ -28,6 +32,8 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use super::bounded::BoundedSemaphore;
+    #[pymodule_export]
+    use super::connection::{Connection, pipe};
     #[pymodule_export]
     use super::error::SegmentError;
     #[pymodule_export]

@@ -1,0 +1,115 @@
+"""Pipes between processes, as in `multiprocessing.connection`, in shared memory.
+
+    >>> from slipring import Pipe
+    >>> here, there = Pipe()
+    >>> here.send({"answer": 42})
+    >>> there.recv()
+    {'answer': 42}
+    >>> here.close()
+    >>> there.recv()
+    Traceback (most recent call last):
+    EOFError
+
+`Listener` and `Client`, which talk through sockets, are the standard library's.
+"""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections.abc import Iterable
+from multiprocessing import AuthenticationError, BufferTooShort
+from multiprocessing import connection as _standard
+from multiprocessing.connection import (
+    Client,
+    Listener,
+    address_type,
+    answer_challenge,
+    arbitrary_address,
+    deliver_challenge,
+)
+from typing import Any
+
+from slipring import _native
+
+__all__ = [
+    "AuthenticationError",
+    "BufferTooShort",
+    "Client",
+    "Connection",
+    "Listener",
+    "Pipe",
+    "address_type",
+    "answer_challenge",
+    "arbitrary_address",
+    "deliver_challenge",
+    "wait",
+]
+
+
+class Connection(_native.Connection):
+    """One end of a pipe. `Pipe()` makes it.
+
+        >>> reader, writer = Pipe(duplex=False)
+        >>> writer.send_bytes(b"hello")
+        >>> reader.poll()
+        True
+        >>> reader.recv_bytes()
+        b'hello'
+
+    Several processes and threads may use one end: messages stay whole, and each is received once. The other end's last
+    copy being closed, by `close`, by exit or by a kill, is EOFError for a receiver and BrokenPipeError for a sender.
+    """
+
+    def __repr__(self) -> str:
+        does = [what for what in ("readable", "writable", "closed") if getattr(self, what)]
+        return f"<{type(self).__module__}.{type(self).__qualname__} {' '.join(does)} at {id(self):#x}>"
+
+
+def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:
+    """Two connected ends; of a one-way pipe the first one receives and the second one sends.
+
+        >>> reader, writer = Pipe(duplex=False)
+        >>> writer.send([1, 2, 3])
+        >>> reader.recv()
+        [1, 2, 3]
+    """
+    one, two = _native.pipe(bool(duplex))
+    return Connection(one), Connection(two)
+
+
+def wait(object_list: Iterable[Any], timeout: float | None = None) -> list[Any]:
+    """Those of some connections, sockets and descriptors that can be received from, waiting until there is one.
+
+        >>> reader, writer = Pipe(duplex=False)
+        >>> wait([reader], timeout=0)
+        []
+        >>> writer.send("hello")
+        >>> wait([reader]) == [reader]
+        True
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    with selectors.PollSelector() as selector:
+        for each in object_list:
+            selector.register(each, selectors.EVENT_READ)
+        while True:
+            ready = [key.fileobj for key, _ in selector.select(timeout)]
+            found = [each for each in ready if _is_ready(each)]
+            if found:
+                return found
+            if deadline is not None:
+                timeout = deadline - time.monotonic()
+                if timeout < 0:
+                    return []
+
+
+def _is_ready(found: Any) -> bool:
+    """Whether what `poll` has found is there: another process may have received it, of several that share an end."""
+    return not isinstance(found, Connection) or not found.readable or found.poll()
+
+
+def __getattr__(name: str) -> Any:
+    # What else is in the standard library's module: nobody is told that it is public, but programs use it.
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_standard, name)

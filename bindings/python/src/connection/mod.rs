@@ -1,0 +1,205 @@
+//! Ends of pipes: what `multiprocessing` calls a Connection.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `end.rs` | sending and receiving messages, with and without waiting |
+//! | `argument.rs` | the buffers and numbers that callers pass |
+//! | `object.rs` | objects as messages |
+
+mod argument;
+mod end;
+mod object;
+
+use std::os::fd::RawFd;
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use pyo3::{PyTraverseError, PyVisit};
+use slipring::{Pipe, PipeOptions};
+
+use self::argument::{Readable, Writable};
+use self::end::{Ends, bytes_of};
+use crate::blocking::Deadline;
+use crate::error::raise;
+use crate::family;
+
+/// Bytes of a pipe's ring in one direction, as much as a pair of sockets holds: how much may be sent before anybody
+/// receives. What is longer than 4 KiB lies in a block and takes little of it.
+const RING: usize = 256 << 10;
+
+/// One end of a pipe. Users have its subclass in slipring.connection.
+#[pyclass(frozen, subclass, module = "slipring._native")]
+pub struct Connection {
+    ends: Ends,
+}
+
+/// Two connected ends; where the pipe is not duplex, the first one receives and the second one sends.
+#[pyfunction]
+pub fn pipe(py: Python<'_>, duplex: bool) -> PyResult<(Connection, Connection)> {
+    let (segment, options) = (family::segment(py)?, PipeOptions::new().ring(RING));
+    let ends = if duplex {
+        let (one, two) = Pipe::duplex_with(segment, options).map_err(raise)?;
+        let ((reader, writer), (other_reader, other_writer)) = (one.split(), two.split());
+        [(Some(reader), Some(writer)), (Some(other_reader), Some(other_writer))]
+    } else {
+        let (reader, writer) = Pipe::one_way_with(segment, options).map_err(raise)?;
+        [(Some(reader), None), (None, Some(writer))]
+    };
+    let [one, two] = ends.map(|(reader, writer)| Connection { ends: Ends::new(reader, writer) });
+    Ok((one, two))
+}
+
+#[pymethods]
+impl Connection {
+    /// Takes over what another one has: that one is closed.
+    #[new]
+    fn take_over(py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let other = other.cast::<Self>().map_err(|_| {
+            PyTypeError::new_err("connections are made by Pipe(), not from descriptors")
+        })?;
+        Ok(Self { ends: other.get().ends.take(py) })
+    }
+
+    /// Send an object. It is pickled unless it is an int, float, bool, str, bytes or None.
+    fn send(&self, py: Python<'_>, obj: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.ends.check_writable(py)?;
+        object::send(py, &self.ends, obj)
+    }
+
+    /// Receive an object, waiting for one. EOFError when nothing is left and nobody has the other end any more.
+    fn recv(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let message = self.ends.receive(py)?;
+        object::decode(py, message)
+    }
+
+    /// Send the bytes of a bytes-like object as one message: all, or `size` of them from `offset` on.
+    #[pyo3(signature = (buf, offset=0, size=None))]
+    fn send_bytes(
+        &self,
+        py: Python<'_>,
+        buf: &Bound<'_, PyAny>,
+        offset: isize,
+        size: Option<isize>,
+    ) -> PyResult<()> {
+        self.ends.check_writable(py)?;
+        if let Ok(bytes) = buf.cast::<PyBytes>() {
+            let bytes = bytes.as_bytes();
+            return self.ends.send(py, &bytes[argument::range(bytes.len(), offset, size)?]);
+        }
+        let buffer = Readable::new(buf)?;
+        let range = argument::range(buffer.len(), offset, size)?;
+        self.ends.send_shared(py, &buffer, range)
+    }
+
+    /// Receive a message as bytes. One longer than `maxlength` is an OSError, and ends receiving.
+    #[pyo3(signature = (maxlength=None))]
+    fn recv_bytes<'py>(
+        &self,
+        py: Python<'py>,
+        maxlength: Option<isize>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        self.ends.check_readable(py)?;
+        let limit = maxlength.map(usize::try_from).transpose();
+        let limit = limit.map_err(|_| PyValueError::new_err("negative maxlength"))?;
+        let message = self.ends.receive(py)?;
+        if limit.is_some_and(|limit| message.len() > limit) {
+            return Err(self.ends.bad_message_length(py));
+        }
+        bytes_of(py, &message)
+    }
+
+    /// Receive a message into a writable bytes-like object, at `offset` bytes, and return its length. BufferTooShort, with
+    /// the message, if it does not fit.
+    #[pyo3(signature = (buf, offset=0))]
+    fn recv_bytes_into(
+        &self,
+        py: Python<'_>,
+        buf: &Bound<'_, PyAny>,
+        offset: isize,
+    ) -> PyResult<usize> {
+        self.ends.check_readable(py)?;
+        let buffer = Writable::new(buf)?;
+        let offset = argument::offset_into(buffer.len(), offset)?;
+        let message = self.ends.receive(py)?;
+        if message.len() > buffer.len() - offset {
+            return Err(argument::too_short(bytes_of(py, &message)?));
+        }
+        buffer.fill(py, offset, &message);
+        Ok(message.len())
+    }
+
+    /// Whether a receive would not wait: a message is there, or the end. Waits for that up to `timeout` seconds, without a
+    /// limit if it is None.
+    #[pyo3(signature = (timeout=Some(0.0)))]
+    fn poll(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        self.ends.poll(py, Deadline::after(timeout))
+    }
+
+    /// Close this process's end. Closing it twice does no harm.
+    fn close(&self, py: Python<'_>) {
+        self.ends.close(py);
+    }
+
+    /// A descriptor to wait for, in a selector or an event loop: readable while there is a message or the end. Nothing is
+    /// to be read from it.
+    fn fileno(&self, py: Python<'_>) -> PyResult<RawFd> {
+        self.ends.fileno(py)
+    }
+
+    /// Whether this end was closed here.
+    #[getter]
+    fn closed(&self, py: Python<'_>) -> bool {
+        self.ends.is_closed(py)
+    }
+
+    /// Whether this end receives.
+    #[getter]
+    fn readable(&self, py: Python<'_>) -> bool {
+        self.ends.is_readable(py)
+    }
+
+    /// Whether this end sends.
+    #[getter]
+    fn writable(&self, py: Python<'_>) -> bool {
+        self.ends.is_writable(py)
+    }
+
+    fn __enter__(this: Py<Self>) -> Py<Self> {
+        this
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) {
+        self.close(py);
+    }
+
+    fn _check_closed(&self, py: Python<'_>) -> PyResult<()> {
+        self.ends.check_closed(py)
+    }
+
+    fn _check_readable(&self, py: Python<'_>) -> PyResult<()> {
+        self.ends.check_readable(py)
+    }
+
+    fn _check_writable(&self, py: Python<'_>) -> PyResult<()> {
+        self.ends.check_writable(py)
+    }
+
+    /// Send an object if that takes no waiting: whether it did.
+    fn _try_send(&self, py: Python<'_>, obj: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.ends.check_writable(py)?;
+        object::try_send(py, &self.ends, obj)
+    }
+
+    /// Receive an object if there is one, in a tuple.
+    fn _try_recv(&self, py: Python<'_>) -> PyResult<Option<(Py<PyAny>,)>> {
+        let message = self.ends.try_receive(py)?;
+        message.map(|message| Ok((object::decode(py, message)?,))).transpose()
+    }
+
+    #[expect(clippy::unused_self, reason = "it holds no Python objects")]
+    fn __traverse__(&self, _visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,765 @@
+"""Pipes as the native half makes them: forks, kills, threads, signals, event loops, big and hostile messages."""
+
+import array
+import gc
+import mmap
+import multiprocessing.connection
+import os
+import pickle
+import selectors
+import signal
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+from slipring import _native
+from slipring.connection import BufferTooShort, Connection, Pipe, wait
+
+PATIENCE = 20.0
+
+
+@pytest.fixture(params=[True, False], ids=["duplex", "one-way"])
+def ends(request):
+    """(receiver, sender) of a pipe."""
+    reader, writer = Pipe(request.param)
+    yield reader, writer
+    reader.close()
+    writer.close()
+
+
+def forked(work):
+    """Runs `work` in a child, which exits with what it returns."""
+    pid = os.fork()
+    if pid == 0:
+        code = 99
+        try:
+            code = work() or 0
+        finally:
+            os._exit(code)
+    return pid
+
+
+def exit_code(pid, patience=PATIENCE):
+    """How a child ended: it is killed if it does not."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.005)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    pytest.fail("the child did not end")
+
+
+def in_thread(work):
+    """Runs `work` in a thread; the result of joining it is what it returned or raised."""
+    outcome = []
+
+    def run():
+        try:
+            outcome.append(work())
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def join():
+        thread.join(PATIENCE)
+        assert outcome, "the thread is still at it"
+        return outcome[0]
+
+    return join
+
+
+def until(condition, patience=PATIENCE):
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to be"
+        time.sleep(0.002)
+
+
+def is_asleep(pid_or_tid):
+    """Whether a process's thread waits in the kernel."""
+    with open(f"/proc/{pid_or_tid}/stat") as stat:
+        return stat.read().rpartition(")")[2].split()[0] == "S"
+
+
+# --- messages ---
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, 4097, 65536, 65537, (16 << 20) + 5])
+def test_messages_of_any_size_come_whole(ends, size):
+    reader, writer = ends
+    message = os.urandom(size)
+    writer.send_bytes(message)
+    assert reader.recv_bytes() == message
+    writer.send_bytes(bytearray(message))
+    room = bytearray(size + 3)
+    assert reader.recv_bytes_into(room, 2) == size
+    assert bytes(room[2:-1]) == message
+
+
+def test_boundaries_are_kept_and_an_empty_message_is_one(ends):
+    reader, writer = ends
+    for message in (b"a", b"", b"bc"):
+        writer.send_bytes(message)
+    assert [reader.recv_bytes() for _ in range(3)] == [b"a", b"", b"bc"]
+    assert not reader.poll()
+
+
+def test_more_than_the_ring_holds_waits_for_the_receiver(ends):
+    reader, writer = ends
+    messages = [os.urandom(3000) for _ in range(300)]
+    join = in_thread(lambda: [writer.send_bytes(message) for message in messages])
+    assert [reader.recv_bytes() for _ in messages] == messages
+    assert len(join()) == 300
+
+
+def test_several_long_messages_that_wait_for_room_are_written_once_and_come_whole():
+    reader, writer = Pipe(False)
+    message = os.urandom(20 << 20)
+    join = in_thread(lambda: [writer.send_bytes(message) for _ in range(8)])
+    assert all(reader.recv_bytes() == message for _ in range(8))
+    join()
+
+
+@pytest.mark.parametrize("obj", [None, True, 7, -(1 << 70), 1.5, "text\ud800", b"bytes", [1, {"a": (2,)}], print])
+def test_objects_come_as_they_were(ends, obj):
+    reader, writer = ends
+    writer.send(obj)
+    found = reader.recv()
+    assert found == obj and type(found) is type(obj)
+
+
+def test_a_plain_pickle_sent_as_bytes_is_an_object(ends):
+    reader, writer = ends
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        writer.send_bytes(pickle.dumps([protocol], protocol))
+        assert reader.recv() == [protocol]
+
+
+def test_what_cannot_be_pickled_is_not_sent(ends):
+    reader, writer = ends
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        writer.send(lambda: None)
+    assert not reader.poll()
+    writer.send(1)
+    assert reader.recv() == 1
+
+
+@pytest.mark.parametrize(
+    "message", [b"", b"\x80", b"\x80\x05", b"\x00", b"\xff" * 40, b"\x80\x05\x95" + b"\xff" * 8, bytes(range(256))]
+)
+def test_bytes_that_are_no_object_are_an_error_and_no_more(ends, message):
+    reader, writer = ends
+    writer.send_bytes(message)
+    with pytest.raises((EOFError, pickle.UnpicklingError, ValueError, OverflowError, KeyError)):
+        reader.recv()
+    writer.send("next")
+    assert reader.recv() == "next"
+
+
+# --- arguments ---
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        ((-1,), "offset is negative"),
+        ((5,), "buffer length < offset"),
+        ((0, -1), "size is negative"),
+        ((0, 5), "buffer length < offset \\+ size"),
+        ((4, 1), "buffer length < offset \\+ size"),
+    ],
+)
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_wrong_parts_of_a_buffer_are_value_errors(ends, kind, args, text):
+    reader, writer = ends
+    with pytest.raises(ValueError, match=f"^{text}$"):
+        writer.send_bytes(kind(b"abcd"), *args)
+    assert not reader.poll()
+
+
+def test_parts_of_buffers_are_counted_in_bytes(ends):
+    reader, writer = ends
+    numbers = array.array("i", range(10))
+    writer.send_bytes(numbers, 4, 8)
+    assert array.array("i", reader.recv_bytes()) == array.array("i", [1, 2])
+    writer.send_bytes(b"abcd", 4)
+    assert reader.recv_bytes() == b""
+    writer.send_bytes(numbers)
+    room = array.array("i", [0] * 12)
+    assert reader.recv_bytes_into(room, 4) == 40
+    assert room == array.array("i", [0, *range(10), 0])
+
+
+def test_buffers_that_cannot_be_used_are_refused_before_anything_is_received(ends):
+    reader, writer = ends
+    with pytest.raises(TypeError):
+        writer.send_bytes("text")
+    with pytest.raises(BufferError):
+        writer.send_bytes(memoryview(b"abcdef")[::2])
+    writer.send_bytes(b"abc")
+    with pytest.raises(TypeError, match="read-write"):
+        reader.recv_bytes_into(b"...")
+    with pytest.raises(BufferError):
+        reader.recv_bytes_into(memoryview(bytearray(10))[::2])
+    with pytest.raises(ValueError, match="negative offset"):
+        reader.recv_bytes_into(bytearray(3), -1)
+    with pytest.raises(ValueError, match="offset too large"):
+        reader.recv_bytes_into(bytearray(3), 4)
+    assert reader.recv_bytes_into(bytearray(3), 0) == 3
+
+
+def test_a_buffer_that_is_too_short_gets_the_message_in_the_error(ends):
+    reader, writer = ends
+    for message in (b"a message", os.urandom(1 << 20)):
+        writer.send_bytes(message)
+        with pytest.raises(BufferTooShort) as caught:
+            reader.recv_bytes_into(bytearray(8), 0)
+        assert caught.value.args == (message,)
+
+
+def test_a_message_over_the_limit_ends_receiving():
+    one, two = Pipe()
+    two.send_bytes(b"12345")
+    assert one.recv_bytes(5) == b"12345"
+    two.send_bytes(b"123456")
+    with pytest.raises(OSError, match="bad message length"):
+        one.recv_bytes(5)
+    assert not one.readable and one.writable and not one.closed
+    with pytest.raises(OSError, match="connection is write-only"):
+        one.recv_bytes()
+    one.send_bytes(b"still")
+    assert two.recv_bytes() == b"still"
+    reader, writer = Pipe(False)
+    writer.send_bytes(b"123456")
+    with pytest.raises(OSError, match="bad message length"):
+        reader.recv_bytes(5)
+    assert reader.closed
+    with pytest.raises(BrokenPipeError):
+        writer.send(1)
+    with pytest.raises(ValueError, match="negative maxlength"):
+        two.recv_bytes(-1)
+
+
+def test_the_wrong_direction_and_a_closed_end_are_os_errors():
+    reader, writer = Pipe(False)
+    assert (reader.readable, reader.writable, writer.readable, writer.writable) == (True, False, False, True)
+    for call in (lambda: writer.recv(), lambda: writer.poll(), lambda: writer.recv_bytes()):
+        with pytest.raises(OSError, match="^connection is write-only$"):
+            call()
+    for call in (lambda: reader.send(1), lambda: reader.send_bytes(b"")):
+        with pytest.raises(OSError, match="^connection is read-only$"):
+            call()
+    reader.close()
+    reader.close()
+    assert reader.closed and reader.readable and not writer.closed
+    for call in (reader.recv, reader.poll, reader.fileno, reader.recv_bytes, lambda: reader.send(1)):
+        with pytest.raises(OSError, match="^handle is closed$"):
+            call()
+    with writer as same:
+        assert same is writer
+    assert writer.closed
+    with pytest.raises(TypeError):
+        Connection(3)
+
+
+# --- the end ---
+
+
+def test_the_end_of_file_comes_after_the_last_message(ends):
+    reader, writer = ends
+    writer.send(1)
+    writer.send_bytes(b"x" * 100_000)
+    writer.close()
+    assert reader.recv() == 1 and reader.poll(PATIENCE) and len(reader.recv_bytes()) == 100_000
+    assert reader.poll()
+    for receive in (reader.recv, reader.recv_bytes, lambda: reader.recv_bytes_into(bytearray(1))):
+        with pytest.raises(EOFError):
+            receive()
+
+
+def test_sending_to_a_closed_end_is_a_broken_pipe(ends):
+    reader, writer = ends
+    reader.close()
+    for message in (b"", b"short", b"long" * 50_000):
+        with pytest.raises(BrokenPipeError) as caught:
+            writer.send_bytes(message)
+        assert caught.value.errno == 32
+
+
+def test_an_end_that_is_collected_is_closed(ends):
+    reader, writer = Pipe()
+    writer.cycle = [writer]
+    del writer
+    gc.collect()
+    with pytest.raises(EOFError):
+        reader.recv()
+
+
+def test_the_end_comes_with_the_last_copy():
+    reader, writer = Pipe(False)
+    child = forked(lambda: writer.send("from the child") or reader.poll(PATIENCE) and None)
+    writer.close()
+    assert reader.recv() == "from the child"
+    reader_is_done = in_thread(reader.recv)
+    assert isinstance(reader_is_done(), EOFError)
+    assert exit_code(child) == 0
+
+
+def test_a_child_that_drops_its_copy_without_closing_has_closed_it():
+    reader, writer = Pipe(False)
+    done_reader, done = Pipe(False)
+
+    def work():
+        nonlocal writer
+        del writer
+        gc.collect()
+        done.send("dropped")
+        done_reader.poll(PATIENCE)  # there is the message until the parent takes it
+        return 0 if wait([done_reader], PATIENCE) else 1
+
+    writers = [writer]
+    child = os.fork()
+    if child == 0:
+        writers.clear()
+        os._exit(work())
+    writers.clear()
+    del writer
+    with pytest.raises(EOFError):
+        reader.recv()
+    assert exit_code(child) == 0
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_a_kill_is_the_end_of_file_at_once(size):
+    reader, writer = Pipe()
+
+    def work():
+        reader.close()
+        writer.send_bytes(b"x" * size)
+        signal.pause()
+
+    child = forked(work)
+    writer.close()
+    assert len(reader.recv_bytes()) == size
+    started = time.monotonic()
+    os.kill(child, signal.SIGKILL)
+    with pytest.raises(EOFError):
+        reader.recv()
+    with pytest.raises(BrokenPipeError):
+        reader.send(1)
+    assert time.monotonic() - started < 1
+    exit_code(child)
+
+
+def test_a_blocked_sender_hears_of_a_kill():
+    reader, writer = Pipe(False)
+    child = forked(lambda: (writer.close(), signal.pause()))
+    reader.close()
+    join = in_thread(lambda: [writer.send_bytes(bytes(4000)) for _ in range(10_000)])
+    until(lambda: not writer._try_send(None) or None)
+    os.kill(child, signal.SIGKILL)
+    assert isinstance(join(), BrokenPipeError)
+    exit_code(child)
+
+
+@pytest.mark.parametrize("size", [100, 200_000])
+def test_processes_that_are_killed_in_send_or_recv_leave_the_others_a_working_pipe(size):
+    reader, writer = Pipe(False)
+    kinds = [lambda number: writer.send_bytes(struct.pack("I", number) * (size // 4)), lambda _: reader.recv_bytes()]
+    for kind in kinds:
+        children = [forked(lambda kind=kind: [kind(number) for number in range(1 << 30)]) for _ in range(3)]
+        partner = forked(lambda kind=kind: [kinds[kind is kinds[0]](9) for _ in range(1 << 30)])
+        for child in children:
+            time.sleep(0.03)  # somewhere in the middle
+            os.kill(child, signal.SIGKILL)
+            assert exit_code(child) == -signal.SIGKILL
+        os.kill(partner, signal.SIGKILL)
+        exit_code(partner)
+    while reader.poll(0.3):
+        message = reader.recv_bytes()
+        assert len(message) == size and message == message[:4] * (size // 4), "torn"
+    child = forked(lambda: writer.send("after all"))
+    assert reader.recv() == "after all"
+    assert exit_code(child) == 0
+
+
+# --- many ---
+
+
+def test_several_processes_and_threads_use_one_end_and_nothing_is_torn():
+    reader, writer = Pipe(False)
+    sizes = [8, 3000, 70_000]
+
+    def send(who):
+        for number in range(150):
+            writer.send_bytes(struct.pack("II", who, number) * (sizes[number % 3] // 8))
+
+    def work(first):
+        threads = [threading.Thread(target=send, args=(first + which,)) for which in range(2)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+
+    children = [forked(lambda first=first: work(first)) for first in (0, 2)]
+    writer.close()
+    seen = {who: [] for who in range(4)}
+    lock = threading.Lock()
+
+    def receive():
+        while True:
+            try:
+                message = reader.recv_bytes()
+            except EOFError:
+                return
+            who, number = struct.unpack_from("II", message)
+            assert message == message[:8] * (sizes[number % 3] // 8)
+            with lock:
+                seen[who].append(number)
+
+    joins = [in_thread(receive) for _ in range(3)]
+    assert [join() for join in joins] == [None] * 3
+    assert [exit_code(child) for child in children] == [0, 0]
+    assert all(sorted(numbers) == list(range(150)) for numbers in seen.values())
+
+
+# --- forks and threads ---
+
+
+def blocked_reader(reader):
+    """A thread that is blocked in `recv`."""
+    tids = []
+    join = in_thread(lambda: (tids.append(threading.get_native_id()), reader.recv())[1])
+    until(lambda: tids and is_asleep(tids[0]))
+    return join
+
+
+def test_a_child_of_a_fork_while_a_thread_was_blocked_has_a_working_copy_whose_close_is_one():
+    one, two = Pipe()
+    join = blocked_reader(one)
+    child = forked(lambda: one.send("from the child") or one.close() or signal.pause())
+    assert two.recv() == "from the child"
+    two.send("wake up")
+    assert join() == "wake up"
+    one.close()
+    # The child lives, and has closed its copy, so this was the last one.
+    with pytest.raises(EOFError):
+        two.recv()
+    with pytest.raises(BrokenPipeError):
+        two.send(1)
+    os.kill(child, signal.SIGKILL)
+    exit_code(child)
+
+
+def test_a_child_of_a_fork_while_a_thread_was_blocked_receives():
+    one, two = Pipe()
+    join = blocked_reader(one)
+
+    def work():
+        assert one.recv() == "second"
+        one.send("got it")
+
+    child = forked(work)
+    two.send("first")
+    assert join() == "first"
+    two.send("second")
+    assert two.recv() == "got it"
+    assert exit_code(child) == 0
+
+
+def test_a_child_of_a_fork_while_a_thread_was_blocked_in_send_closes_its_copy():
+    reader, writer = Pipe(False)
+    join = in_thread(lambda: [writer.send_bytes(bytes(4000)) for _ in range(200)])
+    until(lambda: not writer._try_send(bytes(4000)))
+    child = forked(lambda: writer.close() or signal.pause())
+    received = 0
+    while received < 200:
+        received += len(reader.recv_bytes()) == 4000
+    join()
+    while reader.poll():
+        reader.recv_bytes()
+    writer.close()
+    until(reader.poll)
+    with pytest.raises(EOFError):
+        reader.recv_bytes()
+    os.kill(child, signal.SIGKILL)
+    exit_code(child)
+
+
+def test_forks_while_threads_are_busy_do_not_deadlock():
+    one, two = Pipe()
+    stop = threading.Event()
+
+    def echo():
+        while not stop.is_set():
+            if two.poll(0.01):
+                two.send(two.recv())
+
+    def ask():
+        for number in range(300):
+            one.send(number)
+            assert one.recv() == number
+
+    joins = [in_thread(echo)]
+    asking = in_thread(ask)
+    children = []
+    for _ in range(12):
+
+        def work():
+            one.close()
+            two.close()
+            mine, other = Pipe()
+            mine.send(1)
+            return 0 if other.recv() == 1 else 1
+
+        children.append(forked(work))
+    assert asking() is None
+    stop.set()
+    assert [join() for join in joins] == [None]
+    assert [exit_code(child) for child in children] == [0] * 12
+
+
+def test_a_signal_handler_may_fork_in_the_middle_of_a_recv():
+    one, two = Pipe()
+    children = []
+
+    def handler(*_):
+        children.append(os.fork())
+
+    old = signal.signal(signal.SIGUSR1, handler)
+    try:
+        main = os.getpid()
+        in_thread(lambda: (time.sleep(0.05), os.kill(main, signal.SIGUSR1)))()
+        helper = forked(lambda: (time.sleep(0.3), two.send("a"), two.send("b"))[0])
+        code = 98
+        try:
+            message = one.recv()
+            if children[0] == 0:
+                one.close()
+                code = 0 if message in ("a", "b") and one.closed else 97
+        finally:
+            if children and children[0] == 0:
+                os._exit(code)
+        assert message in ("a", "b")
+        assert exit_code(children[0]) == 0
+        assert exit_code(helper) == 0
+        one.close()
+        with pytest.raises(BrokenPipeError):
+            two.send("both have closed it")
+    finally:
+        signal.signal(signal.SIGUSR1, old)
+
+
+def test_closing_while_another_thread_is_blocked_is_an_os_error_for_it():
+    one, two = Pipe()
+    join = blocked_reader(one)
+    one.close()
+    outcome = join()
+    assert isinstance(outcome, OSError) and "closed" in str(outcome)
+    with pytest.raises(EOFError):
+        two.recv()
+
+
+# --- signals ---
+
+
+def test_a_signal_whose_handler_returns_is_retried_and_one_that_raises_ends_the_call():
+    reader, writer = Pipe(False)
+    seen = []
+
+    class Raised(Exception):
+        pass
+
+    def handler(*_):
+        seen.append(1)
+        if len(seen) == 2:
+            raise Raised
+
+    old = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+    try:
+        with pytest.raises(Raised):
+            reader.recv()
+        seen.clear()
+        with pytest.raises(Raised):
+            while True:
+                writer.send_bytes(bytes(5000))
+        seen.clear()
+        while reader.poll():
+            reader.recv_bytes()
+        with pytest.raises(Raised):
+            reader.poll(None)
+        seen.clear()
+        with pytest.raises(Raised):
+            wait([reader])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+    writer.send("works")
+    assert reader.recv() == "works"
+
+
+@pytest.mark.parametrize("call", ["recv", "recv_bytes", "poll", "send", "wait"])
+def test_ctrl_c_ends_every_blocked_call(call):
+    reader, writer = Pipe(False)
+
+    def work():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        ready.send(os.getpid())
+        try:
+            if call == "send":
+                while True:
+                    writer.send(bytes(3000))
+            elif call == "wait":
+                wait([reader])
+            elif call == "poll":
+                reader.poll(None)
+            else:
+                getattr(reader, call)()
+        except KeyboardInterrupt:
+            return 42
+
+    readied, ready = Pipe(False)
+    child = forked(work)
+    assert readied.recv() == child
+    until(lambda: is_asleep(child))
+    os.kill(child, signal.SIGINT)
+    started = time.monotonic()
+    assert exit_code(child) == 42
+    assert time.monotonic() - started < 5
+
+
+# --- waiting ---
+
+
+def test_poll_keeps_its_time(ends):
+    reader, writer = ends
+    for timeout in (0, 0.0, -1, -0.5):
+        started = time.monotonic()
+        assert reader.poll(timeout) is False
+        assert time.monotonic() - started < 0.5
+    started = time.monotonic()
+    assert reader.poll(0.2) is False
+    assert 0.19 <= time.monotonic() - started < 2
+    join = in_thread(lambda: (time.sleep(0.1), writer.send(1)))
+    assert reader.poll(None) is True
+    join()
+    assert reader.poll(timeout=5) is True and reader.recv() == 1
+
+
+def test_the_descriptor_is_readable_exactly_while_there_is_something(ends):
+    reader, writer = ends
+    early, late = Pipe(False)
+    late.send_bytes(b"before anybody watched")
+
+    def readable(connection):
+        with selectors.DefaultSelector() as selector:
+            selector.register(connection, selectors.EVENT_READ)
+            return bool(selector.select(0))
+
+    assert readable(early)
+    assert early.recv_bytes() and not readable(early)
+    assert not readable(reader)
+    for message in (b"", b"short", b"long" * 40_000):
+        writer.send_bytes(message)
+        writer.send_bytes(message)
+        assert readable(reader)
+        reader.recv_bytes()
+        assert readable(reader), "level-triggered"
+        reader.recv_bytes()
+        assert not readable(reader)
+    writer.close()
+    assert readable(reader)
+
+
+def test_the_descriptor_of_messages_that_came_before_it_rests_when_another_process_took_them():
+    reader, writer = Pipe(False)
+    writer.send("taken by the child")
+    assert wait([reader], 0) == [reader]
+    child = forked(lambda: 0 if reader.recv() == "taken by the child" else 1)
+    assert exit_code(child) == 0
+    started = time.process_time()
+    assert wait([reader], 0.3) == []
+    assert time.process_time() - started < 0.2, "it slept"
+    writer.send("mine")
+    assert wait([reader], PATIENCE) == [reader]
+
+
+def test_the_descriptor_rests_when_a_blocked_thread_took_what_was_there_before_it():
+    reader, writer = Pipe(False)
+    writer.send(1)
+    reader.fileno()
+    taken = []
+    assert in_thread(lambda: taken.append(reader.recv()))() is None and taken == [1]
+    assert multiprocessing.connection.wait([reader], 0) == []
+
+
+def test_an_end_that_only_sends_has_a_descriptor_that_hangs_up():
+    reader, writer = Pipe(False)
+    assert os.fstat(writer.fileno()) and wait([writer], 0) == []
+    reader.close()
+    assert wait([writer], PATIENCE) == [writer]
+
+
+@pytest.mark.parametrize("wait", [wait, multiprocessing.connection.wait], ids=["ours", "standard"])
+def test_wait_takes_connections_sockets_and_descriptors_and_keeps_their_order(wait):
+    pipes = [Pipe(False) for _ in range(3)]
+    here, there = socket.socketpair()
+    out, into = os.pipe()
+    everything = [pipes[0][0], here, out, pipes[1][0], pipes[2][0]]
+    assert wait(everything, 0) == [] and wait(everything, -1) == []
+    pipes[2][1].send_bytes(b"")
+    os.write(into, b"x")
+    pipes[0][1].close()
+    assert wait(everything, 0) == [pipes[0][0], out, pipes[2][0]]
+    there.send(b"y")
+    assert wait(everything) == [pipes[0][0], here, out, pipes[2][0]]
+    assert wait(everything) == [pipes[0][0], here, out, pipes[2][0]], "level-triggered"
+    pipes[2][0].recv_bytes()
+    assert wait(iter(everything), 5) == [pipes[0][0], here, out]
+    started = time.monotonic()
+    assert wait([pipes[1][0]], 0.1) == []
+    assert 0.09 < time.monotonic() - started < 2
+    here.close(), there.close(), os.close(out), os.close(into)
+
+
+def test_wait_wakes_for_a_message_and_for_the_end():
+    reader, writer = Pipe(False)
+    for end in (lambda: writer.send(1), writer.close):
+        join = in_thread(lambda: wait([reader], PATIENCE))
+        end()
+        assert join() == [reader]
+        if not writer.closed:
+            assert reader.recv() == 1
+
+
+# --- memory ---
+
+
+def test_messages_leave_nothing_behind():
+    reader, writer = Pipe()
+    message = mmap.mmap(-1, 4 << 20)
+    writer.send_bytes(message)
+    reader.recv_bytes()
+    _, committed, _ = _native.segment_memory()
+    fds = len(os.listdir("/proc/self/fd"))
+    for _ in range(50):
+        writer.send_bytes(message)
+        reader.recv_bytes()
+        with pytest.raises(BufferTooShort):
+            writer.send_bytes(message)
+            reader.recv_bytes_into(bytearray(1))
+    for _ in range(200):
+        one, two = Pipe()
+        one.fileno()
+        one.close()
+        two.close()
+    assert _native.segment_memory()[1] <= committed + (8 << 20)
+    assert len(os.listdir("/proc/self/fd")) == fds
+    message.close()
