@@ -82,4 +82,4 @@ pub use sync::{
 pub use until::Until;
 pub use value::{RawValue, Value, ValueGuard};
 pub use wait::SpinPolicy;
-pub use watch::{Waitable, wait_any};
+pub use watch::{Waitable, Watch, wait_any};

@@ -32,6 +32,7 @@ mod sender;
 #[cfg(test)]
 mod tests;
 mod typed;
+mod watched;
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -333,6 +333,21 @@ impl ByteJoinableReceiver {
         taken?
     }
 
+    pub(super) fn end(&self) -> &End {
+        &self.end
+    }
+
+    /// Whether a receive would not wait: an item waits, or there will be none.
+    pub(super) fn has_item_or_end(&self) -> bool {
+        // Looked at in the order of `take_or_end`, for the same reasons.
+        let open = self.end.check_open();
+        if self.desk.table.next_given_back().is_some() || self.end.has_message() {
+            return true;
+        }
+        let ours = |me| self.desk.table.tagged(me, self.tag);
+        open.is_err() && self.desk.me().is_ok_and(|me| self.desk.unfinished() == ours(me))
+    }
+
     /// A lease, nothing yet, or the reason why there will be none.
     fn take_or_end(&mut self, me: OwnerId) -> Result<Option<ByteLease>> {
         let open = self.end.check_open();

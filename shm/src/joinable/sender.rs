@@ -213,6 +213,10 @@ impl ByteJoinableSender {
         Self::new(self.handle().clone())
     }
 
+    pub(super) fn items(&self) -> &queue::ByteSender {
+        &self.items
+    }
+
     pub(crate) fn handle(&self) -> &Handle {
         &self.items.end().handle
     }

@@ -212,10 +212,15 @@ impl End {
 
     /// Whether a receive would not wait: there is a message, or there will be none.
     pub(super) fn has_message_or_end(&self) -> bool {
+        self.check_open().is_err() || self.has_message()
+    }
+
+    /// Whether there is a message.
+    pub(crate) fn has_message(&self) -> bool {
         let (attachment, chain) = (self.handle.attachment(), self.chain());
         let ids = (chain.head_level()..MAX_LEVELS).map_while(|level| chain.level(level));
         let mut rings = ids.filter_map(|id| ring_at(attachment, id).ok());
-        self.check_open().is_err() || rings.any(|ring| !ring.is_empty())
+        rings.any(|ring| !ring.is_empty())
     }
 
     /// Whether a send would not wait: there is room, or nobody will take anything.

@@ -1,4 +1,4 @@
-//! Descriptors that wake: a flag that another thread sets, a timer that ticks, and the wait for several at once.
+//! Descriptors that wake: a flag that another thread sets, a timer that ticks, the wait for several at once, and one that stands for several.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -66,7 +66,6 @@ pub(crate) fn wait(
 }
 
 /// A descriptor that is readable once in each `every`, beginning one `every` from now.
-#[cfg(feature = "tokio")]
 pub(crate) fn timer(every: std::time::Duration) -> io::Result<OwnedFd> {
     use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
     let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
@@ -77,11 +76,23 @@ pub(crate) fn timer(every: std::time::Duration) -> io::Result<OwnedFd> {
     Ok(timer)
 }
 
-/// Makes a timer unreadable until its next tick.
-#[cfg(feature = "tokio")]
-pub(crate) fn clear_timer(timer: BorrowedFd<'_>) {
+/// Makes a timer unreadable until its next tick. Returns whether it has ticked. While nobody does this it rests.
+pub(crate) fn clear_timer(timer: BorrowedFd<'_>) -> bool {
     // Fails where it has not ticked.
-    let _ = rustix::io::read(timer, &mut [0_u8; 8][..]);
+    rustix::io::read(timer, &mut [0_u8; 8][..]).is_ok()
+}
+
+/// A descriptor that is readable while one of `readable` is, or the other end of one of `sockets` is gone.
+pub(crate) fn any(readable: &[BorrowedFd<'_>], sockets: &[BorrowedFd<'_>]) -> io::Result<OwnedFd> {
+    use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+    let any = epoll::create(CreateFlags::CLOEXEC)?;
+    for fd in readable {
+        epoll::add(&any, fd, EventData::new_u64(0), EventFlags::IN)?;
+    }
+    for socket in sockets {
+        epoll::add(&any, socket, EventData::new_u64(0), EventFlags::RDHUP)?;
+    }
+    Ok(any)
 }
 
 #[cfg(test)]
@@ -107,14 +118,32 @@ mod tests {
         assert_eq!(look(), Found::Something);
     }
 
-    #[cfg(feature = "tokio")]
     #[test]
     fn a_timer_ticks() {
         let timer = timer(std::time::Duration::from_millis(1)).unwrap();
         let far = clock::deadline_in(std::time::Duration::from_secs(60));
         for _ in 0..3 {
             assert_eq!(wait(&[timer.as_fd()], &[], far).unwrap(), Found::Something);
-            clear_timer(timer.as_fd());
+            assert!(clear_timer(timer.as_fd()));
         }
+    }
+
+    #[test]
+    fn one_descriptor_stands_for_several() {
+        let flags = [Flag::new().unwrap(), Flag::new().unwrap()];
+        let (one, two) = socket::pair().unwrap();
+        let any = any(&[flags[0].as_fd(), flags[1].as_fd()], &[two.as_fd()]).unwrap();
+        let look = || wait(&[any.as_fd()], &[], Deadline { nanos: 1 }).unwrap();
+        assert_eq!(look(), Found::TimedOut);
+        for flag in &flags {
+            flag.set();
+            assert_eq!((look(), look()), (Found::Something, Found::Something));
+            flag.clear();
+            assert_eq!(look(), Found::TimedOut);
+        }
+        socket::send_byte(one.as_fd(), 1).unwrap();
+        assert_eq!(look(), Found::TimedOut, "bytes are not waited for");
+        drop(one);
+        assert_eq!(look(), Found::Something);
     }
 }

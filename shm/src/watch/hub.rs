@@ -79,6 +79,8 @@ impl Later {
 pub(crate) struct Place {
     generation: u64,
     ticket: u64,
+    /// It only wants to know, and takes nothing.
+    onlooker: bool,
     /// Segment and word of each line.
     lines: Vec<(usize, usize)>,
     /// What [`Place::stand`] returned.
@@ -89,6 +91,13 @@ impl Place {
     /// In no line.
     pub(crate) fn new() -> Self {
         Self::default()
+    }
+
+    /// In no line, and an onlooker in those that it will be in.
+    pub(super) fn onlooker() -> Self {
+        let mut place = Self::default();
+        place.onlooker = true;
+        place
     }
 
     /// Takes a place in the lines of all `sources`, or keeps it, and announces this process there. Look at the condition
@@ -148,7 +157,7 @@ impl Place {
         let watched = hub.watched(attachment)?;
         watched.begin(attachment)?;
         let line = watched.lines.entry(word).or_insert_with(|| Line::new(spot));
-        let announced = line.stand(spot, self.ticket, waker);
+        let announced = line.stand(spot, self.ticket, waker, self.onlooker);
         if !self.lines.contains(&(segment, word)) {
             self.lines.push((segment, word));
         }
@@ -218,10 +227,11 @@ impl Hub {
         self.generation
     }
 
-    /// Whether nobody waits for anything.
+    /// Whether nobody waits for anything who counts on a driver.
     #[cfg(feature = "tokio")]
     pub(super) fn is_idle(&self) -> bool {
-        self.segments.iter().all(|watched| watched.lines.is_empty())
+        let mut lines = self.segments.iter().flat_map(|watched| watched.lines.values());
+        !lines.any(Line::has_takers)
     }
 
     fn ears(&mut self) -> Result<&Arc<Ears>> {

@@ -13,6 +13,8 @@
 //!   until somebody looks and finds nothing: that one stays, first in line, and the announcement that it made (or found
 //!   made) before that look covers all behind it.
 //! * L4. Where one change is for all (an event), all are woken at once, and L3 is not needed.
+//! * L5. An onlooker takes nothing, and may not look for a long time: each change wakes all of them, besides whom it wakes
+//!   otherwise. What they are woken for they owe nobody.
 
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
@@ -40,6 +42,8 @@ struct Waiter {
     woken: bool,
     /// It came back after it was woken: what it was woken for goes to the next when it leaves (L3).
     owes: bool,
+    /// It only wants to know (L5).
+    onlooker: bool,
 }
 
 impl Line {
@@ -54,8 +58,14 @@ impl Line {
 
     /// Takes a place in the line, or keeps it, and sees to it that the line is announced, if there is anything to wait
     /// for: returns whether it is. The caller looks at its condition after this (L2).
-    pub(super) fn stand(&mut self, spot: &Spot<'_>, ticket: u64, waker: &Waker) -> bool {
-        let new = || Waiter { waker: waker.clone(), woken: false, owes: false };
+    pub(super) fn stand(
+        &mut self,
+        spot: &Spot<'_>,
+        ticket: u64,
+        waker: &Waker,
+        onlooker: bool,
+    ) -> bool {
+        let new = || Waiter { waker: waker.clone(), woken: false, owes: false, onlooker };
         let waiter = self.waiters.entry(ticket).or_insert_with(new);
         if !waiter.waker.will_wake(waker) {
             waiter.waker = waker.clone();
@@ -72,7 +82,8 @@ impl Line {
     /// Leaves the line; what it was woken for goes to the next (L3).
     pub(super) fn leave(&mut self, ticket: u64, wakers: &mut Vec<Waker>) {
         let left = self.waiters.remove(&ticket);
-        if left.is_some_and(|waiter| waiter.woken || waiter.owes) && !self.for_all {
+        let passes_on = |waiter: Waiter| (waiter.woken || waiter.owes) && !waiter.onlooker;
+        if left.is_some_and(passes_on) && !self.for_all {
             self.wake_first(wakers);
         }
     }
@@ -81,8 +92,7 @@ impl Line {
     pub(super) fn pass_on(&mut self, ticket: u64, wakers: &mut Vec<Waker>) {
         let owes = self.waiters.get_mut(&ticket).map(|waiter| std::mem::take(&mut waiter.owes));
         if owes == Some(true) {
-            let mut others =
-                self.waiters.iter_mut().filter(|(of, waiter)| **of != ticket && !waiter.woken);
+            let mut others = self.takers().filter(|(of, waiter)| **of != ticket && !waiter.woken);
             if let Some((_, waiter)) = others.next() {
                 waiter.wake(wakers);
             }
@@ -97,7 +107,13 @@ impl Line {
         // seen by who is woken.
         if self.seen.is_some_and(|seen| word.load(Ordering::Acquire) != seen) {
             self.seen = None;
-            if self.for_all { self.wake_all(wakers) } else { self.wake_first(wakers) }
+            if self.for_all {
+                self.wake_all(wakers)
+            } else {
+                self.wake_first(wakers)
+            }
+            let onlookers = self.waiters.values_mut().filter(|waiter| waiter.onlooker);
+            onlookers.for_each(|waiter| waiter.wake(wakers));
         }
     }
 
@@ -105,9 +121,15 @@ impl Line {
     #[cfg(feature = "tokio")]
     pub(super) fn look_anyway(&mut self, wakers: &mut Vec<Waker>) {
         self.look(wakers);
-        if let Some(waiter) = self.waiters.values_mut().find(|waiter| !waiter.woken) {
+        if let Some((_, waiter)) = self.takers().find(|(_, waiter)| !waiter.woken) {
             waiter.wake(wakers);
         }
+    }
+
+    /// Whether somebody waits who is no onlooker: those look after themselves.
+    #[cfg(feature = "tokio")]
+    pub(super) fn has_takers(&self) -> bool {
+        self.waiters.values().any(|waiter| !waiter.onlooker)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -120,9 +142,14 @@ impl Line {
     }
 
     fn wake_first(&mut self, wakers: &mut Vec<Waker>) {
-        if let Some(mut first) = self.waiters.first_entry() {
-            first.get_mut().wake(wakers);
+        if let Some((_, first)) = self.takers().next() {
+            first.wake(wakers);
         }
+    }
+
+    /// Those who are no onlookers, in order.
+    fn takers(&mut self) -> impl Iterator<Item = (&u64, &mut Waiter)> {
+        self.waiters.iter_mut().filter(|(_, waiter)| !waiter.onlooker)
     }
 
     fn wake_all(&mut self, wakers: &mut Vec<Waker>) {
@@ -136,5 +163,58 @@ impl Waiter {
             self.woken = true;
             wakers.push(self.waker.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use slipring_core::futex::Scope;
+    use slipring_core::primitive::FenceMode;
+    use slipring_core::sync::EventCount;
+
+    use super::*;
+
+    /// Counts nothing: who was woken is told by the list of wakers.
+    struct Silent;
+
+    impl Wake for Silent {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn a_change_wakes_the_first_taker_and_every_onlooker_and_one_that_looks_no_more_holds_up_nobody()
+     {
+        let count = EventCount::new();
+        let spot = Spot::Count(&count, FenceMode::Symmetric);
+        let wakers: [_; 4] = std::array::from_fn(|_| Waker::from(Arc::new(Silent)));
+        let mut line = Line::new(&spot);
+        let stand = |line: &mut Line, ticket: usize| {
+            line.stand(&spot, ticket as u64, &wakers[ticket], ticket.is_multiple_of(2))
+        };
+        (0..4).for_each(|ticket| assert!(stand(&mut line, ticket)));
+        let woken = |line: &mut Line, act: fn(&mut Line, &mut Vec<Waker>)| {
+            let mut woken = Vec::new();
+            act(line, &mut woken);
+            (0..4).filter(|n| woken.iter().any(|w| w.will_wake(&wakers[*n]))).collect::<Vec<_>>()
+        };
+        let nobody: [usize; 0] = [];
+        assert_eq!(woken(&mut line, Line::look), nobody);
+        count.notify_after_rmw(1, Scope::Private);
+        assert_eq!(woken(&mut line, Line::look), [0, 1, 2]);
+        assert_eq!(woken(&mut line, Line::look), nobody, "told once");
+
+        // The taker takes it and waits on; the onlookers do not look.
+        assert!(stand(&mut line, 1));
+        count.notify_after_rmw(1, Scope::Private);
+        assert_eq!(woken(&mut line, Line::look), [1], "onlookers were told already");
+        assert_eq!(woken(&mut line, |line, woken| line.leave(1, woken)), [3], "the next taker");
+        assert_eq!(woken(&mut line, |line, woken| line.leave(0, woken)), nobody);
+        assert!(stand(&mut line, 2));
+        assert_eq!(woken(&mut line, |line, woken| line.pass_on(2, woken)), nobody);
+        count.notify_after_rmw(1, Scope::Private);
+        assert_eq!(woken(&mut line, Line::look), [2]);
     }
 }

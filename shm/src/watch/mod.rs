@@ -44,6 +44,8 @@
 //! |---|---|
 //! | [`ByteReceiver`](crate::ByteReceiver), [`Receiver`](crate::Receiver) | there is a message, or no more will come |
 //! | [`ByteSender`](crate::ByteSender), [`Sender`](crate::Sender) | there is room, or nobody will receive |
+//! | [`ByteJoinableReceiver`](crate::ByteJoinableReceiver), [`JoinableReceiver`](crate::JoinableReceiver) | an item waits, new or given back, or none will come |
+//! | [`ByteJoinableSender`](crate::ByteJoinableSender), [`JoinableSender`](crate::JoinableSender) | there is room, or nobody will receive |
 //! | [`PipeReader`](crate::PipeReader), [`Connection`](crate::Connection) | there is a message, or the end of file |
 //! | [`PipeWriter`](crate::PipeWriter) | there is room for a message of any length, or nobody has the other end |
 //! | [`Semaphore`](crate::Semaphore), [`BoundedSemaphore`](crate::BoundedSemaphore) | there is a permit |
@@ -73,12 +75,12 @@
 //!
 //! # Event loops
 //!
-//! For tokio there is the module `asynchronous` (feature `tokio`), on the same mechanism. For others see [`WaitSet`]: the
-//! same wait as a descriptor that `poll`, `select` and `epoll` can wait for.
+//! For tokio there is the module `asynchronous` (feature `tokio`), on the same mechanism. For others see [`Watch`]: one
+//! object with one descriptor that `poll`, `select` and `epoll` can wait for; and [`WaitSet`], for several objects.
 //!
 //! # Fork
 //!
-//! A child waits on its own; a wait of another thread of its parent does not exist in it.
+//! A child waits on its own; a wait of another thread of its parent does not exist in it. A [`Watch`] is made anew there.
 
 #[cfg(feature = "tokio")]
 mod drivers;
@@ -87,6 +89,7 @@ mod line;
 pub(crate) mod ring;
 mod set;
 pub(crate) mod spot;
+mod watching;
 
 #[cfg(feature = "tokio")]
 pub(crate) use drivers::{DriverName, delist, delist_if_idle, enlist};
@@ -95,6 +98,7 @@ pub(crate) use hub::forget;
 pub(crate) use hub::{Place, copy_of_ears, listen, tick};
 pub use set::{WaitSet, wait_any};
 pub(crate) use spot::{Source, Spot};
+pub use watching::Watch;
 
 use std::os::fd::BorrowedFd;
 

@@ -91,7 +91,7 @@ pub struct WaitSet<'a> {
 }
 
 /// Wakes the thread, or the event loop, that has the set.
-struct FlagWaker(Flag);
+pub(super) struct FlagWaker(pub(super) Flag);
 
 impl Wake for FlagWaker {
     fn wake(self: Arc<Self>) {

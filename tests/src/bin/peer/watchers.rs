@@ -1,10 +1,11 @@
 //! What peers do that wait for several objects at once, or in tasks.
 
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use slipring::{
-    ByteReceiver, ByteSender, Connection, Error, Event, Inherited, Mutex, OrRecover, PipeReader,
-    PipeWriter, Semaphore, wait_any,
+    ByteJoinableReceiver, ByteReceiver, ByteSender, Connection, Error, Event, Inherited, Mutex,
+    OrRecover, PipeReader, PipeWriter, Semaphore, Watch, wait_any,
 };
 use slipring_tests::log::Log;
 use slipring_tests::message::{self, MIXED, Stamp};
@@ -17,6 +18,8 @@ pub fn run(command: &str, args: &mut Args) -> bool {
     match command {
         "act" => act(args),
         "serve-any" => serve_any(),
+        "answer" => answer(),
+        "fork-watch" => fork_watch(),
         "no-inotify" => no_inotify(),
         "consume-any" => consume_any(args),
         "release-each" => release_each(args),
@@ -66,6 +69,13 @@ fn act(args: &mut Args) {
                 say("held");
                 sleep_for_ever();
             }
+            "give-back" => {
+                let mut tasks = inherited.take::<ByteJoinableReceiver>("tasks").unwrap();
+                let lease = tasks.recv().unwrap();
+                say("leased");
+                std::thread::sleep(Duration::from_millis(30));
+                drop(lease);
+            }
             "hold" => {
                 say("held");
                 let _all = hold_all(&mut inherited);
@@ -75,6 +85,73 @@ fn act(args: &mut Args) {
         }
         say(&what);
     }
+}
+
+/// Sends a message to `tx` for each one that comes from `rx`.
+fn answer() {
+    let mut inherited = inherited();
+    let (mut rx, mut tx): (ByteReceiver, ByteSender) =
+        (inherited.take("rx").unwrap(), inherited.take("tx").unwrap());
+    say("ready");
+    while let Ok(question) = rx.recv() {
+        tx.send(&question).unwrap();
+    }
+}
+
+/// Whether a watch's descriptor is readable, after `wait` at most.
+fn is_readable(watch: &mut Watch<Semaphore>, wait: Duration) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
+    let fd = PollFd::from_borrowed_fd(watch.as_fd().unwrap(), PollFlags::IN);
+    poll(&mut [fd], Some(&wait)).unwrap() > 0
+}
+
+/// Waits until what is watched is ready, as an event loop does.
+fn await_ready(watch: &mut Watch<Semaphore>) {
+    let start = std::time::Instant::now();
+    while !watch.ready().unwrap() {
+        assert!(start.elapsed() < PATIENCE, "nobody told us");
+        is_readable(watch, PATIENCE);
+    }
+}
+
+/// A watch that is forked serves both processes, and neither notices what the other one does with its own.
+fn fork_watch() {
+    let segment = slipring_tests::segment();
+    let (one, done) = (Semaphore::new(&segment, 1).unwrap(), Semaphore::new(&segment, 0).unwrap());
+    let (mut watch, mut idle) =
+        (Watch::new(one.clone()).unwrap(), Watch::new(one.clone()).unwrap());
+    assert!(watch.ready().unwrap() && is_readable(&mut watch, Duration::ZERO));
+    let number = watch.as_fd().unwrap().as_raw_fd();
+    let child = super::forks::fork(|| {
+        assert!(is_readable(&mut watch, Duration::ZERO));
+        assert_ne!(watch.as_fd().unwrap().as_raw_fd(), number, "one of its own");
+        one.try_acquire().unwrap();
+        assert!(!watch.ready().unwrap());
+        done.release(1).unwrap();
+        await_ready(&mut watch);
+        one.try_acquire().unwrap();
+        assert!(!watch.ready().unwrap());
+        // Dropped here, one that was made anew and one that was not.
+        watch = Watch::new(one.clone()).unwrap();
+        idle = Watch::new(one.clone()).unwrap();
+        done.release(1).unwrap();
+        assert!(!watch.ready().unwrap() && !idle.ready().unwrap());
+    });
+    done.acquire_until(PATIENCE).unwrap();
+    assert_eq!(watch.as_fd().unwrap().as_raw_fd(), number);
+    assert!(is_readable(&mut watch, Duration::ZERO), "until we have looked ourselves");
+    assert!(!watch.ready().unwrap());
+    one.release(1).unwrap();
+    done.acquire_until(PATIENCE).unwrap();
+    // The child has taken what there was, and dropped its own.
+    assert!(!watch.ready().unwrap() && !idle.ready().unwrap());
+    super::forks::join(child);
+    one.release(1).unwrap();
+    await_ready(&mut watch);
+    await_ready(&mut idle);
+    assert!(is_readable(&mut watch, Duration::ZERO) && is_readable(&mut idle, Duration::ZERO));
+    say("ok");
 }
 
 /// Whatever there is of handles that keep a side.
