@@ -217,6 +217,16 @@ fn all_watches_of_a_process_are_told_and_so_are_threads_that_wait() {
     watches.iter_mut().for_each(assert_ready);
     semaphore.try_acquire().unwrap();
     watches.iter_mut().for_each(assert_quiet);
+    // None waits for another one's look, and what one has heard is for all.
+    let mut times = Vec::new();
+    for _ in 0..20 {
+        semaphore.release(1).unwrap();
+        assert!(!events[0].ready().unwrap());
+        times.push(watches.iter_mut().map(run_loop).sum::<Duration>());
+        semaphore.try_acquire().unwrap();
+        watches.iter_mut().for_each(assert_quiet);
+    }
+    assert!(median(times.clone()) < AT_ONCE / 4, "{times:?}");
     event.set().unwrap();
     events.iter_mut().for_each(|watch| assert!(run_loop(watch) < PATIENCE));
     events.iter_mut().for_each(assert_ready);
@@ -226,15 +236,11 @@ fn all_watches_of_a_process_are_told_and_so_are_threads_that_wait() {
 
 #[test]
 fn while_nothing_is_ready_a_loop_wakes_twenty_times_a_second_and_no_more() {
-    let segment = segment();
-    let (_tx, rx) = ByteQueue::bounded(&segment, 4).unwrap();
-    let mut watch = Watch::new(rx).unwrap();
-    let (start, mut wakes) = (Instant::now(), 0);
-    while start.elapsed() < Duration::from_millis(500) {
-        wakes += u32::from(is_readable(&mut watch, Duration::from_millis(10)));
-        assert!(!watch.ready().unwrap());
-    }
+    // In a process of its own, which nobody else rings for.
+    let peer = Peer::alone(&["idle-watch", "500"]);
+    let wakes: u32 = peer.line().parse().expect("a number");
     assert!((1..=12).contains(&wakes), "{wakes} wake-ups in half a second");
+    peer.join();
 }
 
 #[test]

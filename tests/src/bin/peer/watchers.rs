@@ -20,6 +20,7 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         "serve-any" => serve_any(),
         "answer" => answer(),
         "fork-watch" => fork_watch(),
+        "idle-watch" => idle_watch(args),
         "no-inotify" => no_inotify(),
         "consume-any" => consume_any(args),
         "release-each" => release_each(args),
@@ -113,6 +114,19 @@ fn await_ready(watch: &mut Watch<Semaphore>) {
         assert!(start.elapsed() < PATIENCE, "nobody told us");
         is_readable(watch, PATIENCE);
     }
+}
+
+/// `idle-watch MILLISECONDS`: says how often it is woken in that time, though nothing happens.
+fn idle_watch(args: &mut Args) {
+    let segment = slipring_tests::segment();
+    let mut watch = Watch::new(Semaphore::new(&segment, 0).unwrap()).unwrap();
+    let (start, mut wakes) = (std::time::Instant::now(), 0);
+    let end = Duration::from_millis(args.number());
+    while start.elapsed() < end {
+        wakes += u32::from(is_readable(&mut watch, end.saturating_sub(start.elapsed())));
+        assert!(!watch.ready().unwrap());
+    }
+    say(&wakes.to_string());
 }
 
 /// A watch that is forked serves both processes, and neither notices what the other one does with its own.
