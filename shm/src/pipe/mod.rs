@@ -48,6 +48,7 @@ pub use writer::PipeWriter;
 
 use self::end::Sockets;
 use self::lane::Shape;
+use crate::message::Message;
 use crate::object::{Handle, Kind, Role};
 use crate::payload::{Loan, View};
 use crate::sys::socket;
@@ -385,6 +386,20 @@ impl Connection {
     /// As [`PipeReader::recv_view`].
     pub fn recv_view(&mut self) -> Result<View> {
         self.reader.recv_view()
+    }
+
+    /// As [`PipeReader::recv_message`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeReader::recv_message`].
+    pub fn recv_message(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        max_copy: usize,
+        until: impl Into<Until>,
+    ) -> Result<Message> {
+        self.reader.recv_message(buffer, max_copy, until)
     }
 
     /// As [`PipeReader::recv_value`].
