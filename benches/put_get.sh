@@ -17,8 +17,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 megabytes=${1:-1000} runs=${2:-5} sink=${3:-file}
 
-cargo build --quiet --release -p slipring-cli --bin slipring --example by_line
-slipring=target/release/slipring by_line=target/release/examples/by_line
+# What is built with another profile runs, but its figures say nothing.
+profile=${PROFILE:-release}
+cargo build --quiet --profile "$profile" -p slipring-cli --bin slipring --example by_line
+slipring=target/$profile/slipring by_line=target/$profile/examples/by_line
 dir=$(mktemp -d "${SLIPRING_DIR:-/dev/shm}/put-get.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
 mkfifo "$dir/fifo"

@@ -3,5 +3,5 @@
 # figures: cargo bench, benches/put_get.sh.
 source "$(dirname "$0")/lib.sh"
 
-step "benchmarks, once each" cargo bench -p slipring-benches --benches -- --test
-step "put and get, 8 MB" benches/put_get.sh 8 1
+step "benchmarks, once each" cargo bench --profile quick -p slipring-benches --benches -- --test
+PROFILE=quick step "put and get, 8 MB" benches/put_get.sh 8 1

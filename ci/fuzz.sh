@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Every fuzz target, with AddressSanitizer, for so many seconds each (20 unless told otherwise).
+# Every fuzz target, with AddressSanitizer, for so many seconds each (10 unless told otherwise).
 source "$(dirname "$0")/lib.sh"
 
-seconds=${1:-20}
+seconds=${1:-10}
 # A directory of its own, kept between runs, so that what was found once is tried first.
 dir=target/fuzz
 # The sanitizer is an option that stable rustc has and does not admit to.

@@ -10,6 +10,6 @@ for model in "${models[@]}"; do
 done
 run() {
     RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}" \
-        cargo test --profile models -p slipring-core --target-dir target/loom "${names[@]}"
+        cargo test --profile quick -p slipring-core --target-dir target/loom "${names[@]}"
 }
 step "${#models[@]} files of models" run
