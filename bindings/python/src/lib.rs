@@ -4,6 +4,9 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `family.rs` | the segment that a family of processes shares |
+//! | `queue.rs` | the class of queues |
+//! | `channel.rs`, `ends.rs` | what a queue is in one process |
+//! | `codec/` | what objects look like as messages |
 //! | `blocking.rs` | waiting without the interpreter's lock, with deadlines and signals |
 //! | `attached.rs` | state that is only touched with the interpreter's lock held |
 //! | `handles.rs` | handles for several threads, and for a fork in the middle of it |
@@ -14,12 +17,16 @@
 mod attached;
 mod blocking;
 mod bounded;
+mod channel;
+mod codec;
 mod connection;
+mod ends;
 mod error;
 mod event;
 mod family;
 mod handles;
 mod lock;
+mod queue;
 mod rlock;
 mod semaphore;
 mod synchronized;
@@ -33,6 +40,8 @@ mod _native {
     #[pymodule_export]
     use super::bounded::BoundedSemaphore;
     #[pymodule_export]
+    use super::codec::{decode_message, encode_message};
+    #[pymodule_export]
     use super::connection::{Connection, pipe};
     #[pymodule_export]
     use super::error::SegmentError;
@@ -42,6 +51,8 @@ mod _native {
     use super::family::{participants, reap, segment_memory, version};
     #[pymodule_export]
     use super::lock::Lock;
+    #[pymodule_export]
+    use super::queue::Queue;
     #[pymodule_export]
     use super::rlock::RLock;
     #[pymodule_export]

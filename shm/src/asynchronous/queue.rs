@@ -51,7 +51,7 @@ impl ByteSender {
     /// As [`ByteSender::send_async`], and [`Error::Forked`](crate::Error::Forked) for a loan that was taken before a
     /// fork, or in another segment.
     pub async fn send_loan_async(&mut self, loan: Loan) -> Result<()> {
-        until_done(self, |tx| unless_blocked(tx.offer(&loan))).await??;
+        until_done(self, |tx| unless_blocked(tx.offer(&loan, Until::NOW))).await??;
         drop(loan.sent());
         Ok(())
     }

@@ -134,6 +134,19 @@ impl ByteJoinableSender {
         self.items.send_loan_until(loan, until)
     }
 
+    /// As [`ByteJoinableSender::send_loan_until`], but what was not put comes back, with the reason.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteSender::offer_loan`](crate::ByteSender::offer_loan).
+    pub fn offer_loan(
+        &mut self,
+        loan: Loan,
+        until: impl Into<Until>,
+    ) -> std::result::Result<(), (Loan, crate::Error)> {
+        self.items.offer_loan(loan, until)
+    }
+
     /// Waits until every item that was ever put is finished, for as long as it takes. A dead letter is finished.
     ///
     /// # Errors

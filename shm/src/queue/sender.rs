@@ -203,19 +203,40 @@ impl ByteSender {
     /// taken before a fork, or in another segment.
     #[inline]
     pub fn send_loan_until(&mut self, loan: Loan, until: impl Into<Until>) -> Result<()> {
-        let me = self.ready()?;
-        self.check_len(loan.len())?;
-        if !loan.belongs_to(self.end.handle.attachment(), me) {
-            return Err(Error::Forked);
+        self.offer_loan(loan, until).map_err(|(_, error)| error)
+    }
+
+    /// As [`ByteSender::send_loan_until`], but what was not sent comes back, with the reason: it can be sent again.
+    ///
+    /// ```
+    /// use slipring::{ByteQueue, Error, Segment, Until};
+    ///
+    /// let segment = Segment::create()?;
+    /// let (mut sender, mut receiver) = ByteQueue::bounded(&segment, 1)?;
+    /// sender.send(b"one")?;
+    /// let mut loan = sender.loan(3)?;
+    /// loan.write_at(0, b"two");
+    /// let (loan, error) = sender.offer_loan(loan, Until::NOW).unwrap_err();
+    /// assert!(matches!(error, Error::WouldBlock));
+    /// receiver.recv()?;
+    /// sender.send_loan(loan)?;
+    /// assert_eq!(receiver.recv()?, b"two");
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteSender::send_loan_until`], with the loan.
+    #[inline]
+    pub fn offer_loan(
+        &mut self,
+        loan: Loan,
+        until: impl Into<Until>,
+    ) -> std::result::Result<(), (Loan, Error)> {
+        if let Err(error) = self.offer(&loan, until.into()) {
+            return Err((loan, error));
         }
-        let (block, len) = loan.block();
-        self.publish(
-            word_of(Descriptor::Block { block, len }, loan.is_marked()),
-            me,
-            until.into(),
-        )?;
         self.spare = Some(loan.sent());
-        self.end.chain().not_empty.notify_after_rmw(1, Scope::Shared);
         Ok(())
     }
 
@@ -310,15 +331,16 @@ impl ByteSender {
         &self.end.handle
     }
 
-    /// Publishes what is in a loan if that takes no waiting. It stays the caller's where that fails.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn offer(&mut self, loan: &Loan) -> Result<()> {
+    /// Publishes what is in a loan. It stays the caller's where that fails.
+    #[inline]
+    pub(crate) fn offer(&mut self, loan: &Loan, until: Until) -> Result<()> {
         let me = self.ready()?;
+        self.check_len(loan.len())?;
         if !loan.belongs_to(self.end.handle.attachment(), me) {
             return Err(Error::Forked);
         }
         let (block, len) = loan.block();
-        self.publish(word_of(Descriptor::Block { block, len }, loan.is_marked()), me, Until::NOW)?;
+        self.publish(word_of(Descriptor::Block { block, len }, loan.is_marked()), me, until)?;
         self.announce(1);
         Ok(())
     }

@@ -1,0 +1,204 @@
+//! The pickler and the unpickler.
+//!
+//! `multiprocessing` makes a pickler for each message, with a chain of tables of reducers that is looked through in Python.
+//! Here a pickler is made once and used again: the interpreter's C pickler, which writes to a list.
+
+use pyo3::exceptions::PyKeyError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList, PyType};
+
+use crate::attached::Attached;
+
+/// A pickler is not used again after a longer pickle: its table of what it has seen is cleared for each.
+const REUSE_MAX: usize = 16 << 10;
+/// So many picklers are kept: one for each thread that pickles, and for pickling while pickling.
+const KITS: usize = 8;
+
+/// What a pickle is made of.
+pub(super) struct Pickle<'py> {
+    /// The pickle is these, one after the other: `bytes` or what else has the buffer protocol.
+    pub(super) parts: Vec<Bound<'py, PyAny>>,
+    /// Buffers that belong to it.
+    pub(super) buffers: Vec<Bound<'py, PyAny>>,
+}
+
+/// A pickler with what it writes to.
+struct Kit {
+    dump: Py<PyAny>,
+    clear_memo: Py<PyAny>,
+    parts: Py<PyList>,
+    buffers: Py<PyList>,
+}
+
+static SPARE: PyOnceLock<Attached<Vec<Kit>>> = PyOnceLock::new();
+static MODULE: PyOnceLock<Loader> = PyOnceLock::new();
+
+/// What of `_pickle` is used for reading.
+struct Loader {
+    loads: Py<PyAny>,
+    error: Py<PyType>,
+}
+
+/// Pickles `object`.
+pub(super) fn dump<'py>(object: &Bound<'py, PyAny>) -> PyResult<Pickle<'py>> {
+    let py = object.py();
+    let spare = SPARE.get_or_init(py, || Attached::new(Vec::with_capacity(KITS)));
+    let kit = match spare.with(py, Vec::pop) {
+        Some(kit) => kit,
+        None => Kit::new(py)?,
+    };
+    // A pickler that has failed is not used again: what it saw is still in its table.
+    let pickle = kit.dump(object)?;
+    if pickle.parts.len() == 1 && part_len(&pickle.parts[0]) <= REUSE_MAX {
+        kit.clear(py)?;
+        let rest = spare.with(py, |kits| {
+            if kits.len() < KITS {
+                kits.push(kit);
+                return None;
+            }
+            Some(kit)
+        });
+        drop(rest);
+    }
+    Ok(pickle)
+}
+
+/// The bytes of a part that the pickler wrote, if they are few.
+fn part_len(part: &Bound<'_, PyAny>) -> usize {
+    // SAFETY: the interpreter's lock is held. What is no `bytes` gives -1, and an error that is taken away.
+    let len = unsafe { ffi::PyBytes_Size(part.as_ptr()) };
+    usize::try_from(len).unwrap_or_else(|_| {
+        drop(PyErr::take(part.py()));
+        usize::MAX
+    })
+}
+
+impl Kit {
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        let (parts, buffers) = (PyList::empty(py), PyList::empty(py));
+        // Something with a `write`: what is written to it goes to the list, long strings uncopied.
+        let file = PyDict::new(py);
+        file.set_item("write", parts.getattr("append")?)?;
+        let file = py.import("types")?.getattr("SimpleNamespace")?.call((), Some(&file))?;
+        let options = PyDict::new(py);
+        options.set_item("protocol", 5)?;
+        // A callback that returns None takes the buffer.
+        options.set_item("buffer_callback", buffers.getattr("append")?)?;
+        let pickler = py.import("_pickle")?.getattr("Pickler")?.call((file,), Some(&options))?;
+        pickler.setattr("dispatch_table", Reducers::new(py)?)?;
+        Ok(Self {
+            dump: pickler.getattr("dump")?.unbind(),
+            clear_memo: pickler.getattr("clear_memo")?.unbind(),
+            parts: parts.unbind(),
+            buffers: buffers.unbind(),
+        })
+    }
+
+    fn dump<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Pickle<'py>> {
+        let py = object.py();
+        let null = std::ptr::null_mut::<ffi::PyObject>();
+        // SAFETY: the interpreter's lock is held; callable and argument are borrowed, and the list of arguments ends.
+        let done = unsafe {
+            let dump = self.dump.as_ptr();
+            let done = ffi::PyObject_CallFunctionObjArgs(dump, object.as_ptr(), null);
+            Bound::from_owned_ptr_or_err(py, done)
+        };
+        drop(done?);
+        Ok(Pickle { parts: drain(self.parts.bind(py))?, buffers: drain(self.buffers.bind(py))? })
+    }
+
+    /// Has the pickler forget the object.
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        // SAFETY: the interpreter's lock is held, and the callable borrowed.
+        let done = unsafe {
+            let done = ffi::PyObject_CallNoArgs(self.clear_memo.as_ptr());
+            Bound::from_owned_ptr_or_err(py, done)
+        };
+        done.map(drop)
+    }
+}
+
+/// Takes everything out of `list`.
+fn drain<'py>(list: &Bound<'py, PyList>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let len = list.len();
+    if len == 0 {
+        return Ok(Vec::new());
+    }
+    let items = (0..len).map(|index| list.get_item(index)).collect::<PyResult<_>>()?;
+    list.del_slice(0, len)?;
+    Ok(items)
+}
+
+/// The reducers of classes that have one registered: with `multiprocessing`, or with `copyreg`. They are looked up when
+/// they are asked for, so those that are registered later count, too.
+#[pyclass(frozen, module = "slipring._native")]
+struct Reducers {
+    multiprocessing: Py<PyDict>,
+    copyreg: Py<PyDict>,
+}
+
+impl Reducers {
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        let pickler = py.import("multiprocessing.reduction")?.getattr("ForkingPickler")?;
+        let multiprocessing = pickler.getattr("_extra_reducers")?.cast_into::<PyDict>()?.unbind();
+        let copyreg = py.import("copyreg")?.getattr("dispatch_table")?;
+        Ok(Self { multiprocessing, copyreg: copyreg.cast_into::<PyDict>()?.unbind() })
+    }
+}
+
+#[pymethods]
+impl Reducers {
+    fn __getitem__<'py>(
+        &self,
+        py: Python<'py>,
+        class: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        for table in [&self.multiprocessing, &self.copyreg] {
+            if let Some(reducer) = table.bind(py).get_item(class)? {
+                return Ok(reducer);
+            }
+        }
+        Err(PyKeyError::new_err(()))
+    }
+}
+
+fn loader(py: Python<'_>) -> PyResult<&Loader> {
+    MODULE.get_or_try_init(py, || {
+        let module = py.import("_pickle")?;
+        let error = module.getattr("UnpicklingError")?.cast_into::<PyType>()?.unbind();
+        Ok(Loader { loads: module.getattr("loads")?.unbind(), error })
+    })
+}
+
+/// The object that a pickle is.
+pub(super) fn load<'py>(pickle: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let (py, null) = (pickle.py(), std::ptr::null_mut::<ffi::PyObject>());
+    let loads = loader(py)?.loads.as_ptr();
+    // SAFETY: the interpreter's lock is held; callable and argument are borrowed, and the list of arguments ends.
+    unsafe {
+        let object = ffi::PyObject_CallFunctionObjArgs(loads, pickle.as_ptr(), null);
+        Bound::from_owned_ptr_or_err(py, object)
+    }
+}
+
+/// The object that a pickle with buffers is.
+pub(super) fn load_with<'py>(
+    pickle: &Bound<'py, PyAny>,
+    buffers: &Bound<'py, PyList>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = pickle.py();
+    let options = PyDict::new(py);
+    options.set_item("buffers", buffers)?;
+    loader(py)?.loads.bind(py).call((pickle,), Some(&options))
+}
+
+/// What is raised for a message that is none of ours.
+#[cold]
+pub(super) fn refuse(py: Python<'_>, text: String) -> PyErr {
+    match loader(py) {
+        Ok(loader) => PyErr::from_type(loader.error.bind(py).clone(), text),
+        Err(error) => error,
+    }
+}

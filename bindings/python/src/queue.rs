@@ -1,0 +1,295 @@
+//! `Queue` and what `JoinableQueue` has besides.
+
+use pyo3::exceptions::{PyAssertionError, PyOSError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple, PyType};
+use slipring::Error;
+
+use crate::attached::Attached;
+use crate::blocking::{self, Deadline};
+use crate::channel::{self, Channel, Place, Refusal};
+use crate::codec::{BytesAs, LONG, Memory, decode, decode_long, encode};
+use crate::ends::Shape;
+use crate::error::raise;
+use crate::family;
+
+/// What multiprocessing takes for "no limit".
+const NO_LIMIT: i64 = i32::MAX as i64;
+
+static EMPTY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+static FULL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+
+/// A queue of Python objects between processes. Use `slipring.Queue` and `slipring.JoinableQueue`.
+#[pyclass(frozen, subclass, module = "slipring._native")]
+pub struct Queue {
+    place: Place,
+}
+
+/// Which side a refused call was of.
+#[derive(Clone, Copy)]
+pub(crate) enum Side {
+    Put,
+    Get,
+}
+
+impl Queue {
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The exception for a call that did nothing.
+    #[cold]
+    pub(crate) fn refused(slf: &Bound<'_, Self>, side: Side, why: Refusal) -> PyErr {
+        let py = slf.py();
+        let raise = |name, class: &PyOnceLock<Py<PyType>>| match class.import(py, "queue", name) {
+            Ok(class) => PyErr::from_type(class.clone(), ()),
+            Err(error) => error,
+        };
+        match (why, side) {
+            (Refusal::NotNow, Side::Get) => raise("Empty", &EMPTY),
+            (Refusal::NotNow, Side::Put) => raise("Full", &FULL),
+            (Refusal::Closed, _) => match slf.repr() {
+                Ok(me) => PyValueError::new_err(format!("Queue {me} is closed")),
+                Err(error) => error,
+            },
+            (Refusal::Unmade, _) => {
+                PyRuntimeError::new_err("the queue was not made: call Queue.__init__ first")
+            }
+            (Refusal::Failed(error), _) => error,
+        }
+    }
+
+    fn put_until<'py>(
+        slf: &Bound<'py, Self>,
+        object: &Bound<'py, PyAny>,
+        deadline: impl FnOnce() -> PyResult<Deadline>,
+    ) -> PyResult<()> {
+        let message = match encode(object, BytesAs::Raw) {
+            Ok(message) => message,
+            Err(error) => return Self::cannot_pickle(slf, object, error),
+        };
+        let put = channel::put(slf.py(), &slf.get().place, &message, deadline);
+        put.map_err(|why| Self::refused(slf, Side::Put, why))
+    }
+
+    /// Asks the hook of that name what to do about an object that is no message. The one of `slipring.Queue` raises.
+    #[cold]
+    fn cannot_pickle<'py>(
+        slf: &Bound<'py, Self>,
+        object: &Bound<'py, PyAny>,
+        error: PyErr,
+    ) -> PyResult<()> {
+        if let Err(why) = channel::with(slf.py(), &slf.get().place, |_| Ok(())) {
+            return Err(Self::refused(slf, Side::Put, why));
+        }
+        let is_ordinary = error.is_instance_of::<pyo3::exceptions::PyException>(slf.py());
+        match slf.getattr_opt("_on_queue_feeder_error")? {
+            Some(hook) if is_ordinary => hook.call1((error, object)).map(drop),
+            _ => Err(error),
+        }
+    }
+
+    fn get_until<'py>(
+        slf: &Bound<'py, Self>,
+        deadline: impl FnOnce() -> PyResult<Deadline>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (py, place) = (slf.py(), &slf.get().place);
+        let taken = channel::get(py, place, deadline);
+        let (message, buffer) = taken.map_err(|why| Self::refused(slf, Side::Get, why))?;
+        match message.view {
+            Some(view) => {
+                channel::give_back(py, place, buffer);
+                decode_long(py, Memory::View(view), message.marked)
+            }
+            None if buffer.len() > LONG => decode_long(py, Memory::Private(buffer), message.marked),
+            None => {
+                let object = decode(py, &buffer, message.marked);
+                channel::give_back(py, place, buffer);
+                object
+            }
+        }
+    }
+
+    fn channel<R>(&self, py: Python<'_>, f: impl FnOnce(&mut Channel) -> R) -> PyResult<R> {
+        let unmade =
+            || PyRuntimeError::new_err("the queue was not made: call Queue.__init__ first");
+        self.place.with(py, |channel| channel.as_deref_mut().map(f)).ok_or_else(unmade)
+    }
+}
+
+/// What the arguments `block` and `timeout` say.
+pub(crate) fn deadline_of(
+    block: Option<&Bound<'_, PyAny>>,
+    timeout: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Deadline> {
+    let block = block.map_or(Ok(true), |block| block.is_truthy())?;
+    let timeout = timeout.map(|timeout| timeout.extract()).transpose()?;
+    Ok(Deadline::of(block, timeout))
+}
+
+#[pymethods]
+impl Queue {
+    #[new]
+    #[pyo3(signature = (*_args, **_options))]
+    fn new(_args: &Bound<'_, PyTuple>, _options: Option<&Bound<'_, PyDict>>) -> Self {
+        Self { place: Attached::new(None) }
+    }
+
+    /// Makes the queue, or opens the one with this name.
+    #[pyo3(signature = (maxsize, name, deliveries=None, leases=None))]
+    fn _open(
+        &self,
+        py: Python<'_>,
+        maxsize: i64,
+        name: Option<&str>,
+        deliveries: Option<u32>,
+        leases: Option<u32>,
+    ) -> PyResult<()> {
+        let capacity = (maxsize > 0 && maxsize < NO_LIMIT).then_some(maxsize.cast_unsigned());
+        let tasks = leases.map(|leases| (deliveries, leases));
+        let shape = Shape { capacity, tasks };
+        let ends = match name {
+            Some(name) => py.detach(|| shape.open(name)),
+            None => shape.make(family::segment(py)?),
+        };
+        let channel = Box::new(Channel::new(ends.map_err(raise)?));
+        drop(self.place.with(py, |place| place.replace(channel)));
+        Ok(())
+    }
+
+    /// Puts an object into the queue. When this returns it is there, for whoever asks.
+    ///
+    /// Waits for room while the queue is full: for ever, or for `timeout` seconds, or not at all if `block` is false;
+    /// then raises `queue.Full`.
+    #[pyo3(signature = (obj, block=None, timeout=None), text_signature = "($self, obj, block=True, timeout=None)")]
+    fn put<'py>(
+        slf: &Bound<'py, Self>,
+        obj: &Bound<'py, PyAny>,
+        block: Option<&Bound<'py, PyAny>>,
+        timeout: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        Self::put_until(slf, obj, || deadline_of(block, timeout))
+    }
+
+    /// Puts an object into the queue, or raises `queue.Full`.
+    fn put_nowait<'py>(slf: &Bound<'py, Self>, obj: &Bound<'py, PyAny>) -> PyResult<()> {
+        Self::put_until(slf, obj, || Ok(Deadline::Now))
+    }
+
+    /// Takes the oldest object out.
+    ///
+    /// Waits for one while the queue is empty: for ever, or for `timeout` seconds, or not at all if `block` is false;
+    /// then raises `queue.Empty`.
+    #[pyo3(signature = (block=None, timeout=None), text_signature = "($self, block=True, timeout=None)")]
+    fn get<'py>(
+        slf: &Bound<'py, Self>,
+        block: Option<&Bound<'py, PyAny>>,
+        timeout: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::get_until(slf, || deadline_of(block, timeout))
+    }
+
+    /// Takes the oldest object out, or raises `queue.Empty`.
+    fn get_nowait<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::get_until(slf, || Ok(Deadline::Now))
+    }
+
+    /// How many objects are in the queue: exact unless somebody puts or gets meanwhile.
+    fn qsize(&self, py: Python<'_>) -> PyResult<u64> {
+        self.channel(py, |channel| channel.rx.len())
+    }
+
+    /// Whether the queue is empty: what any process has put is seen.
+    fn empty(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let look = |channel: &mut Channel| (channel.closed && channel.used, channel.rx.len() == 0);
+        match slf.get().channel(slf.py(), look)? {
+            (true, _) => Err(PyOSError::new_err(format!("Queue {} is closed", slf.repr()?))),
+            (false, is_empty) => Ok(is_empty),
+        }
+    }
+
+    /// Whether the queue is full.
+    fn full(&self, py: Python<'_>) -> PyResult<bool> {
+        self.channel(py, |channel| channel.tx.is_full())
+    }
+
+    /// Says that this process uses the queue no more. What it has put stays, and other processes go on.
+    fn close(&self, py: Python<'_>) {
+        self.place.with(py, |channel| {
+            if let Some(channel) = channel {
+                channel.closed = true;
+            }
+        });
+    }
+
+    /// Returns at once, since what was put is in the queue already. Call `close` first.
+    fn join_thread(slf: &Bound<'_, Self>) -> PyResult<()> {
+        if slf.get().channel(slf.py(), |channel| channel.closed)? {
+            return Ok(());
+        }
+        Err(PyAssertionError::new_err(format!("Queue {} not closed", slf.repr()?)))
+    }
+
+    /// Does nothing: no thread holds up the end of this process.
+    fn cancel_join_thread(&self) {}
+
+    #[getter]
+    fn _closed(&self, py: Python<'_>) -> bool {
+        self.place.with(py, |channel| channel.as_ref().is_some_and(|channel| channel.closed))
+    }
+
+    #[getter]
+    fn _capacity(&self, py: Python<'_>) -> PyResult<Option<u64>> {
+        self.channel(py, |channel| channel.tx.capacity())
+    }
+
+    /// Says that the work on an object that this process got is done: on the one that it has had for the longest.
+    fn _task_done(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let done = slf.get().channel(slf.py(), |channel| {
+            // Those that are not ours are a forking parent's, or were ended otherwise.
+            while let Some(lease) = channel.leases.pop_front() {
+                match channel.rx.done(lease) {
+                    Err(Error::LeaseEnded | Error::NotYourLease) => {}
+                    done => return done,
+                }
+            }
+            channel.rx.done_oldest()
+        });
+        match done? {
+            Err(Error::NotYourLease) => {
+                Err(PyValueError::new_err("task_done() called too many times"))
+            }
+            done => done.map_err(raise),
+        }
+    }
+
+    /// Waits until the work on everything that was put is done.
+    #[pyo3(signature = (timeout=None))]
+    fn _join(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<bool> {
+        let py = slf.py();
+        if slf.get().channel(py, |channel| channel.rx.unfinished())? == 0 {
+            return Ok(true);
+        }
+        let deadline = Deadline::after(timeout);
+        // One may join a queue that one has closed.
+        let mut tx = slf.get().channel(py, |channel| channel.tx.another())?.map_err(raise)?;
+        blocking::wait(py, deadline, |until| tx.join(until)).map(|done| done.is_some())
+    }
+
+    #[getter]
+    fn _unfinished(&self, py: Python<'_>) -> PyResult<u64> {
+        self.channel(py, |channel| channel.rx.unfinished())
+    }
+
+    /// Takes the oldest dead letter out: the object, and how often it was delivered.
+    fn _take_dead_letter<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<Option<(Bound<'py, PyAny>, u32)>> {
+        let py = slf.py();
+        let letter = slf.get().channel(py, |channel| channel.rx.take_dead_letter())?;
+        let Some(letter) = letter.map_err(raise)? else { return Ok(None) };
+        let object = decode_long(py, Memory::Private(letter.message), letter.marked)?;
+        Ok(Some((object, letter.deliveries)))
+    }
+}
