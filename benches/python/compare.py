@@ -404,7 +404,8 @@ def rows(libraries: list[str]) -> list[Row]:
         print("numpy is not installed: the row of arrays is left out", file=sys.stderr)
     else:
         array = numpy.arange(mib, dtype="float64")
-        table.append(Row("queue, 8 MiB array of float64", "GB/s", True, 20, queue(array, 160, scale=8 * mib / 1e9)))
+        arrays = queue(array, 160, scale=8 * mib / 1e9)
+        table.append(Row("queue, 8 MiB array of float64", "GB/s", True, 20, arrays))
     for name, measure, target in [
         ("Event.set", event_set, 3.0),
         ("Condition.notify", condition_notify, 3.0),
@@ -446,7 +447,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="samples of each figure (5)")
     parser.add_argument("--only", default="", metavar="TEXT", help="rows whose name has TEXT in it")
     parser.add_argument("--quick", action="store_true", help="a tenth of the messages: for a look, not for figures")
-    parser.add_argument("--no-faster-fifo", action="store_true", help="without faster-fifo, which need not be installed")
+    parser.add_argument(
+        "--no-faster-fifo", action="store_true", help="without faster-fifo, which need not be installed"
+    )
     options = parser.parse_args()
     libraries = [STANDARD, OURS] if options.no_faster_fifo else [STANDARD, OURS, FIFO]
     for library in libraries:
@@ -478,8 +481,12 @@ def main() -> int:
                     print(f"\r{done} of {total}: {row.name:45} {library:16}", end="", file=sys.stderr)
     if sys.stderr.isatty():
         print("\r" + " " * 80, end="\r", file=sys.stderr)
-    print(f"Python {platform.python_version()}, {os.cpu_count()} CPUs, Linux {platform.release()}, {options.rounds} rounds,")
-    print(f"medians of near samples where there are any; a near trip takes {shortest * 1e6:.2f} us between interpreters\n")
+    print(
+        f"Python {platform.python_version()}, {os.cpu_count()} CPUs, Linux {platform.release()}, {options.rounds} rounds,"
+    )
+    print(
+        f"medians of near samples where there are any; a near trip takes {shortest * 1e6:.2f} us between interpreters\n"
+    )
     show(table, libraries)
     return 0
 

@@ -69,10 +69,10 @@ class Connection(_native.Connection):
 def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:
     """Two connected ends; of a one-way pipe the first one receives and the second one sends.
 
-        >>> reader, writer = Pipe(duplex=False)
-        >>> writer.send([1, 2, 3])
-        >>> reader.recv()
-        [1, 2, 3]
+    >>> reader, writer = Pipe(duplex=False)
+    >>> writer.send([1, 2, 3])
+    >>> reader.recv()
+    [1, 2, 3]
     """
     one, two = _native.pipe(bool(duplex))
     return Connection(one), Connection(two)
@@ -81,12 +81,12 @@ def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:
 def wait(object_list: Iterable[Any], timeout: float | None = None) -> list[Any]:
     """Those of some connections, sockets and descriptors that can be received from, waiting until there is one.
 
-        >>> reader, writer = Pipe(duplex=False)
-        >>> wait([reader], timeout=0)
-        []
-        >>> writer.send("hello")
-        >>> wait([reader]) == [reader]
-        True
+    >>> reader, writer = Pipe(duplex=False)
+    >>> wait([reader], timeout=0)
+    []
+    >>> writer.send("hello")
+    >>> wait([reader]) == [reader]
+    True
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     with selectors.PollSelector() as selector:

@@ -226,26 +226,26 @@ class DefaultContext(BaseContext, _standard.DefaultContext):
 
     Process = Process
     #: Who chooses instead.
-    chooser: _standard.DefaultContext | None = None
+    _chooser: _standard.DefaultContext | None = None
 
     def get_context(self, method: str | None = None) -> Any:
         if method is not None:
             return super().get_context(method)
-        if self.chooser is not None:
-            return self.chooser.get_context()
+        if self._chooser is not None:
+            return self._chooser.get_context()
         if self._actual_context is None:
             self._actual_context = self._default_context
         return self._actual_context
 
     def set_start_method(self, method: str | None, force: bool = False) -> None:
-        if self.chooser is not None:
-            self.chooser.set_start_method(method, force)
+        if self._chooser is not None:
+            self._chooser.set_start_method(method, force)
         else:
             super().set_start_method(method, force)
 
     def get_start_method(self, allow_none: bool = False) -> str | None:
-        if self.chooser is not None:
-            return self.chooser.get_start_method(allow_none)
+        if self._chooser is not None:
+            return self._chooser.get_start_method(allow_none)
         return super().get_start_method(allow_none)
 
 

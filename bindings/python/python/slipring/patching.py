@@ -49,8 +49,8 @@ _before: list[tuple[Any, str, Any]] | None = None
 
 
 def patch() -> None:
-    """Puts slipring's contexts, and what they make, in the place of multiprocessing's, in this process and in those that
-    it starts from now on. A second call does nothing.
+    """Puts slipring's contexts, and what they make, in the place of multiprocessing's: in this process, and in those
+    that it starts from now on. A second call does nothing.
 
     What was imported from multiprocessing before stays what it was: call it first.
     """
@@ -66,12 +66,12 @@ def patch() -> None:
     for method, context in ours._concrete_contexts.items():
         _before.append((_standard._concrete_contexts, method, _standard._concrete_contexts[method]))
         _standard._concrete_contexts[method] = context
-    chooser = _standard._default_context
+    standard = _standard._default_context
     for slot in ("_default_context", "_actual_context"):
-        known = getattr(chooser, slot)
+        known = getattr(standard, slot)
         if known is not None:
-            _replace(chooser, slot, ours._concrete_contexts[known.get_start_method()])
-    _replace(ours._default_context, "chooser", chooser)
+            _replace(standard, slot, ours._concrete_contexts[known.get_start_method()])
+    _replace(ours._default_context, "_chooser", standard)
     for name in multiprocessing.__all__:
         if name in _MAKERS:
             _replace(multiprocessing, name, getattr(ours._default_context, name))

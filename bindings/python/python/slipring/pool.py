@@ -1,0 +1,455 @@
+"""Pools of worker processes whose workers may be killed.
+
+What `multiprocessing.pool.Pool` does, and: a task whose worker dies, in whatever way, fails with `WorkerDied`, which
+names the task and the worker's exit code. All other tasks go on, and so does the pool, with a new worker.
+
+    >>> import slipring
+    >>> with slipring.Pool(2) as pool:
+    ...     pool.map(abs, [1, -2, 3])
+    [1, 2, 3]
+
+How: a task that a worker takes is leased to it (`slipring.JoinableQueue`). The lease of a worker that dies comes back,
+and the pool, which learns of the death by the worker's sentinel, fails that task. A result that the worker had sent
+before it died counts.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from multiprocessing import pool as _standard
+from multiprocessing import util
+from multiprocessing.context import ProcessError
+from multiprocessing.pool import (
+    INIT,
+    RUN,
+    TERMINATE,
+    ApplyResult,
+    AsyncResult,
+    ExceptionWithTraceback,
+    IMapIterator,
+    IMapUnorderedIterator,
+    MapResult,
+    MaybeEncodingError,
+    RemoteTraceback,
+    ThreadPool,
+)
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
+
+from slipring import _native
+from slipring.connection import wait
+from slipring.queues import JoinableQueue, Queue, SimpleQueue
+from slipring.sharedctypes import RawArray
+
+__all__ = [
+    "ApplyResult",
+    "AsyncResult",
+    "IMapIterator",
+    "IMapUnorderedIterator",
+    "MapResult",
+    "MaybeEncodingError",
+    "Pool",
+    "RemoteTraceback",
+    "ThreadPool",
+    "WorkerDied",
+]
+
+#: How many tasks wait in shared memory at most; the rest wait where they are.
+_WAITING_TASKS = 1024
+#: How many tasks or results are moved in one step at most.
+_BATCH = 64
+#: Arguments are shown in errors up to so many characters.
+_SHOWN = 120
+#: Values of these types are sent as they are: nothing can go wrong when they are received.
+_PLAIN = frozenset({int, float, bool, str, bytes, type(None)})
+
+
+class WorkerDied(ProcessError):
+    """A task of a pool was not finished, because its worker was killed or exited.
+
+    `task` is `(function, args, kwargs)`; of a chunk of `map` the arguments are its items. `exitcode` is the worker's,
+    as `Process.exitcode`: -9 for one that was killed by signal 9. `pid` is the process id that it had.
+    """
+
+    def __init__(self, task: tuple[Any, tuple[Any, ...], dict[str, Any]], exitcode: int, pid: int):
+        super().__init__(task, exitcode, pid)
+        self.task = task
+        self.exitcode = exitcode
+        self.pid = pid
+
+    def __str__(self) -> str:
+        if self.exitcode < 0:
+            try:
+                name = signal.Signals(-self.exitcode).name
+            except ValueError:
+                name = f"signal {-self.exitcode}"
+            how = f"was killed by {name}"
+        else:
+            how = f"exited with code {self.exitcode}"
+        return (
+            f"{_describe(self.task)} was not finished: its worker (pid {self.pid}) {how}; "
+            "the pool goes on, submit it again if it may be done twice"
+        )
+
+
+def _describe(task: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> str:
+    function, args, kwargs = task
+    name = getattr(function, "__qualname__", None) or repr(function)
+    shown = [_shorten(repr(arg)) for arg in args[:8]] + ["..."] * (len(args) > 8)
+    shown += [f"{key}={_shorten(repr(value))}" for key, value in kwargs.items()]
+    return _shorten(f"task {name}({', '.join(shown)})", 2 * _SHOWN)
+
+
+def _shorten(text: str, most: int = _SHOWN) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _submitted(task: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    """What the user submitted, of what the pool made of it."""
+    function, args, kwargs = task
+    if function in (_standard.mapstar, _standard.starmapstar):
+        function, args = args[0]
+    return function, tuple(args), dict(kwargs)
+
+
+class _Unreadable:
+    """What was received and cannot be unpickled: why."""
+
+    def __init__(self, error: Exception):
+        self.error = error
+
+
+class _Sealed:
+    """A value that is pickled by itself, so that whoever receives what it is part of has the rest in any case.
+
+    Unpickled it is the value, or `_Unreadable`.
+    """
+
+    def __init__(self, value: Any):
+        self.buffers: list[pickle.PickleBuffer] = []
+        file = BytesIO()
+        ForkingPickler(file, 5, True, self.buffers.append).dump(value)
+        self.pickled = file.getvalue()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _open, (self.pickled, *self.buffers)
+
+
+def _open(pickled: bytes, *buffers: Any) -> Any:
+    try:
+        return pickle.loads(pickled, buffers=buffers)
+    except Exception as error:
+        return _Unreadable(error)
+
+
+def _seal(value: Any) -> Any:
+    return value if type(value) in _PLAIN else _Sealed(value)
+
+
+def work(
+    tasks: JoinableQueue,
+    results: Queue,
+    working_at: Any,
+    seat: int,
+    initializer: Callable[..., Any] | None,
+    initargs: Sequence[Any],
+    maxtasks: int | None,
+    wrap_exception: bool,
+) -> None:
+    """What a worker does. `working_at` has two numbers for each worker: the job and the task that it is at."""
+    if initializer is not None:
+        initializer(*initargs)
+    completed = 0
+    job_at, task_at = 2 * seat, 2 * seat + 1
+    while maxtasks is None or completed < maxtasks:
+        task = tasks.get()
+        if task is None:
+            util.debug("worker got sentinel -- exiting")
+            tasks.task_done()
+            break
+        job, i, call = task
+        working_at[task_at] = i
+        working_at[job_at] = job
+        ok, value = _run(call, wrap_exception)
+        try:
+            sealed = _seal(value)
+        except Exception as error:
+            wrapped = MaybeEncodingError(error, value)
+            util.debug(f"possible encoding error while sending result: {wrapped}")
+            ok, sealed = False, _Sealed(wrapped)
+        results.put((job, i, seat, ok, sealed))
+        # Not before: a task whose result was not sent comes back.
+        tasks.task_done()
+        working_at[job_at] = -1
+        task = call = value = sealed = None
+        completed += 1
+    util.debug(f"worker exiting after {completed} tasks")
+
+
+def _run(call: Any, wrap_exception: bool) -> tuple[bool, Any]:
+    try:
+        if isinstance(call, _Unreadable):
+            raise call.error
+        function, args, kwargs = call
+        return True, function(*args, **kwargs)
+    except Exception as error:
+        if wrap_exception and (isinstance(call, _Unreadable) or function is not _standard._helper_reraises_exception):
+            error = ExceptionWithTraceback(error, error.__traceback__)
+        return False, error
+
+
+class Pool(_standard.Pool):
+    """A pool of worker processes: `apply`, `map`, `imap`, `starmap` and their asynchronous forms.
+
+    `processes` is how many (as many as there are CPUs), `initializer(*initargs)` is called in each worker when it
+    starts, `maxtasksperchild` is after how many tasks a worker is replaced by a new one, `context` says how processes
+    are started.
+
+    >>> import slipring
+    >>> with slipring.Pool(2) as pool:
+    ...     pool.apply(max, (1, 2))
+    2
+    """
+
+    def __init__(
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., Any] | None = None,
+        initargs: Sequence[Any] = (),
+        maxtasksperchild: int | None = None,
+        context: Any = None,
+    ):
+        self._pool: list[Any] = []
+        self._state = INIT
+        if processes is None:
+            processes = os.cpu_count() or 1
+        if processes < 1:
+            raise ValueError("Number of processes must be at least 1")
+        if maxtasksperchild is not None and (not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0):
+            raise ValueError("maxtasksperchild must be a positive int or None")
+        if initializer is not None and not callable(initializer):
+            raise TypeError("initializer must be a callable")
+
+        from slipring.context import _default_context
+
+        self._ctx = context or _default_context.get_context()
+        self._processes = processes
+        self._initializer = initializer
+        self._initargs = initargs
+        self._maxtasksperchild = maxtasksperchild
+        self._taskqueue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._change_notifier = SimpleQueue(ctx=self._ctx)
+        self._cache = _standard._PoolCache(notifier=self._change_notifier)
+        self._workers = _Workers(self)
+        self._pool = self._workers.all
+        try:
+            self._workers.fill()
+        except BaseException:
+            self._workers.terminate()
+            raise
+        self._worker_handler = self._thread(_maintain)
+        self._task_handler = self._thread(_feed)
+        self._result_handler = self._thread(_collect)
+        self._terminate = util.Finalize(
+            self,
+            _end,
+            args=(
+                self._workers,
+                self._cache,
+                self._change_notifier,
+                self._worker_handler,
+                self._task_handler,
+                self._result_handler,
+            ),
+            exitpriority=15,
+        )
+        self._state = RUN
+
+    def _thread(self, target: Callable[..., None]) -> threading.Thread:
+        # Not given the pool: a pool that nobody refers to is ended by its finalizer.
+        args = (self._workers, self._taskqueue, self._cache, self._change_notifier)
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        thread._state = RUN  # type: ignore[attr-defined]
+        thread.start()
+        return thread
+
+
+class _Workers:
+    """The processes of a pool, and the two queues that they work at."""
+
+    def __init__(self, pool: Pool):
+        self.ctx = pool._ctx
+        self.count = pool._processes
+        self.new = pool.Process
+        self.rest = (
+            pool._initializer,
+            pool._initargs,
+            pool._maxtasksperchild,
+            pool._wrap_exception,
+        )
+        self.all: list[Any] = []
+        self.tasks = JoinableQueue(_WAITING_TASKS, max_deliveries=1, ctx=self.ctx)
+        self.results = Queue(ctx=self.ctx)
+        self.working_at = RawArray("q", [-1] * (2 * self.count))
+
+    def fill(self) -> None:
+        """Starts as many as are missing."""
+        taken = {worker._slipring_seat for worker in self.all}
+        for seat in range(self.count):
+            if seat in taken:
+                continue
+            self.working_at[2 * seat] = -1
+            args = (self.tasks, self.results, self.working_at, seat, *self.rest)
+            worker = self.new(self.ctx, target=work, args=args)
+            worker._slipring_seat = seat
+            worker.name = worker.name.replace("Process", "PoolWorker")
+            worker.daemon = True
+            worker.start()
+            self.all.append(worker)
+            util.debug("added worker")
+
+    def replace_exited(self) -> None:
+        """Cleans up after those that have exited, fails what they were at, and starts new ones."""
+        exited = [worker for worker in self.all if worker.exitcode is not None]
+        if not exited:
+            return
+        for worker in exited:
+            util.debug(f"cleaning up worker {worker.name}")
+            worker.join()
+            self.all.remove(worker)
+        self._fail_what_came_back(exited)
+        self.fill()
+
+    def _fail_what_came_back(self, exited: list[Any]) -> None:
+        _native.reap()
+        for job, i, call in self.tasks._take_dead_letters():
+            worker = self._who_was_at(job, i, exited)
+            call = (None, (), {}) if isinstance(call, _Unreadable) else call
+            error = WorkerDied(_submitted(call), worker.exitcode, worker.pid)
+            # Behind what the worker may have sent: if that was the result, this comes too late.
+            self.results.put((job, i, -1, False, _Sealed(error)))
+
+    def _who_was_at(self, job: int, i: int, exited: list[Any]) -> Any:
+        at = self.working_at
+        for worker in exited:
+            seat = 2 * worker._slipring_seat
+            if (at[seat], at[seat + 1]) == (job, i):
+                return worker
+        # It had just taken the task. Which of several that was is not known.
+        return next((worker for worker in exited if worker.exitcode), exited[0])
+
+    def terminate(self) -> None:
+        """Ends all that run."""
+        for worker in self.all:
+            if worker.exitcode is None:
+                worker.terminate()
+        for worker in self.all:
+            if worker.is_alive():
+                worker.join()
+
+
+def _maintain(workers: _Workers, taskqueue: Any, cache: Any, change_notifier: Any) -> None:
+    """Replaces workers that exit, until the pool is closed and everything is done."""
+    thread = threading.current_thread()
+    while thread._state == RUN or (cache and thread._state != TERMINATE):
+        workers.replace_exited()
+        wait([*(worker.sentinel for worker in workers.all), change_notifier._reader])
+        while not change_notifier.empty():
+            change_notifier.get()
+    taskqueue.put(None)
+    util.debug("worker handler exiting")
+
+
+def _feed(workers: _Workers, taskqueue: Any, cache: Any, change_notifier: Any) -> None:
+    """Puts tasks where workers find them."""
+    thread = threading.current_thread()
+
+    def put(tasks: list[Any]) -> bool:
+        while tasks and thread._state == RUN:
+            tasks = tasks[workers.tasks._put_some(tasks, 0.2) :]
+        return not tasks
+
+    for sequence, set_length in iter(taskqueue.get, None):
+        # Those of an iterable that may take its time go out one by one.
+        most = _BATCH if set_length is None else 1
+        batch: list[Any] = []
+        i = -1
+        for job, i, function, args, kwargs in sequence:
+            try:
+                batch.append((job, i, _Sealed((function, args, kwargs))))
+            except Exception as error:
+                _settle(cache, job, i, (False, error))
+            if len(batch) >= most:
+                if not put(batch):
+                    break
+                batch = []
+        else:
+            if put(batch):
+                if set_length:
+                    set_length(i + 1)
+                continue
+        break
+    workers.results.put(None)
+    put([None] * len(workers.all))
+    util.debug("task handler exiting")
+
+
+def _collect(workers: _Workers, taskqueue: Any, cache: Any, change_notifier: Any) -> None:
+    """Hands results out to those who wait for them."""
+    thread = threading.current_thread()
+    last_of: dict[int, tuple[int, int]] = {}
+    is_fed = False
+    while thread._state != TERMINATE and not (is_fed and not cache):
+        for result in workers.results.get_many(_BATCH):
+            if result is None:
+                is_fed = True
+                continue
+            job, i, seat, ok, value = result
+            if seat >= 0:
+                last_of[seat] = job, i
+            elif (job, i) in last_of.values():
+                # Its worker died after it had sent the result.
+                continue
+            if isinstance(value, _Unreadable):
+                ok, value = False, MaybeEncodingError(value.error, "a result that was received")
+            _settle(cache, job, i, (ok, value))
+    util.debug("result handler exiting")
+
+
+def _settle(cache: Any, job: int, i: int, result: tuple[bool, Any]) -> None:
+    try:
+        waiting = cache[job]
+    except KeyError:
+        return
+    waiting._set(i, result)
+
+
+def _end(
+    workers: _Workers,
+    cache: Any,
+    change_notifier: Any,
+    worker_handler: threading.Thread,
+    task_handler: threading.Thread,
+    result_handler: threading.Thread,
+) -> None:
+    """Ends a pool at once. Called once, by `terminate`, by the garbage collector or at exit."""
+    util.debug("finalizing pool")
+    for thread in (worker_handler, task_handler, result_handler):
+        thread._state = TERMINATE  # type: ignore[attr-defined]
+    change_notifier.put(None)
+    # One that a task has started need not wait for itself.
+    me = threading.current_thread()
+    if worker_handler is not me:
+        worker_handler.join()
+    workers.terminate()
+    if task_handler is not me:
+        task_handler.join()
+    workers.results.put(None)
+    if result_handler is not me:
+        result_handler.join()
