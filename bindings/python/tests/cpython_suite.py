@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Runs CPython's own tests of multiprocessing against this package.
 
     python cpython_suite.py                              all that is listed, under every start method

@@ -10,19 +10,33 @@ multiprocessing in each of these processes.
 import functools
 import importlib
 import json
+import multiprocessing
+import multiprocessing.context
 import os
 import signal
 import sys
 import traceback
 import unittest
 
-import multiprocessing
-import multiprocessing.context
-
-FACTORIES = """
-    Array Barrier BoundedSemaphore Condition Event JoinableQueue Lock Manager Pipe Pool
-    Queue RLock RawArray RawValue Semaphore SimpleQueue Value
-""".split()
+FACTORIES = [
+    "Array",
+    "Barrier",
+    "BoundedSemaphore",
+    "Condition",
+    "Event",
+    "JoinableQueue",
+    "Lock",
+    "Manager",
+    "Pipe",
+    "Pool",
+    "Queue",
+    "RLock",
+    "RawArray",
+    "RawValue",
+    "Semaphore",
+    "SimpleQueue",
+    "Value",
+]
 
 
 # The module under test in the place of multiprocessing
@@ -86,9 +100,9 @@ load_tests(os.environ["CPYTHON_SUITE_METHOD"])
 class Reporter(unittest.TestResult):
     """Writes one line of JSON when a test starts and one when it ends."""
 
-    def __init__(self, path):
+    def __init__(self, events):
         super().__init__()
-        self.events = open(path, "a", buffering=1, encoding="utf-8")
+        self.events = events
         self.pid = os.getpid()
         self.verdict = ("passed", "")
 
@@ -141,10 +155,11 @@ class Reporter(unittest.TestResult):
 def main(cls, path, *names):
     # A program in the background of a shell ignores SIGINT, and some tests interrupt themselves.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    reporter = Reporter(path)
     suite = unittest.TestSuite(globals()[cls](name) for name in names)
-    suite.run(reporter)
-    reporter.write("done")
+    with open(path, "a", buffering=1, encoding="utf-8") as events:
+        reporter = Reporter(events)
+        suite.run(reporter)
+        reporter.write("done")
 
 
 if __name__ == "__main__":
