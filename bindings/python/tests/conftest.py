@@ -1,0 +1,82 @@
+"""Runs each behaviour test against `multiprocessing` and against `slipring`.
+
+A test that takes `mp` runs once for each module and start method: `test_x[multiprocessing-fork]`,
+`test_x[slipring-fork]`. It runs under fork alone, unless it says what else matters:
+
+    @pytest.mark.methods("fork", "spawn")
+    @pytest.mark.only("slipring")
+
+Where the package is not installed its tests are skipped; with SLIPRING_REQUIRED=1 they fail.
+"""
+
+import contextlib
+import faulthandler
+import importlib
+import importlib.util
+import os
+import signal
+
+import pytest
+
+from helpers import UnderTest
+
+MODULES = ("multiprocessing", "slipring")
+# Seconds that one test may take: an alarm first, and the end of all of them if it is not heard.
+PATIENCE = 40
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "methods(*names): start methods that a test runs under")
+    config.addinivalue_line("markers", "only(name): the one module that a test is for")
+
+
+def pytest_generate_tests(metafunc):
+    if "mp" not in metafunc.fixturenames:
+        return
+    item = metafunc.definition
+    methods = marked(item, "methods", ("fork",))
+    modules = marked(item, "only", MODULES)
+    params = [(module, method) for module in modules for method in methods]
+    metafunc.parametrize("mp", params, indirect=True, ids=["-".join(p) for p in params])
+
+
+def marked(item, name, default):
+    marker = item.get_closest_marker(name)
+    return marker.args if marker else default
+
+
+@pytest.fixture
+def mp(request):
+    """The module under test with a start method: its context's factories, and `peer`."""
+    name, method = request.param
+    installed = importlib.util.find_spec(name) is not None
+    if not installed and os.environ.get("SLIPRING_REQUIRED") != "1":
+        pytest.skip(f"{name} is not installed")
+    under_test = UnderTest(importlib.import_module(name), method)
+    yield under_test
+    under_test.end_peers()
+
+
+@pytest.fixture(autouse=True)
+def in_time():
+    """Fails a test that hangs, by an alarm in the main thread."""
+
+    def alarm(signum, frame):
+        raise TimeoutError(f"the test took more than {PATIENCE} s")
+
+    faulthandler.dump_traceback_later(PATIENCE + 20, exit=True)
+    before = signal.signal(signal.SIGALRM, alarm)
+    signal.alarm(PATIENCE)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+    faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(autouse=True)
+def interruptible():
+    """SIGINT is KeyboardInterrupt, also where a shell started this in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    with contextlib.suppress(TypeError):
+        signal.signal(signal.SIGINT, before)
