@@ -71,9 +71,7 @@ def hand_on(module, method, generations, target, *args):
     if generations == 0:
         return target(*args)
     context = __import__(module).get_context(method)
-    child = context.Process(
-        target=hand_on, args=(module, method, generations - 1, target, *args)
-    )
+    child = context.Process(target=hand_on, args=(module, method, generations - 1, target, *args))
     child.start()
     child.join()
 

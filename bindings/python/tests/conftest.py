@@ -17,7 +17,6 @@ import os
 import signal
 
 import pytest
-
 from helpers import UnderTest
 
 MODULES = ("multiprocessing", "slipring")

@@ -64,17 +64,14 @@ def read_known(path: Path) -> tuple[dict[str, list[str]], int]:
 def choose(known: dict[str, list[str]], names: list[str]) -> dict[str, list[str]]:
     """The known tests with one of the names in theirs; all of them if no name is given."""
     chosen = {
-        cls: [t for t in tests if not names or any(n in f"{cls}.{t}" for n in names)]
-        for cls, tests in known.items()
+        cls: [t for t in tests if not names or any(n in f"{cls}.{t}" for n in names)] for cls, tests in known.items()
     }
     return {cls: tests for cls, tests in chosen.items() if tests}
 
 
 def check_interpreter(module: str) -> None:
     """Raises CannotRun if the tests, or what they are to be run against, are not there."""
-    if importlib.util.find_spec("test") is None or (
-        importlib.util.find_spec("test._test_multiprocessing") is None
-    ):
+    if importlib.util.find_spec("test") is None or (importlib.util.find_spec("test._test_multiprocessing") is None):
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise CannotRun(
             f"{sys.executable} comes without the standard library's tests: "
@@ -224,9 +221,7 @@ def read_events(outcome: Outcome, events: Path, trouble: str) -> None:
 
 def report(outcome: Outcome) -> None:
     """A line for the class; with failures, one for each and the end of what was printed."""
-    counts = ", ".join(
-        f"{outcome.count(v)} {v}" for v in ("passed", "failed", "skipped") if outcome.count(v)
-    )
+    counts = ", ".join(f"{outcome.count(v)} {v}" for v in ("passed", "failed", "skipped") if outcome.count(v))
     lines = [f"{outcome.method:10} {outcome.cls}: {counts} ({outcome.seconds:.1f} s)"]
     failed = outcome.failed()
     lines += [f"FAILED {outcome.method} {outcome.cls}.{what}: {why}" for what, why in failed]
@@ -240,7 +235,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="run what has this in Class.test")
     parser.add_argument("--module", default="slipring", help="what is tested (slipring)")
-    parser.add_argument("--method", action="append", choices=METHODS, help="start method (all)")
+    parser.add_argument("--method", default="all", choices=(*METHODS, "all"), help="start method (all)")
     parser.add_argument("--known", type=Path, default=KNOWN, help="list of the tests to run")
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds a test may take (60)")
     parser.add_argument("-j", "--jobs", type=int, default=2, help="classes at a time (2)")
@@ -251,7 +246,8 @@ def run(args: argparse.Namespace) -> int:
     check_interpreter(args.module)
     known, left_out = read_known(args.known)
     chosen = choose(known, args.names)
-    outcomes = [Outcome(m, cls, chosen[cls]) for m in args.method or METHODS for cls in chosen]
+    methods = METHODS if args.method == "all" else (args.method,)
+    outcomes = [Outcome(method, cls, chosen[cls]) for method in methods for cls in chosen]
 
     def one(outcome: Outcome) -> None:
         report(run_class(outcome, args.module, args.timeout))
@@ -260,9 +256,7 @@ def run(args: argparse.Namespace) -> int:
     with ThreadPoolExecutor(args.jobs) as pool:
         list(pool.map(one, outcomes))
 
-    passed, failed, skipped = (
-        sum(outcome.count(v) for outcome in outcomes) for v in ("passed", "failed", "skipped")
-    )
+    passed, failed, skipped = (sum(outcome.count(v) for outcome in outcomes) for v in ("passed", "failed", "skipped"))
     version = ".".join(map(str, sys.version_info[:3]))
     took = time.monotonic() - start
     print(f"Python {version}, {args.module}: {took:.0f} s, {left_out} left out by name")

@@ -625,9 +625,7 @@ def test_two_processes_write_to_one_end(mp):
         return
     reader, writer = mp.Pipe(False)
     each, size = 20, 3 * MIB + 1
-    processes = [
-        mp.start(children.send_blocks, writer, mark, each, size) for mark in range(1, 4)
-    ]
+    processes = [mp.start(children.send_blocks, writer, mark, each, size) for mark in range(1, 4)]
     writer.close()
     seen = {1: 0, 2: 0, 3: 0}
     for _ in range(3 * each):

@@ -135,9 +135,7 @@ def test_ten_thousand_locks_go_to_another_process(mp):
     assert process.exitcode == 0
 
 
-@pytest.mark.parametrize(
-    "kind", ("Lock", "RLock", "Semaphore", "Condition", "Event", "Queue", "JoinableQueue")
-)
+@pytest.mark.parametrize("kind", ("Lock", "RLock", "Semaphore", "Condition", "Event", "Queue", "JoinableQueue"))
 def test_objects_that_come_and_go_cost_nothing_in_the_end(mp, kind):
     make = getattr(mp, kind)
     kept = [make() for _ in range(10)]

@@ -96,9 +96,7 @@ def test_a_manager_shares_what_it_has_with_processes(mp):
     with mp.Manager() as manager:
         numbers, names = manager.list([1]), manager.dict()
         q, lock = manager.Queue(2), manager.Lock()
-        processes = [
-            mp.start(children.use_manager, numbers, names, q, lock, n) for n in range(2)
-        ]
+        processes = [mp.start(children.use_manager, numbers, names, q, lock, n) for n in range(2)]
         assert sorted(q.get(timeout=SOON) for _ in processes) == [0, 1]
         for process in processes:
             process.join(SOON)
@@ -158,9 +156,7 @@ def test_objects_of_one_context_go_to_processes_of_another(mp):
         return
     queue, lock = mp.get_context("fork").Queue(), mp.get_context("forkserver").Lock()
     lock.acquire()
-    process = mp.get_context("spawn").Process(
-        target=children.try_to_acquire, args=(lock, queue)
-    )
+    process = mp.get_context("spawn").Process(target=children.try_to_acquire, args=(lock, queue))
     process.start()
     assert queue.get(timeout=SOON) is False
     process.join(SOON)
