@@ -31,6 +31,7 @@ from multiprocessing.connection import (
 from typing import Any
 
 from slipring import _native
+from slipring.reduction import reduce_native
 
 __all__ = [
     "AuthenticationError",
@@ -61,9 +62,19 @@ class Connection(_native.Connection):
     copy being closed, by `close`, by exit or by a kill, is EOFError for a receiver and BrokenPipeError for a sender.
     """
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # At any time, not only while a process is being started.
+        _, args, *_ = reduce_native(self)
+        return _rebuild, (self.readable, self.writable, *args)
+
     def __repr__(self) -> str:
         does = [what for what in ("readable", "writable", "closed") if getattr(self, what)]
         return f"<{type(self).__module__}.{type(self).__qualname__} {' '.join(does)} at {id(self):#x}>"
+
+
+def _rebuild(readable: bool, writable: bool, cls: type, boarding: _native.Boarding, parts: list[Any]) -> Connection:
+    parts = [(text, [fd.detach() for fd in fds]) for text, fds in parts]
+    return cls.__new__(cls, _native.Ticket(boarding, parts), readable, writable)
 
 
 def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::{PyBrokenPipeError, PyOSError};
+use pyo3::exceptions::{PyBrokenPipeError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use slipring::{Error, Loan, PipeReader, PipeWriter, Result, Until, View};
@@ -14,6 +14,7 @@ use crate::attached::Attached;
 use crate::blocking::Deadline;
 use crate::error::{raise, raise_received};
 use crate::handles::{self, Handles};
+use crate::transfer::{Berths, Part, Ticket};
 
 /// Longer ones are copied without the interpreter's lock.
 const SHORT: usize = 64 << 10;
@@ -60,6 +61,38 @@ impl Ends {
         self.state.with(py, |state| state.closed = true);
         let (reader, writer) = (Attached::new(reader), Attached::new(writer));
         Self { reader, writer, state: Attached::new(state), asked: Attached::new(None) }
+    }
+
+    /// The end that a ticket is of.
+    pub fn arrived(
+        py: Python<'_>,
+        ticket: &Ticket,
+        readable: bool,
+        writable: bool,
+    ) -> PyResult<Self> {
+        let (reader, writer) = match (readable, writable) {
+            (true, true) => {
+                let (reader, writer) = ticket.take::<slipring::Connection>(py)?.split();
+                (Some(reader), Some(writer))
+            }
+            (true, false) => (Some(ticket.take(py)?), None),
+            (false, true) => (None, Some(ticket.take(py)?)),
+            (false, false) => return Err(PyValueError::new_err("an end that does nothing")),
+        };
+        Ok(Self::new(reader, writer))
+    }
+
+    /// Gives it to another process: the berth, and what to tell the process.
+    pub fn give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Part)> {
+        self.check_closed(py)?;
+        // Each half stands for the whole end.
+        let reader = self.reader.with(py, |half| half.at_hand().map(|half| half.try_clone()));
+        if let Some(reader) = reader.transpose().map_err(raise)? {
+            return berths.give(py, &reader);
+        }
+        let writer = self.writer.with(py, |half| half.at_hand().map(|half| half.try_clone()));
+        let writer = writer.transpose().map_err(raise)?.ok_or_else(closed)?;
+        berths.give(py, &writer)
     }
 
     /// Sends bytes that nobody changes.

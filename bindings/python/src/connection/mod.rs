@@ -13,9 +13,9 @@ mod object;
 use std::os::fd::RawFd;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use pyo3::{PyTraverseError, PyVisit};
 use slipring::{Pipe, PipeOptions};
 
 use self::argument::{Readable, Writable};
@@ -23,6 +23,7 @@ use self::end::{Ends, bytes_of};
 use crate::blocking::Deadline;
 use crate::error::raise;
 use crate::family;
+use crate::transfer::{Berths, Part, ticket};
 
 /// Bytes of a pipe's ring in one direction, as much as a pair of sockets holds: how much may be sent before anybody
 /// receives. What is longer than 4 KiB lies in a block and takes little of it.
@@ -52,13 +53,29 @@ pub fn pipe(py: Python<'_>, duplex: bool) -> PyResult<(Connection, Connection)> 
 
 #[pymethods]
 impl Connection {
-    /// Takes over what another one has: that one is closed.
+    /// Takes over what another one has, which is closed then; or takes what a ticket is of, an end that does what is said.
     #[new]
-    fn take_over(py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let other = other.cast::<Self>().map_err(|_| {
+    #[pyo3(signature = (source, readable=true, writable=true))]
+    fn take(
+        py: Python<'_>,
+        source: &Bound<'_, PyAny>,
+        readable: bool,
+        writable: bool,
+    ) -> PyResult<Self> {
+        if let Some(ticket) = ticket(Some(source)) {
+            let ends = Ends::arrived(py, ticket.get(), readable, writable)?;
+            return Ok(Self { ends });
+        }
+        let other = source.cast::<Self>().map_err(|_| {
             PyTypeError::new_err("connections are made by Pipe(), not from descriptors")
         })?;
         Ok(Self { ends: other.get().ends.take(py) })
+    }
+
+    /// Gives it to another process: the berth, and what to tell the process.
+    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
+        let (berth, part) = self.ends.give(py, berths)?;
+        Ok((berth, vec![part]))
     }
 
     /// Send an object. It is pickled unless it is an int, float, bool, str, bytes or None.
@@ -186,6 +203,14 @@ impl Connection {
         self.ends.check_writable(py)
     }
 
+    /// Receive an object while holding a lock, which is released before the object is unpickled.
+    fn _recv_under(&self, py: Python<'_>, lock: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        lock.call_method0(intern!(py, "acquire"))?;
+        let message = self.ends.receive(py);
+        lock.call_method0(intern!(py, "release"))?;
+        object::decode(py, message?)
+    }
+
     /// Send an object if that takes no waiting: whether it did.
     fn _try_send(&self, py: Python<'_>, obj: &Bound<'_, PyAny>) -> PyResult<bool> {
         self.ends.check_writable(py)?;
@@ -196,10 +221,5 @@ impl Connection {
     fn _try_recv(&self, py: Python<'_>) -> PyResult<Option<(Py<PyAny>,)>> {
         let message = self.ends.try_receive(py)?;
         message.map(|message| Ok((object::decode(py, message)?,))).transpose()
-    }
-
-    #[expect(clippy::unused_self, reason = "it holds no Python objects")]
-    fn __traverse__(&self, _visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        Ok(())
     }
 }
