@@ -7,13 +7,14 @@
 use std::collections::VecDeque;
 
 use pyo3::prelude::*;
-use slipring::{Error, Loan, Message, Until};
+use slipring::{Batch, Error, Loan, Message, Until};
 
 use crate::attached::Attached;
 use crate::blocking::{self, Deadline};
 use crate::codec::{Encoded, LONG, MAX_COPY};
 use crate::ends::{Rx, Tx};
 use crate::error::raise;
+use crate::watched::Watched;
 
 /// The state of one queue object.
 pub struct Channel {
@@ -28,6 +29,11 @@ pub struct Channel {
     pub closed: bool,
     /// Whether anything was ever put by this process.
     pub used: bool,
+    /// What several messages are received into. It keeps its capacity.
+    pub batch: Option<Batch>,
+    /// Descriptors, once somebody has asked for them.
+    pub watched_rx: Option<Watched>,
+    pub watched_tx: Option<Watched>,
 }
 
 impl Channel {
@@ -41,6 +47,9 @@ impl Channel {
             leases: VecDeque::new(),
             closed: false,
             used: false,
+            batch: None,
+            watched_rx: None,
+            watched_tx: None,
         }
     }
 }

@@ -7,12 +7,14 @@ use slipring::{
 };
 
 /// What puts.
+#[expect(clippy::large_enum_variant, reason = "there are few, and the usual one is the large one")]
 pub enum Tx {
     Plain(ByteSender),
     Tasks(Box<ByteJoinableSender>),
 }
 
 /// What gets.
+#[expect(clippy::large_enum_variant, reason = "there are few, and the usual one is the large one")]
 pub enum Rx {
     Plain(ByteReceiver),
     Tasks(Box<ByteJoinableReceiver>),

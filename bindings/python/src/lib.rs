@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `family.rs` | the segment that a family of processes shares |
 //! | `queue.rs` | the class of queues |
+//! | `many.rs`, `watched.rs`, `passage.rs` | queues: many objects at once, descriptors, the way to another process |
 //! | `channel.rs`, `ends.rs` | what a queue is in one process |
 //! | `codec/` | what objects look like as messages |
 //! | `blocking.rs` | waiting without the interpreter's lock, with deadlines and signals |
@@ -26,11 +27,14 @@ mod event;
 mod family;
 mod handles;
 mod lock;
+mod many;
+mod passage;
 mod queue;
 mod rlock;
 mod semaphore;
 mod synchronized;
 mod transfer;
+mod watched;
 
 use pyo3::prelude::*;
 
@@ -51,6 +55,8 @@ mod _native {
     use super::family::{participants, reap, segment_memory, version};
     #[pymodule_export]
     use super::lock::Lock;
+    #[pymodule_export]
+    use super::passage::Passage;
     #[pymodule_export]
     use super::queue::Queue;
     #[pymodule_export]

@@ -1,18 +1,23 @@
 //! `Queue` and what `JoinableQueue` has besides.
 
+use std::os::fd::{AsRawFd, RawFd};
+
 use pyo3::exceptions::{PyAssertionError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyTuple, PyType};
+use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use slipring::Error;
 
 use crate::attached::Attached;
 use crate::blocking::{self, Deadline};
 use crate::channel::{self, Channel, Place, Refusal};
 use crate::codec::{BytesAs, LONG, Memory, decode, decode_long, encode};
-use crate::ends::Shape;
+use crate::ends::{Rx, Shape, Tx};
 use crate::error::raise;
 use crate::family;
+use crate::many;
+use crate::passage::Passage;
+use crate::watched::Watched;
 
 /// What multiprocessing takes for "no limit".
 const NO_LIMIT: i64 = i32::MAX as i64;
@@ -34,6 +39,7 @@ pub(crate) enum Side {
 }
 
 impl Queue {
+    /// Where the channel is.
     pub(crate) fn place(&self) -> &Place {
         &self.place
     }
@@ -111,7 +117,18 @@ impl Queue {
         }
     }
 
-    fn channel<R>(&self, py: Python<'_>, f: impl FnOnce(&mut Channel) -> R) -> PyResult<R> {
+    /// Has this object be the queue with these sides.
+    fn fill(&self, py: Python<'_>, ends: (Tx, Rx)) {
+        let channel = Box::new(Channel::new(ends));
+        drop(self.place.with(py, |place| place.replace(channel)));
+    }
+
+    /// Calls `f` with the channel, be it closed or not.
+    pub(crate) fn channel<R>(
+        &self,
+        py: Python<'_>,
+        f: impl FnOnce(&mut Channel) -> R,
+    ) -> PyResult<R> {
         let unmade =
             || PyRuntimeError::new_err("the queue was not made: call Queue.__init__ first");
         self.place.with(py, |channel| channel.as_deref_mut().map(f)).ok_or_else(unmade)
@@ -153,8 +170,7 @@ impl Queue {
             Some(name) => py.detach(|| shape.open(name)),
             None => shape.make(family::segment(py)?),
         };
-        let channel = Box::new(Channel::new(ends.map_err(raise)?));
-        drop(self.place.with(py, |place| place.replace(channel)));
+        self.fill(py, ends.map_err(raise)?);
         Ok(())
     }
 
@@ -291,5 +307,66 @@ impl Queue {
         let Some(letter) = letter.map_err(raise)? else { return Ok(None) };
         let object = decode_long(py, Memory::Private(letter.message), letter.marked)?;
         Ok(Some((object, letter.deliveries)))
+    }
+
+    /// Puts all objects of `iterable`, many in one step, and returns how many there were.
+    ///
+    /// Waits for room as `put` does. If the time is up, or anything else comes between, the exception says what became
+    /// of them: `count` were put, and `rest` gives the others, to be put later.
+    #[pyo3(signature = (iterable, block=None, timeout=None), text_signature = "($self, iterable, block=True, timeout=None)")]
+    fn put_many<'py>(
+        slf: &Bound<'py, Self>,
+        iterable: &Bound<'py, PyAny>,
+        block: Option<&Bound<'py, PyAny>>,
+        timeout: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<usize> {
+        many::put_many(slf, iterable.try_iter()?, deadline_of(block, timeout)?)
+    }
+
+    /// Takes the oldest objects out, `max` at most, in one step: a list of at least one.
+    ///
+    /// Waits for the first one as `get` does, and for no others. If one of them cannot be unpickled, the exception has
+    /// the others in `received`.
+    #[pyo3(signature = (max, block=None, timeout=None), text_signature = "($self, max, block=True, timeout=None)")]
+    fn get_many<'py>(
+        slf: &Bound<'py, Self>,
+        max: usize,
+        block: Option<&Bound<'py, PyAny>>,
+        timeout: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        many::get_many(slf, max, deadline_of(block, timeout)?)
+    }
+
+    /// What is pickled for a process that is being started.
+    fn _passage(&self, py: Python<'_>) -> PyResult<Passage> {
+        self.channel(py, |channel| Passage::of(channel))?.map_err(raise)
+    }
+
+    /// Makes this object one of the queue that arrived.
+    fn _arrive(&self, py: Python<'_>, passage: &Passage) -> PyResult<()> {
+        self.fill(py, passage.take(py)?);
+        Ok(())
+    }
+
+    /// A descriptor that is readable while there is something to get, for any selector: nothing is to be read from it.
+    ///
+    /// Others may be faster: when it is readable, call `get_nowait`. A forked child has another one.
+    fn fileno(slf: &Bound<'_, Self>) -> PyResult<RawFd> {
+        Self::watched(slf, Side::Get, |watched| Ok(watched.as_fd()?.as_raw_fd()))
+    }
+
+    /// The same for room to put something.
+    fn _room_fileno(slf: &Bound<'_, Self>) -> PyResult<RawFd> {
+        Self::watched(slf, Side::Put, |watched| Ok(watched.as_fd()?.as_raw_fd()))
+    }
+
+    /// Whether a get would not wait.
+    fn _has_item(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Self::watched(slf, Side::Get, Watched::ready)
+    }
+
+    /// Whether a put would not wait.
+    fn _has_room(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Self::watched(slf, Side::Put, Watched::ready)
     }
 }

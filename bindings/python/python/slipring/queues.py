@@ -1,7 +1,14 @@
-"""Queues between processes.
+"""Queues between processes, as `multiprocessing.queues` has them.
 
-What is put is in the queue when `put` returns: every process finds it, and the one that put it may
-end. There is no feeder thread, and no process that is killed holds up the others.
+    >>> from slipring.queues import Queue
+    >>> q = Queue(maxsize=10)
+    >>> q.put({"id": 1})
+    >>> q.qsize(), q.get()
+    (1, {'id': 1})
+
+What is different: what is put is in the queue when `put` returns, so every process finds it, and the one that put it may
+end. There is no feeder thread; an object that cannot be pickled is `put`'s error. A process that is killed holds nobody up,
+and a `JoinableQueue` gives its tasks to others.
 """
 
 from __future__ import annotations
@@ -10,6 +17,8 @@ from queue import Empty, Full
 from typing import Any
 
 from slipring import _native
+from slipring._waiting import Readiness
+from slipring.reduction import assert_spawning
 
 __all__ = ["Empty", "Full", "JoinableQueue", "Queue"]
 
@@ -18,41 +27,101 @@ _LEASES = 16384
 
 
 class Queue(_native.Queue):
-    """A queue of objects for any number of producers and consumers.
+    """A queue of objects for any number of producers and consumers, in any number of processes.
 
-    It holds at most `maxsize` objects, or as many as there is memory for if that is 0. With a `name`
-    it is the same queue in every program that uses this name; `maxsize` then counts for whoever comes
-    first.
+    It holds `maxsize` objects, or as many as there is memory for if that is 0. With a `name` it is the same queue in every
+    program that uses this name, and `maxsize` counts for whoever comes first.
 
     >>> q = Queue()
-    >>> q.put({"id": 1})
-    >>> q.get()
-    {'id': 1}
+    >>> q.put_many(range(5))
+    5
+    >>> q.get(), q.get_many(max=10)
+    (0, [1, 2, 3, 4])
     """
 
-    def __init__(self, maxsize: int = 0, *, name: str | None = None, ctx: Any = None) -> None:
-        self._maxsize = maxsize
-        self._name = name
+    def __init__(self, maxsize: int = 0, *, ctx: Any = None, name: str | None = None) -> None:
+        self._begin(maxsize, name)
         self._open(maxsize, name)
 
+    def _begin(self, maxsize: int, name: str | None) -> None:
+        self._maxsize = maxsize
+        self._name = name
+        self._readiness: dict[str, Readiness] = {}
+
+    @property
+    def name(self) -> str | None:
+        """Its name, if it has one."""
+        return self._name
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        if self._name is not None:
+            return self._maxsize, self._name, None
+        assert_spawning(self)
+        return self._maxsize, None, self._passage()
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        maxsize, name, passage = state
+        self._begin(maxsize, name)
+        if passage is None:
+            self._open(maxsize, name)
+        else:
+            self._arrive(passage)
+
     def __repr__(self) -> str:
-        name = f" {self._name!r}" if getattr(self, "_name", None) else ""
-        state = " closed" if self._closed else ""
-        return f"<slipring.{type(self).__name__}{name}{state} at {id(self):#x}>"
+        # Before `__init__` there is no name.
+        name = self.__dict__.get("_name")
+        name = "" if name is None else f" {name!r}"
+        closed = " closed" if self._closed else ""
+        return f"<slipring.{type(self).__name__}{name}{closed} at {id(self):#x}>"
 
     @staticmethod
     def _on_queue_feeder_error(e: Exception, obj: Any) -> None:
-        """Called by `put` with an object that cannot be pickled. Override it to do something else than
-        raising the error."""
+        """Called by `put` with an object that cannot be pickled: raises the error. Override it to do something else."""
         raise e
+
+    async def aget(self) -> Any:
+        """Takes the oldest object out, waiting for one in an asyncio program. A cancelled call takes nothing.
+
+        >>> import asyncio
+        >>> q = Queue()
+        >>> async def echo():
+        ...     await q.aput("hello")
+        ...     return await q.aget()
+        >>> asyncio.run(echo())
+        'hello'
+        """
+        while True:
+            try:
+                return self.get_nowait()
+            except Empty:
+                # Nothing is taken before this goes on, so there is nothing to lose when it is cancelled.
+                await self._ready_to("get").wait()
+
+    async def aput(self, obj: Any) -> None:
+        """Puts an object into the queue, waiting for room in an asyncio program. A cancelled call puts nothing."""
+        while True:
+            try:
+                return self.put_nowait(obj)
+            except Full:
+                await self._ready_to("put").wait()
+
+    def _ready_to(self, act: str) -> Readiness:
+        readiness = self._readiness.get(act)
+        if readiness is None:
+            if act == "get":
+                readiness = Readiness(self.fileno, self._has_item)
+            else:
+                readiness = Readiness(self._room_fileno, self._has_room)
+            self._readiness[act] = readiness
+        return readiness
 
 
 class JoinableQueue(Queue):
     """A queue of tasks: `join` waits until everything that was put was worked on.
 
-    Whoever gets an object calls `task_done` when the work is done. If a worker dies before it does,
-    another one gets the object. What was delivered `max_deliveries` times and never done is set aside,
-    counts as done, and is found in `dead_letters()`.
+    Whoever gets an object calls `task_done` when the work on it is done. If the worker dies before that, another one gets
+    the object. What was delivered `max_deliveries` times and never done is set aside: it counts as done, and
+    `dead_letters()` gives it.
 
     >>> q = JoinableQueue()
     >>> q.put("task")
@@ -66,21 +135,35 @@ class JoinableQueue(Queue):
         self,
         maxsize: int = 0,
         *,
+        ctx: Any = None,
         name: str | None = None,
         max_deliveries: int | None = 10,
-        ctx: Any = None,
     ) -> None:
-        self._maxsize = maxsize
-        self._name = name
+        self._begin(maxsize, name)
+        self._max_deliveries = max_deliveries
         self._open(maxsize, name, max_deliveries, _LEASES)
 
     task_done = _native.Queue._task_done
 
-    join = _native.Queue._join
+    def join(self) -> None:
+        """Waits until `task_done` was called for everything that was put."""
+        self._join()
 
     def dead_letters(self) -> list[tuple[Any, int]]:
-        """Takes out the objects that were delivered too often, each with the number of times."""
+        """Takes out what was set aside: each object with how often it was delivered."""
         letters = []
         while (letter := self._take_dead_letter()) is not None:
             letters.append(letter)
         return letters
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return *super().__getstate__(), self._max_deliveries
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        *state, self._max_deliveries = state
+        maxsize, name, passage = state
+        self._begin(maxsize, name)
+        if passage is None:
+            self._open(maxsize, name, self._max_deliveries, _LEASES)
+        else:
+            self._arrive(passage)

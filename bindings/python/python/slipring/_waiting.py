@@ -1,0 +1,52 @@
+"""Waiting for a descriptor in asyncio programs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from weakref import WeakKeyDictionary
+
+
+class Readiness:
+    """Coroutines that wait until an object is ready, in any number of event loops.
+
+    `fileno` gives a descriptor that is readable while the object may be ready; `is_ready` looks, and has it unreadable if it
+    is not. One coroutine is woken at a time, and the descriptor stays readable: if that one was cancelled, or takes nothing,
+    the loop's next turn wakes the next one.
+    """
+
+    def __init__(self, fileno: Callable[[], int], is_ready: Callable[[], bool]) -> None:
+        self._fileno = fileno
+        self._is_ready = is_ready
+        self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, deque[asyncio.Future[None]]]
+        self._lines = WeakKeyDictionary()
+
+    async def wait(self) -> None:
+        """Returns when it is time to try; that may be in vain."""
+        if self._is_ready():
+            # Who tries in vain again and again lets others run.
+            return await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        line = self._lines.get(loop)
+        if line is None:
+            line = self._lines[loop] = deque()
+        if not line:
+            loop.add_reader(self._fileno(), self._wake_one, line)
+        turn = loop.create_future()
+        line.append(turn)
+        try:
+            await turn
+        finally:
+            if turn in line:
+                line.remove(turn)
+            if not line:
+                loop.remove_reader(self._fileno())
+
+    def _wake_one(self, line: deque[asyncio.Future[None]]) -> None:
+        if not self._is_ready():
+            return
+        for turn in line:
+            if not turn.done():
+                turn.set_result(None)
+                return
