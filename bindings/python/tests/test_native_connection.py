@@ -308,36 +308,33 @@ def test_an_end_that_is_collected_is_closed(ends):
 
 def test_the_end_comes_with_the_last_copy():
     reader, writer = Pipe(False)
-    child = forked(lambda: writer.send("from the child") or reader.poll(PATIENCE) and None)
+    goes, go = Pipe(False)
+    child = forked(lambda: writer.send("from the child") or goes.recv())
     writer.close()
     assert reader.recv() == "from the child"
+    assert not reader.poll(0.05), "the child has a copy"
     reader_is_done = in_thread(reader.recv)
+    go.send(0)
     assert isinstance(reader_is_done(), EOFError)
     assert exit_code(child) == 0
 
 
 def test_a_child_that_drops_its_copy_without_closing_has_closed_it():
     reader, writer = Pipe(False)
-    done_reader, done = Pipe(False)
+    writers = [writer]
+    del writer
 
     def work():
-        nonlocal writer
-        del writer
-        gc.collect()
-        done.send("dropped")
-        done_reader.poll(PATIENCE)  # there is the message until the parent takes it
-        return 0 if wait([done_reader], PATIENCE) else 1
-
-    writers = [writer]
-    child = os.fork()
-    if child == 0:
         writers.clear()
-        os._exit(work())
+        gc.collect()
+        signal.pause()
+
+    child = forked(work)
     writers.clear()
-    del writer
     with pytest.raises(EOFError):
         reader.recv()
-    assert exit_code(child) == 0
+    os.kill(child, signal.SIGKILL)
+    exit_code(child)
 
 
 @pytest.mark.parametrize("size", [10, 100_000])

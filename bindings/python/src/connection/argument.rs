@@ -8,7 +8,8 @@ use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
-use slipring::View;
+
+use super::receiving::Received;
 
 /// The part of a buffer of `len` bytes that `offset` and `size` say.
 pub fn range(len: usize, offset: isize, size: Option<isize>) -> PyResult<Range<usize>> {
@@ -60,14 +61,16 @@ impl Readable {
         self.0.len_bytes()
     }
 
-    /// A copy of them.
-    pub fn to_vec(&self) -> Vec<u8> {
-        let mut copy = Vec::<u8>::with_capacity(self.len());
-        // SAFETY: the object keeps its bytes while the buffer is held, and the copy has room for them; they do not overlap.
+    /// A copy of some of them.
+    pub fn copy(&self, range: Range<usize>) -> Vec<u8> {
+        assert!(range.end <= self.len(), "checked by the caller");
+        let mut copy = Vec::<u8>::with_capacity(range.len());
+        // SAFETY: the object keeps its bytes while the buffer is held, and the copy has room for these; they do not overlap.
         // SAFETY: as many bytes are initialised when they count.
         unsafe {
-            copy.as_mut_ptr().copy_from_nonoverlapping(self.as_ptr(), self.len());
-            copy.set_len(self.len());
+            let from = self.as_ptr().add(range.start);
+            copy.as_mut_ptr().copy_from_nonoverlapping(from, range.len());
+            copy.set_len(range.len());
         }
         copy
     }
@@ -100,7 +103,7 @@ impl Writable {
     }
 
     /// Copies a message to `offset`, where it fits.
-    pub fn fill(&self, py: Python<'_>, offset: usize, message: &View) {
+    pub fn fill(&self, py: Python<'_>, offset: usize, message: &Received) {
         assert!(message.len() <= self.len() - offset, "checked by the caller");
         let Some(at) = NonNull::new(self.0.buf_ptr().cast::<u8>()) else { return };
         // SAFETY: room for the message from `offset` on, just checked; the object keeps it while its buffer is held.
@@ -108,7 +111,7 @@ impl Writable {
         // shared by threads in Python.
         let room =
             unsafe { std::slice::from_raw_parts_mut(at.as_ptr().add(offset), message.len()) };
-        super::end::read_whole(py, message, room);
+        message.copy_to(py, room);
     }
 }
 

@@ -1,44 +1,35 @@
-//! The halves of an end: messages go and come, first without waiting and with the interpreter's lock held, then without it.
+//! An end as one process has it: its halves, whether it is closed, its descriptor, its way to another process.
 
-use std::ops::Range;
 use std::os::fd::{AsRawFd, RawFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use pyo3::exceptions::{PyBrokenPipeError, PyOSError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
-use slipring::{Error, Loan, PipeReader, PipeWriter, Result, Until, View};
+use slipring::{PipeReader, PipeWriter};
 
-use super::argument::Readable;
 use crate::attached::Attached;
-use crate::blocking::Deadline;
-use crate::error::{raise, raise_received};
-use crate::handles::{self, Handles};
+use crate::error::raise;
+use crate::handles::Handles;
 use crate::transfer::{Berths, Part, Ticket};
-
-/// Longer ones are copied without the interpreter's lock.
-const SHORT: usize = 64 << 10;
-/// The kernel is asked whether the receiver lives unless it was so shortly ago: less than it takes to notice a kill.
-const FRESH: Duration = Duration::from_micros(100);
-/// What the kernel calls it when nobody has the other end.
-const EPIPE: i32 = 32;
 
 /// An end: a half that receives, a half that sends, or both.
 pub struct Ends {
-    reader: Attached<Handles<PipeReader>>,
-    writer: Attached<Handles<PipeWriter>>,
-    state: Attached<State>,
+    pub(super) reader: Attached<Handles<PipeReader>>,
+    pub(super) writer: Attached<Handles<PipeWriter>>,
+    pub(super) state: Attached<State>,
+    /// Where short messages are copied to. It keeps its capacity.
+    pub(super) buffer: Attached<Vec<u8>>,
     /// When the kernel was asked last whether the receiver lives.
-    asked: Attached<Option<Instant>>,
+    pub(super) asked: Attached<Option<Instant>>,
 }
 
 #[derive(Clone, Copy)]
-struct State {
+pub(super) struct State {
     readable: bool,
     writable: bool,
     closed: bool,
     /// The descriptor may be readable because of messages that were there before it was.
-    old_news: bool,
+    pub(super) old_news: bool,
 }
 
 impl Ends {
@@ -49,6 +40,7 @@ impl Ends {
             reader: Attached::new(reader.map_or_else(Handles::none, Handles::new)),
             writer: Attached::new(writer.map_or_else(Handles::none, Handles::new)),
             state: Attached::new(State { readable, writable, closed: false, old_news: false }),
+            buffer: Attached::new(Vec::new()),
             asked: Attached::new(None),
         }
     }
@@ -59,8 +51,9 @@ impl Ends {
         let writer = self.writer.with(py, |half| std::mem::replace(half, Handles::none()));
         let state = self.state(py);
         self.state.with(py, |state| state.closed = true);
+        let fresh = Self::new(None, None);
         let (reader, writer) = (Attached::new(reader), Attached::new(writer));
-        Self { reader, writer, state: Attached::new(state), asked: Attached::new(None) }
+        Self { reader, writer, state: Attached::new(state), ..fresh }
     }
 
     /// The end that a ticket is of.
@@ -93,163 +86,6 @@ impl Ends {
         let writer = self.writer.with(py, |half| half.at_hand().map(|half| half.try_clone()));
         let writer = writer.transpose().map_err(raise)?.ok_or_else(closed)?;
         berths.give(py, &writer)
-    }
-
-    /// Sends bytes that nobody changes.
-    #[inline]
-    pub fn send(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
-        if bytes.len() > SHORT {
-            // SAFETY: the bytes are borrowed for longer than the call.
-            return unsafe { self.send_long(py, bytes.as_ptr(), bytes.len()) };
-        }
-        if self.try_send(py, bytes)? {
-            return Ok(());
-        }
-        let waited = handles::wait(py, &self.writer, Deadline::Never, closed, |writer, until| {
-            writer.send_until(bytes, until)
-        })?;
-        sent(waited)
-    }
-
-    /// Sends a part of a buffer that other threads may change.
-    pub fn send_shared(
-        &self,
-        py: Python<'_>,
-        buffer: &Readable,
-        range: Range<usize>,
-    ) -> PyResult<()> {
-        if range.len() > SHORT {
-            // SAFETY: the range lies in the buffer, which lives longer than the call.
-            return unsafe { self.send_long(py, buffer.as_ptr().add(range.start), range.len()) };
-        }
-        self.send(py, &buffer.to_vec()[range])
-    }
-
-    /// Sends bytes if that takes no waiting: whether it did.
-    #[inline]
-    pub fn try_send(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<bool> {
-        let ask = self.is_time_to_ask(py);
-        let tried = self.writer.with(py, |writer| {
-            let writer = writer.at_hand()?;
-            let open = if ask { writer.probe() } else { Ok(()) };
-            Some(open.and_then(|()| writer.send_until(bytes, Until::NOW)))
-        });
-        match tried {
-            Some(Ok(())) => Ok(true),
-            Some(Err(Error::WouldBlock | Error::TimedOut)) => Ok(false),
-            Some(Err(error)) => Err(raise_sent(error)),
-            None => Err(self.check_writable(py).err().unwrap_or_else(closed)),
-        }
-    }
-
-    fn is_time_to_ask(&self, py: Python<'_>) -> bool {
-        let now = Instant::now();
-        self.asked.with(py, |asked| {
-            let is_time = asked.is_none_or(|asked| now.duration_since(asked) > FRESH);
-            if is_time {
-                *asked = Some(now);
-            }
-            is_time
-        })
-    }
-
-    /// Copies a message to a block, where it is received from, and sends that: all of it without the interpreter's lock.
-    ///
-    /// # Safety
-    ///
-    /// `len` bytes at `from` may be read while this runs.
-    unsafe fn send_long(&self, py: Python<'_>, from: *const u8, len: usize) -> PyResult<()> {
-        let (from, mut written) = (Bytes(from), None::<Option<Loan>>);
-        let waited = handles::wait(py, &self.writer, Deadline::Never, closed, |writer, until| {
-            let slot = match &mut written {
-                Some(slot) => slot,
-                None => {
-                    writer.probe()?;
-                    let mut loan = writer.loan(len)?;
-                    // SAFETY: `len` bytes may be read, by the caller's promise, and as many be written: the loan's.
-                    // SAFETY: the loan is a block that nobody else uses, so the two do not overlap.
-                    unsafe { from.copy_to(loan.as_mut_ptr(), len) };
-                    written.insert(Some(loan))
-                }
-            };
-            writer.offer_loan(slot, until)
-        })?;
-        sent(waited)
-    }
-
-    /// The next message, waiting for one.
-    #[inline]
-    pub fn receive(&self, py: Python<'_>) -> PyResult<View> {
-        if let Some(message) = self.look(py)? {
-            return Ok(message);
-        }
-        let waited = handles::wait(py, &self.reader, Deadline::Never, closed, |reader, until| {
-            reader.recv_view_until(until)
-        })?;
-        self.renew(py);
-        match waited {
-            Some(message) => message.map_err(raise_received),
-            None => Err(raise(Error::TimedOut)),
-        }
-    }
-
-    /// The next message, if there is one.
-    pub fn try_receive(&self, py: Python<'_>) -> PyResult<Option<View>> {
-        let tried = self
-            .reader
-            .with(py, |reader| reader.at_hand().map(|reader| reader.recv_view_until(Until::NOW)));
-        self.tried(py, tried)
-    }
-
-    /// The next message, if one is seen at a glance.
-    #[inline]
-    fn look(&self, py: Python<'_>) -> PyResult<Option<View>> {
-        let tried = self.reader.with(py, |reader| {
-            let reader = reader.at_hand()?;
-            Some(if reader.is_empty() {
-                Err(Error::WouldBlock)
-            } else {
-                reader.recv_view_until(Until::NOW)
-            })
-        });
-        self.tried(py, tried)
-    }
-
-    #[inline]
-    fn tried(&self, py: Python<'_>, tried: Option<Result<View>>) -> PyResult<Option<View>> {
-        match tried {
-            Some(Ok(message)) => Ok(Some(message)),
-            Some(Err(Error::WouldBlock | Error::TimedOut)) => Ok(None),
-            Some(Err(error)) => Err(raise_received(error)),
-            None => Err(self.check_readable(py).err().unwrap_or_else(closed)),
-        }
-    }
-
-    /// Whether a receive would not wait.
-    pub fn poll(&self, py: Python<'_>, deadline: Deadline) -> PyResult<bool> {
-        self.check_readable(py)?;
-        let glance = self.reader.with(py, |reader| {
-            let reader = reader.at_hand()?;
-            Some(if !reader.is_empty() {
-                Ok(true)
-            } else if deadline == Deadline::Now {
-                reader.poll(Until::NOW)
-            } else {
-                Ok(false)
-            })
-        });
-        let ready = glance.ok_or_else(closed)?.map_err(raise)?;
-        if ready || deadline == Deadline::Now {
-            return Ok(ready);
-        }
-        let waited = handles::wait(py, &self.reader, deadline, closed, |reader, until| {
-            if reader.poll(until)? { Ok(()) } else { Err(Error::TimedOut) }
-        })?;
-        match waited {
-            Some(Ok(())) => Ok(true),
-            Some(Err(error)) => Err(raise(error)),
-            None => Ok(false),
-        }
     }
 
     /// The descriptor to wait for; of an end that only sends, one that hangs up with the other end.
@@ -328,74 +164,12 @@ impl Ends {
     }
 
     #[inline]
-    fn state(&self, py: Python<'_>) -> State {
+    pub(super) fn state(&self, py: Python<'_>) -> State {
         self.state.with(py, |state| *state)
     }
-
-    /// After another handle than the one at hand has received: messages that the descriptor was made readable for by hand
-    /// may be gone, and only its own handle can tell it so.
-    fn renew(&self, py: Python<'_>) {
-        if !self.state(py).old_news {
-            return;
-        }
-        let news = self.reader.with(py, |reader| {
-            let Some(reader) = reader.at_hand() else { return false };
-            !reader.is_empty() || reader.poll(Until::NOW).unwrap_or(true)
-        });
-        self.state.with(py, |state| state.old_news = news);
-    }
-}
-
-/// Bytes to be read without the interpreter's lock.
-struct Bytes(*const u8);
-
-// SAFETY: whoever makes one promises that they may be read meanwhile, by any thread.
-unsafe impl Send for Bytes {}
-// SAFETY: as above; they are only read.
-unsafe impl Sync for Bytes {}
-
-impl Bytes {
-    /// Copies `len` of them.
-    ///
-    /// # Safety
-    ///
-    /// As many may be read here, and written at `to`, and the two do not overlap.
-    unsafe fn copy_to(&self, to: *mut u8, len: usize) {
-        // SAFETY: the caller's promise.
-        unsafe { self.0.copy_to_nonoverlapping(to, len) };
-    }
-}
-
-/// A copy of a message.
-pub fn bytes_of<'py>(py: Python<'py>, message: &View) -> PyResult<Bound<'py, PyBytes>> {
-    PyBytes::new_with(py, message.len(), |room| {
-        read_whole(py, message, room);
-        Ok(())
-    })
-}
-
-/// Copies a message to where there is room for it, without the interpreter's lock if that takes long.
-pub fn read_whole(py: Python<'_>, message: &View, room: &mut [u8]) {
-    if room.len() > SHORT {
-        py.detach(|| message.read_at(0, room));
-    } else {
-        message.read_at(0, room);
-    }
-}
-
-fn sent(waited: Option<Result<()>>) -> PyResult<()> {
-    waited.unwrap_or(Err(Error::TimedOut)).map_err(raise_sent)
 }
 
 #[cold]
-fn raise_sent(error: Error) -> PyErr {
-    match error {
-        Error::Disconnected => PyBrokenPipeError::new_err((EPIPE, "Broken pipe")),
-        other => raise(other),
-    }
-}
-
-#[cold]
-fn closed() -> PyErr {
+pub(super) fn closed() -> PyErr {
     PyOSError::new_err("handle is closed")
 }

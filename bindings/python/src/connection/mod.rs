@@ -2,13 +2,16 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `end.rs` | sending and receiving messages, with and without waiting |
+//! | `end.rs` | the halves of an end, its descriptor, its way to another process |
+//! | `sending.rs`, `receiving.rs` | messages go and come, with and without waiting |
 //! | `argument.rs` | the buffers and numbers that callers pass |
 //! | `object.rs` | objects as messages |
 
 mod argument;
 mod end;
 mod object;
+mod receiving;
+mod sending;
 
 use std::os::fd::RawFd;
 
@@ -19,7 +22,7 @@ use pyo3::types::PyBytes;
 use slipring::{Pipe, PipeOptions};
 
 use self::argument::{Readable, Writable};
-use self::end::{Ends, bytes_of};
+use self::end::Ends;
 use crate::blocking::Deadline;
 use crate::error::raise;
 use crate::family;
@@ -81,13 +84,13 @@ impl Connection {
     /// Send an object. It is pickled unless it is an int, float, bool, str, bytes or None.
     fn send(&self, py: Python<'_>, obj: &Bound<'_, PyAny>) -> PyResult<()> {
         self.ends.check_writable(py)?;
-        object::send(py, &self.ends, obj)
+        object::send(py, &self.ends, obj, Deadline::Never).map(drop)
     }
 
     /// Receive an object, waiting for one. EOFError when nothing is left and nobody has the other end any more.
-    fn recv(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn recv<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let message = self.ends.receive(py)?;
-        object::decode(py, message)
+        object::decode_received(py, &self.ends, message)
     }
 
     /// Send the bytes of a bytes-like object as one message: all, or `size` of them from `offset` on.
@@ -102,11 +105,12 @@ impl Connection {
         self.ends.check_writable(py)?;
         if let Ok(bytes) = buf.cast::<PyBytes>() {
             let bytes = bytes.as_bytes();
-            return self.ends.send(py, &bytes[argument::range(bytes.len(), offset, size)?]);
+            let part = &bytes[argument::range(bytes.len(), offset, size)?];
+            return self.ends.send(py, part, Deadline::Never).map(drop);
         }
         let buffer = Readable::new(buf)?;
         let range = argument::range(buffer.len(), offset, size)?;
-        self.ends.send_shared(py, &buffer, range)
+        self.ends.send_shared(py, &buffer, range, Deadline::Never).map(drop)
     }
 
     /// Receive a message as bytes. One longer than `maxlength` is an OSError, and ends receiving.
@@ -123,7 +127,9 @@ impl Connection {
         if limit.is_some_and(|limit| message.len() > limit) {
             return Err(self.ends.bad_message_length(py));
         }
-        bytes_of(py, &message)
+        let bytes = message.to_bytes(py);
+        self.ends.give_back(py, message.buffer);
+        bytes
     }
 
     /// Receive a message into a writable bytes-like object, at `offset` bytes, and return its length. BufferTooShort, with
@@ -140,10 +146,12 @@ impl Connection {
         let offset = argument::offset_into(buffer.len(), offset)?;
         let message = self.ends.receive(py)?;
         if message.len() > buffer.len() - offset {
-            return Err(argument::too_short(bytes_of(py, &message)?));
+            return Err(argument::too_short(message.to_bytes(py)?));
         }
         buffer.fill(py, offset, &message);
-        Ok(message.len())
+        let len = message.len();
+        self.ends.give_back(py, message.buffer);
+        Ok(len)
     }
 
     /// Whether a receive would not wait: a message is there, or the end. Waits for that up to `timeout` seconds, without a
@@ -204,22 +212,31 @@ impl Connection {
     }
 
     /// Receive an object while holding a lock, which is released before the object is unpickled.
-    fn _recv_under(&self, py: Python<'_>, lock: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    fn _recv_under<'py>(
+        &self,
+        py: Python<'py>,
+        lock: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         lock.call_method0(intern!(py, "acquire"))?;
         let message = self.ends.receive(py);
         lock.call_method0(intern!(py, "release"))?;
-        object::decode(py, message?)
+        object::decode_received(py, &self.ends, message?)
     }
 
     /// Send an object if that takes no waiting: whether it did.
     fn _try_send(&self, py: Python<'_>, obj: &Bound<'_, PyAny>) -> PyResult<bool> {
         self.ends.check_writable(py)?;
-        object::try_send(py, &self.ends, obj)
+        object::send(py, &self.ends, obj, Deadline::Now)
+    }
+
+    /// Send bytes, as they are, if that takes no waiting: whether it did.
+    fn _try_send_bytes(&self, py: Python<'_>, bytes: &Bound<'_, PyBytes>) -> PyResult<bool> {
+        self.ends.send(py, bytes.as_bytes(), Deadline::Now)
     }
 
     /// Receive an object if there is one, in a tuple.
-    fn _try_recv(&self, py: Python<'_>) -> PyResult<Option<(Py<PyAny>,)>> {
-        let message = self.ends.try_receive(py)?;
-        message.map(|message| Ok((object::decode(py, message)?,))).transpose()
+    fn _try_recv<'py>(&self, py: Python<'py>) -> PyResult<Option<(Bound<'py, PyAny>,)>> {
+        let Some(message) = self.ends.try_receive(py)? else { return Ok(None) };
+        Ok(Some((object::decode_received(py, &self.ends, message)?,)))
     }
 }

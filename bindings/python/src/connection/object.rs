@@ -1,39 +1,52 @@
-//! Objects as messages.
+//! Objects as messages: with a tag always, since messages of pipes have no marks.
 
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::PyBytes;
-use slipring::View;
 
-use super::argument::Readable;
-use super::end::{Ends, bytes_of};
+use super::end::Ends;
+use super::receiving::Received;
+use crate::blocking::Deadline;
+use crate::codec::{BytesAs, Memory, decode, decode_long, encode};
 
-fn pickled<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = obj.py();
-    let dumps = DUMPS.get_or_try_init(py, || -> PyResult<_> {
-        let pickler = py.import("multiprocessing.reduction")?.getattr("ForkingPickler")?;
-        Ok(pickler.getattr("dumps")?.unbind())
-    })?;
-    dumps.bind(py).call1((obj,))
+/// Longer messages lie in a block: they are written there, piece by piece.
+const IN_RING: usize = 4 << 10;
+
+/// Sends an object: whether that was done before the deadline.
+#[inline]
+pub fn send(
+    py: Python<'_>,
+    ends: &Ends,
+    obj: &Bound<'_, PyAny>,
+    deadline: Deadline,
+) -> PyResult<bool> {
+    let message = encode(obj, BytesAs::Tagged)?;
+    if let Some(bytes) = message.as_slice() {
+        return ends.send(py, bytes, deadline);
+    }
+    let pieces = message.spans();
+    // SAFETY: `to` is new memory for the message, whose pieces `message` keeps.
+    let write = |to| unsafe { pieces.write(to) };
+    if pieces.len() > IN_RING {
+        return ends.send_draft(py, pieces.len(), deadline, write);
+    }
+    // Zeros: between the pieces there may be gaps.
+    let mut bytes = vec![0; pieces.len()];
+    write(bytes.as_mut_ptr());
+    ends.send(py, &bytes, deadline)
 }
 
-/// Sends an object, waiting for room.
-pub fn send(py: Python<'_>, ends: &Ends, obj: &Bound<'_, PyAny>) -> PyResult<()> {
-    let buffer = Readable::new(&pickled(obj)?)?;
-    ends.send_shared(py, &buffer, 0..buffer.len())
-}
-
-/// Sends an object if that takes no waiting: whether it did.
-pub fn try_send(py: Python<'_>, ends: &Ends, obj: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let buffer = Readable::new(&pickled(obj)?)?;
-    ends.try_send(py, &buffer.to_vec())
-}
-
-/// The object that a message is.
-pub fn decode(py: Python<'_>, message: View) -> PyResult<Py<PyAny>> {
-    static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let bytes: Bound<'_, PyBytes> = bytes_of(py, &message)?;
-    let loads = LOADS.import(py, "pickle", "loads")?;
-    Ok(loads.call1((bytes,))?.unbind())
+/// The object that a message is. What it is of arrays lies where the message does.
+#[inline]
+pub fn decode_received<'py>(
+    py: Python<'py>,
+    ends: &Ends,
+    message: Received,
+) -> PyResult<Bound<'py, PyAny>> {
+    let Received { view, buffer } = message;
+    if let Some(view) = view {
+        ends.give_back(py, buffer);
+        return decode_long(py, Memory::View(view), true);
+    }
+    let object = decode(py, &buffer, true);
+    ends.give_back(py, buffer);
+    object
 }
