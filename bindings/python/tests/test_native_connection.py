@@ -15,7 +15,6 @@ import threading
 import time
 
 import pytest
-
 from slipring import _native
 from slipring.connection import BufferTooShort, Connection, Pipe, wait
 from slipring.context import _default_context

@@ -19,8 +19,9 @@ from typing import Any
 from slipring import _native
 from slipring._waiting import Readiness
 from slipring.reduction import assert_spawning
+from slipring.simple import SimpleQueue
 
-__all__ = ["Empty", "Full", "JoinableQueue", "Queue"]
+__all__ = ["Empty", "Full", "JoinableQueue", "Queue", "SimpleQueue"]
 
 # How many objects of one JoinableQueue can be in somebody's hands at a time.
 _LEASES = 16384
