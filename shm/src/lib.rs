@@ -76,8 +76,8 @@ pub use queue::{ByteQueue, ByteReceiver, ByteSender, Queue, QueueOptions, Receiv
 pub use segment::{Segment, SegmentOptions};
 pub use slots::{SlotReceiver, SlotSender, Slots};
 pub use sync::{
-    Barrier, BarrierTurn, BoundedSemaphore, Condvar, Event, Guard, LockError, LockResult, Mutex,
-    OrRecover, ReentrantGuard, ReentrantMutex, Semaphore,
+    Arrival, Barrier, BarrierTurn, BoundedSemaphore, Condvar, Event, Guard, LockError, LockResult,
+    Mutex, OrRecover, ReentrantGuard, ReentrantMutex, Release, Semaphore, Waiting,
 };
 pub use until::Until;
 pub use value::{RawValue, Value, ValueGuard};

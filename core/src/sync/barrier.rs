@@ -262,9 +262,7 @@ impl Barrier {
         turn: Turn,
         waiter: &mut W,
     ) -> Result<u32, BarrierError<W::Stop>> {
-        // ORDERING: Acquire, E1, pairs with the AcqRel in `replace`.
-        let ready = |_: &mut W| outcome(self.state.load(Ordering::Acquire), turn.generation);
-        match self.sleepers.wait_until(waiter, FenceMode::Symmetric, ready) {
+        match self.wait_for_end(&turn, waiter) {
             Ok(Ok(())) => Ok(turn.index),
             Ok(Err(Broken)) => Err(BarrierError::Broken),
             Err(stop) => {
@@ -272,6 +270,22 @@ impl Barrier {
                 Err(BarrierError::Stopped { stop, met })
             }
         }
+    }
+
+    /// Waits until the meeting has ended, one way or the other. Giving up breaks nothing: [`Barrier::refuse`] does, or wait
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// The waiter's reason to give up.
+    pub fn wait_for_end<W: Waiter>(
+        &self,
+        turn: &Turn,
+        waiter: &mut W,
+    ) -> Result<Result<(), Broken>, W::Stop> {
+        // ORDERING: Acquire, E1, pairs with the AcqRel in `replace`.
+        let ready = |_: &mut W| outcome(self.state.load(Ordering::Acquire), turn.generation);
+        self.sleepers.wait_until(waiter, FenceMode::Symmetric, ready)
     }
 
     /// The last one lets all go. Returns its own index, `parties - 1`.

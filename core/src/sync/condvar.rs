@@ -8,20 +8,25 @@
 //!
 //! Change the condition with the lock held. Notify with the lock held or afterwards.
 //!
+//! A death disturbs all who wait: the dead may have been about to notify, or be counted. [`Condvar::wait`] returns then;
+//! who waits with a [`Ticket`] is told, waits on, and misses no notification meanwhile.
+//!
 //! # Memory
 //!
 //! ```text
-//!  63         44 43              25  24  23       12 11        0
-//! +-------------+------------------+---+-----------+-----------+
-//! | generation  |      batch       | J |  waiters  |  permits  |   state
-//! +-------------+------------------+---+-----------+-----------+
-//! | reserved, 0                    | sleepers (EventCount)     |
-//! +--------------------------------+---------------------------+
+//!  63        48 47     41 40    31 30       21  20  19     10 9       0
+//! +------------+---------+--------+-----------+---+---------+---------+
+//! | generation |   era   | batch  | disturbed | J | waiters | permits |   state
+//! +------------+---------+--------+-----------+---+---------+---------+
+//! | reserved, 0                   | sleepers (EventCount)             |
+//! +-------------------------------+-----------------------------------+
 //! ```
 //!
 //! | field | meaning | who changes it |
 //! |---|---|---|
-//! | generation | grows when everybody is released | notifier, death procedure |
+//! | generation | grows when everybody is released | notifier; death procedure, if `permits` is not 0 |
+//! | era | grows when everybody is disturbed | death procedure |
+//! | disturbed | who waits and was not counted again since, the dead included; [`MANY`] = did not fit | death procedure up, waiter down; cleared with a new generation |
 //! | batch | grows when `permits` leaves 0 | notifier |
 //! | J | somebody came to wait while `permits` was not 0 | that one; cleared with `permits` |
 //! | waiters | who waits, the dead included; [`MANY`] = did not fit | waiter, coming and going |
@@ -36,7 +41,9 @@
 //!   it came in. So nobody takes a permit that was there before it came.
 //! * I3. No permit is added to a batch after somebody came to it (J): everybody is released instead. So nobody who was
 //!   notified waits on because a newcomer took what was meant for it.
-//! * I4. `waiters` is never less than those who wait in this generation.
+//! * I4. `waiters` and `disturbed` together are never less than those who wait in this generation.
+//! * I5. While anybody is disturbed a notification releases everybody. So none is lost on one who was not counted again
+//!   yet, and a wrapped era does no harm.
 //!
 //! # Ordering
 //!
@@ -46,7 +53,8 @@
 //! # Crash points
 //!
 //! A waiter that dies stays counted (I4 allows it). A notifier that dies before its wake leaves sleepers asleep until
-//! their slice is over or the death procedure calls [`Condvar::recover`], which releases everybody and forgets the dead.
+//! their slice is over or the death procedure calls [`Condvar::recover`], which disturbs everybody: the living count
+//! themselves again, and the dead are forgotten with the next notification.
 
 use core::convert::Infallible;
 use core::num::NonZeroU32;
@@ -60,11 +68,13 @@ use crate::sync::reentrant::{NotOwner, ReentrantMutex};
 use crate::wait::Waiter;
 
 /// Bits of the counts of waiters and permits.
-const COUNT_BITS: u32 = 12;
+const COUNT_BITS: u32 = 10;
 /// Bits of the batch.
-const BATCH_BITS: u32 = 19;
+const BATCH_BITS: u32 = 10;
+/// Bits of the era.
+const ERA_BITS: u32 = 7;
 /// Bits of the generation.
-const GENERATION_BITS: u32 = 20;
+const GENERATION_BITS: u32 = 16;
 
 /// From so many waiters on they are no longer counted, and each notification releases all.
 pub const MANY: u32 = (1 << COUNT_BITS) - 1;
@@ -93,18 +103,31 @@ pub struct Waited<S> {
     pub stop: Option<S>,
 }
 
-/// When a waiter came.
+/// One who waits, since when. Dropping it leaves it counted as a dead one: [`Condvar::leave`].
 #[derive(Clone, Copy, Debug)]
-struct Ticket {
+#[must_use]
+pub struct Ticket {
     generation: u32,
+    era: u32,
     batch: u32,
+}
+
+/// Why somebody who waits with a ticket returned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Release {
+    /// A notification released it: it does not wait any more.
+    Notified,
+    /// Somebody died. It still waits: look at the condition, if that can have changed, and go on waiting.
+    Disturbed,
 }
 
 /// The fields of `state`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct State {
     generation: u32,
+    era: u32,
     batch: u32,
+    disturbed: u32,
     joined: bool,
     waiters: u32,
     permits: u32,
@@ -115,6 +138,8 @@ struct State {
 enum Verdict {
     /// Everybody of its generation was released.
     Released,
+    /// Everybody of its era was disturbed. It is counted again if it can make `state` this.
+    Disturbed(State),
     /// It is released if it can make `state` this.
     Take(State),
     /// Somebody else is released and did not run yet.
@@ -125,26 +150,44 @@ enum Verdict {
 
 impl State {
     fn unpack(word: u64) -> Self {
-        let field = |shift: u32, bits: u32| (word >> shift) as u32 & ((1 << bits) - 1);
+        let mut rest = word;
+        let mut field = |bits: u32| {
+            let value = rest as u32 & ((1 << bits) - 1);
+            rest >>= bits;
+            value
+        };
+        // From the lowest bits on.
         Self {
-            permits: field(0, COUNT_BITS),
-            waiters: field(COUNT_BITS, COUNT_BITS),
-            joined: field(2 * COUNT_BITS, 1) == 1,
-            batch: field(2 * COUNT_BITS + 1, BATCH_BITS),
-            generation: field(2 * COUNT_BITS + 1 + BATCH_BITS, GENERATION_BITS),
+            permits: field(COUNT_BITS),
+            waiters: field(COUNT_BITS),
+            joined: field(1) == 1,
+            disturbed: field(COUNT_BITS),
+            batch: field(BATCH_BITS),
+            era: field(ERA_BITS),
+            generation: field(GENERATION_BITS),
         }
     }
 
     fn pack(self) -> u64 {
-        u64::from(self.permits)
-            | u64::from(self.waiters) << COUNT_BITS
-            | u64::from(self.joined) << (2 * COUNT_BITS)
-            | u64::from(self.batch) << (2 * COUNT_BITS + 1)
-            | u64::from(self.generation) << (2 * COUNT_BITS + 1 + BATCH_BITS)
+        let fields = [
+            (self.generation, GENERATION_BITS),
+            (self.era, ERA_BITS),
+            (self.batch, BATCH_BITS),
+            (self.disturbed, COUNT_BITS),
+            (u32::from(self.joined), 1),
+            (self.waiters, COUNT_BITS),
+            (self.permits, COUNT_BITS),
+        ];
+        fields.into_iter().fold(0, |word, (value, bits)| word << bits | u64::from(value))
     }
 
     fn ticket(self) -> Ticket {
-        Ticket { generation: self.generation, batch: self.batch }
+        Ticket { generation: self.generation, era: self.era, batch: self.batch }
+    }
+
+    /// Whether a notification has anything to do.
+    fn is_waited_for(self) -> bool {
+        self.waiters | self.disturbed != 0
     }
 
     /// One more waits.
@@ -157,13 +200,35 @@ impl State {
     /// Everybody is released.
     fn notify_all(self) -> Self {
         let generation = (self.generation + 1) % (1 << GENERATION_BITS);
-        Self { generation, batch: self.batch, joined: false, waiters: 0, permits: 0 }
+        Self { generation, era: self.era, batch: self.batch, ..Self::default() }
+    }
+
+    /// Somebody died. With permits under way nobody can tell whose they are: everybody is released.
+    fn disturb(self) -> Self {
+        if self.permits > 0 {
+            return self.notify_all();
+        }
+        if self.waiters == 0 {
+            return self;
+        }
+        let era = (self.era + 1) % (1 << ERA_BITS);
+        let disturbed = (self.disturbed + self.waiters).min(MANY);
+        Self { era, disturbed, waiters: 0, joined: false, ..self }
+    }
+
+    /// One who was disturbed is counted no more as such.
+    fn one_less_disturbed(mut self) -> Self {
+        if self.disturbed != MANY {
+            self.disturbed = self.disturbed.saturating_sub(1);
+        }
+        self
     }
 
     /// `count` more are released.
     fn notify(mut self, count: u32) -> Self {
         let waiting = self.waiters.saturating_sub(self.permits);
-        if count >= waiting || self.waiters == MANY || self.joined {
+        let is_exact = self.waiters != MANY && self.disturbed == 0 && !self.joined;
+        if count >= waiting || !is_exact {
             return self.notify_all();
         }
         if self.permits == 0 {
@@ -177,6 +242,8 @@ impl State {
     fn verdict(self, ticket: Ticket) -> Verdict {
         if self.generation != ticket.generation {
             Verdict::Released
+        } else if self.era != ticket.era {
+            Verdict::Disturbed(self.one_less_disturbed().join())
         } else if self.permits == 0 {
             Verdict::Wait
         } else if self.batch == ticket.batch {
@@ -221,7 +288,7 @@ impl Condvar {
         if mutex.owner() != Some(me) {
             return Err(NotOwner);
         }
-        let ticket = self.join();
+        let ticket = self.enter();
         mutex.unlock(me, waiter.scope());
         crash_point!("condvar.wait.unlocked");
         let (notified, stop) = self.block(ticket, waiter);
@@ -245,7 +312,7 @@ impl Condvar {
         if !mutex.is_mine(me, thread) {
             return Err(NotOwner);
         }
-        let ticket = self.join();
+        let ticket = self.enter();
         let depth = match mutex.unlock_all(me, thread, waiter.scope()) {
             Ok(depth) => depth,
             Err(NotOwner) => {
@@ -276,7 +343,7 @@ impl Condvar {
     pub fn notify(&self, count: u32, scope: Scope) {
         // ORDERING: Relaxed; by I1 the lock makes the waiters that count visible.
         let seen = self.state.load(Ordering::Relaxed);
-        if State::unpack(seen).waiters != 0 && count != 0 {
+        if State::unpack(seen).is_waited_for() && count != 0 {
             self.notify_slow(seen, count, scope);
         }
     }
@@ -285,7 +352,7 @@ impl Condvar {
     fn notify_slow(&self, mut seen: u64, count: u32, scope: Scope) {
         loop {
             let state = State::unpack(seen);
-            if state.waiters == 0 {
+            if !state.is_waited_for() {
                 return; // they have gone meanwhile, or somebody else released them
             }
             let next = state.notify(count);
@@ -301,12 +368,11 @@ impl Condvar {
         }
     }
 
-    /// Death procedure: releases everybody and forgets the dead who were counted. Idempotent; the living look at their
-    /// condition and wait again.
+    /// Death procedure: disturbs everybody. Idempotent; the living look at their condition and wait again.
     pub fn recover(&self, scope: Scope) {
         // ORDERING: Relaxed; confirmed by the CAS.
         let mut seen = self.state.load(Ordering::Relaxed);
-        while let Err(now) = self.replace(seen, State::unpack(seen).notify_all()) {
+        while let Err(now) = self.replace(seen, State::unpack(seen).disturb()) {
             seen = now;
         }
         crash_point!("condvar.recover.before_wake");
@@ -316,11 +382,13 @@ impl Condvar {
     /// How many wait, the dead included until they are forgotten. A glance, for people who look.
     pub fn waiters(&self) -> u32 {
         // ORDERING: Relaxed; a glance.
-        State::unpack(self.state.load(Ordering::Relaxed)).waiters
+        let state = State::unpack(self.state.load(Ordering::Relaxed));
+        (state.waiters + state.disturbed).min(MANY)
     }
 
-    /// Counts this waiter (I1).
-    fn join(&self) -> Ticket {
+    /// Counts one who is going to wait (I1): with the lock held. For those who keep their lock themselves: give the lock
+    /// back, [`Condvar::wait_with`] the ticket, and take the lock again.
+    pub fn enter(&self) -> Ticket {
         // ORDERING: Relaxed; confirmed by the CAS.
         let mut seen = self.state.load(Ordering::Relaxed);
         loop {
@@ -335,40 +403,60 @@ impl Condvar {
         }
     }
 
-    /// Sleeps until released or told to stop.
-    fn block<W: Waiter>(&self, ticket: Ticket, waiter: &mut W) -> (bool, Option<W::Stop>) {
-        let mut passed_on = false;
-        let ended = self.sleepers.wait_until(waiter, FenceMode::Symmetric, |waiter| {
-            self.try_take(ticket, &mut passed_on, waiter.scope()).then_some(())
-        });
-        match ended {
-            Ok(()) => (true, None),
+    /// Sleeps until released or told to stop. A disturbance is a release without a notification: the caller looks at its
+    /// condition.
+    fn block<W: Waiter>(&self, mut ticket: Ticket, waiter: &mut W) -> (bool, Option<W::Stop>) {
+        match self.wait_with(&mut ticket, waiter) {
+            Ok(Release::Notified) => (true, None),
+            Ok(Release::Disturbed) => {
+                self.leave(ticket, waiter.scope());
+                (true, None)
+            }
             Err(stop) => (self.leave(ticket, waiter.scope()), Some(stop)),
         }
     }
 
-    /// Whether this waiter is released now.
-    fn try_take(&self, ticket: Ticket, passed_on: &mut bool, scope: Scope) -> bool {
+    /// Sleeps until a notification releases the one that has the ticket, or somebody's death disturbs it.
+    ///
+    /// # Errors
+    ///
+    /// The waiter's reason to give up: it still waits, until it leaves.
+    pub fn wait_with<W: Waiter>(
+        &self,
+        ticket: &mut Ticket,
+        waiter: &mut W,
+    ) -> Result<Release, W::Stop> {
+        let mut passed_on = false;
+        self.sleepers.wait_until(waiter, FenceMode::Symmetric, |waiter| {
+            self.look(ticket, &mut passed_on, waiter.scope())
+        })
+    }
+
+    /// Whether this waiter is released or disturbed now.
+    fn look(&self, ticket: &mut Ticket, passed_on: &mut bool, scope: Scope) -> Option<Release> {
         // ORDERING: Acquire, E1; the fence of the event count stands before it when it matters.
         let mut seen = self.state.load(Ordering::Acquire);
         loop {
-            match State::unpack(seen).verdict(ticket) {
-                Verdict::Released => return true,
-                Verdict::Wait => return false,
-                Verdict::Take(next) => match self.replace(seen, next) {
-                    Ok(()) => {
-                        crash_point!("condvar.wait.taken");
-                        return true;
-                    }
-                    Err(now) => seen = now,
-                },
+            let (next, release) = match State::unpack(seen).verdict(*ticket) {
+                Verdict::Released => return Some(Release::Notified),
+                Verdict::Wait => return None,
+                Verdict::Take(next) => (next, Release::Notified),
+                Verdict::Disturbed(next) => (next, Release::Disturbed),
                 Verdict::OthersTurn => {
                     // The wake-up may have been meant for them. Once per wait: they may also be dead.
                     if !core::mem::replace(passed_on, true) {
                         self.sleepers.wake_all(scope);
                     }
-                    return false;
+                    return None;
                 }
+            };
+            match self.replace(seen, next) {
+                Ok(()) => {
+                    crash_point!("condvar.wait.taken");
+                    *ticket = next.ticket();
+                    return Some(release);
+                }
+                Err(now) => seen = now,
             }
         }
     }
@@ -376,7 +464,7 @@ impl Condvar {
     /// Goes without being released, and wakes another if the wake-up was spent here. Returns whether it was released
     /// with everybody just the same.
     #[cold]
-    fn leave(&self, ticket: Ticket, scope: Scope) -> bool {
+    pub fn leave(&self, ticket: Ticket, scope: Scope) -> bool {
         // ORDERING: Relaxed; confirmed by the CAS.
         let mut seen = self.state.load(Ordering::Relaxed);
         loop {
@@ -384,7 +472,8 @@ impl Condvar {
             if state.generation != ticket.generation {
                 return true;
             }
-            let next = state.one_less();
+            let is_counted = state.era == ticket.era;
+            let next = if is_counted { state.one_less() } else { state.one_less_disturbed() };
             match self.replace(seen, next) {
                 Ok(()) => {
                     crash_point!("condvar.leave.before_wake");
@@ -439,7 +528,9 @@ mod tests {
     fn fields_survive_packing() {
         let full = State {
             generation: (1 << GENERATION_BITS) - 1,
+            era: (1 << ERA_BITS) - 1,
             batch: (1 << BATCH_BITS) - 1,
+            disturbed: MANY,
             joined: true,
             waiters: MANY,
             permits: MANY,
@@ -511,10 +602,18 @@ mod tests {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
             let state = State::unpack(word);
-            for next in [state.join(), state.notify(1), state.notify(u32::MAX), state.one_less()] {
+            for next in [
+                state.join(),
+                state.notify(1),
+                state.notify(u32::MAX),
+                state.one_less(),
+                state.disturb(),
+                state.one_less_disturbed(),
+            ] {
                 assert_eq!(State::unpack(next.pack()), next);
             }
-            let _ = state.verdict(Ticket { generation: state.generation, batch: 0 });
+            let _ = state.verdict(Ticket { batch: 0, ..state.ticket() });
+            let _ = state.verdict(Ticket { era: 0, ..state.ticket() });
         }
     }
 
@@ -582,10 +681,75 @@ mod tests {
         assert_eq!(condvar.waiters(), 0);
     }
 
+    /// Who was disturbed, counted again.
+    fn again(state: State, ticket: Ticket) -> State {
+        match state.verdict(ticket) {
+            Verdict::Disturbed(next) => next,
+            other => panic!("{other:?} from {state:?}"),
+        }
+    }
+
+    #[test]
+    fn the_disturbed_are_counted_again_and_released_one_by_one() {
+        let (state, ticket) = waiting(2);
+        let disturbed = state.disturb();
+        assert_eq!((disturbed.waiters, disturbed.disturbed), (0, 2));
+        let one = again(disturbed, ticket);
+        let both = again(one, ticket);
+        assert_eq!((both.waiters, both.disturbed), (2, 0));
+        let (first, second) = (disturbed.ticket(), one.ticket());
+        let next = take(both.notify(1), first);
+        assert_eq!((next.waiters, next.verdict(second)), (1, Verdict::Wait));
+    }
+
+    #[test]
+    fn a_notification_reaches_who_was_disturbed_and_is_not_counted_again() {
+        let (state, ticket) = waiting(2);
+        let one = again(state.disturb(), ticket);
+        let notified = one.notify(1);
+        for ticket in [ticket, one.ticket()] {
+            assert_eq!(notified.verdict(ticket), Verdict::Released);
+        }
+        assert!(!notified.is_waited_for());
+        // So it is after a second death in between, and with nobody counted at all.
+        let twice = one.disturb();
+        assert_eq!((twice.waiters, twice.disturbed), (0, 2));
+        assert_eq!(twice.disturb(), twice);
+        assert_eq!(twice.notify(1).verdict(ticket), Verdict::Released);
+    }
+
+    #[test]
+    fn a_death_loses_no_notification_that_is_under_way() {
+        let (state, ticket) = waiting(3);
+        let disturbed = state.notify(1).disturb();
+        assert_eq!(disturbed.verdict(ticket), Verdict::Released);
+        assert_eq!(State::default().disturb(), State::default());
+    }
+
+    #[test]
+    fn a_ticket_outlives_a_death_and_leaves_without_a_trace() {
+        let condvar = Condvar::new();
+        let mut tickets = [condvar.enter(), condvar.enter(), condvar.enter()];
+        condvar.recover(Scope::Private);
+        let [mut first, second, third] = tickets;
+        assert_eq!(condvar.wait_with(&mut first, &mut Hasty), Ok(Release::Disturbed));
+        assert_eq!(condvar.wait_with(&mut first, &mut Hasty), Err(Late));
+        assert_eq!(condvar.waiters(), 3);
+        assert!(!condvar.leave(second, Scope::Private), "not counted again");
+        assert!(!condvar.leave(third, Scope::Private));
+        assert_eq!(condvar.waiters(), 1);
+        condvar.notify_one(Scope::Private);
+        assert_eq!(condvar.wait_with(&mut first, &mut Hasty), Ok(Release::Notified));
+        assert_eq!(condvar.waiters(), 0);
+        tickets[0] = condvar.enter();
+        condvar.notify_all(Scope::Private);
+        assert!(condvar.leave(tickets[0], Scope::Private), "it was released");
+    }
+
     #[test]
     fn the_death_procedure_releases_the_living_and_forgets_the_dead() {
         let (condvar, lock) = (Condvar::new(), Mutex::new());
-        condvar.join(); // and dies
+        let _dead = condvar.enter();
         std::thread::scope(|s| {
             let living = s.spawn(|| {
                 let _ = lock.lock(id(1), &mut Patient);
@@ -598,6 +762,8 @@ mod tests {
             condvar.recover(Scope::Private);
             assert!(living.join().unwrap());
         });
-        assert_eq!(condvar.waiters(), 0);
+        assert!(condvar.waiters() <= 1);
+        condvar.notify_one(Scope::Private);
+        assert_eq!(condvar.waiters(), 0, "the dead one is forgotten");
     }
 }

@@ -12,7 +12,7 @@ pub mod semaphore;
 
 pub use barrier::{Arrived, Barrier, BarrierError, Broken, Turn};
 pub use bell::{Bell, Hushed};
-pub use condvar::{Condvar, Waited};
+pub use condvar::{Condvar, Release, Ticket, Waited};
 pub use event::{Event, Moment};
 pub use event_count::EventCount;
 pub use mutex::{Acquired, Mutex};

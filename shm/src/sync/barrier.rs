@@ -3,6 +3,7 @@
 use std::fmt;
 
 use slipring_core::futex::Scope;
+use slipring_core::owner::OwnerId;
 use slipring_core::sync;
 use slipring_core::sync::barrier::MAX_PARTIES;
 use slipring_core::sync::{Arrived, BarrierError, Broken, Turn};
@@ -38,6 +39,19 @@ use crate::{Error, Result, Segment};
 #[derive(Clone)]
 pub struct Barrier {
     words: Words<sync::Barrier>,
+}
+
+/// A party that has come, and waits as it likes: see [`Barrier::arrive_until`]. Dropping it breaks the barrier.
+#[must_use = "dropping it breaks the barrier"]
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    barrier: &'a Barrier,
+    /// Who came: in a forked child somebody else.
+    me: OwnerId,
+    index: u32,
+    is_last: bool,
+    /// `None` once the meeting has ended.
+    turn: Option<Turn>,
 }
 
 /// A party's part in one meeting.
@@ -123,6 +137,54 @@ impl Barrier {
         self.words.wait(until.into(), |wait| meet(self.words.get(), wait, action))
     }
 
+    /// Comes, and leaves the waiting to the caller: for bindings, which run actions of their own and have more to do while
+    /// they wait. Waits only where an earlier meeting's last one still runs its action.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BrokenBarrier`], [`Error::Forked`]; [`Error::TimedOut`] and [`Error::Interrupted`]: it did not come, and the
+    /// barrier is as it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use slipring::{Barrier, Segment, Until};
+    ///
+    /// let segment = Segment::create()?;
+    /// let barrier = Barrier::new(&segment, 2)?;
+    /// let mut first = barrier.arrive_until(Until::NEVER)?;
+    /// let mut second = barrier.arrive_until(Until::NEVER)?;
+    /// assert!(!first.is_last() && second.is_last());
+    /// // Here is the place of an action.
+    /// assert_eq!(second.wait_until(Until::NEVER)?.index(), 1);
+    /// assert_eq!(first.wait_until(Until::NEVER)?.index(), 0);
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    pub fn arrive_until(&self, until: impl Into<Until>) -> Result<Arrival<'_>> {
+        self.come()?;
+        let core = self.words.get();
+        let arrived = self.words.wait(until.into(), |wait| core.arrive(wait));
+        let (turn, is_last) = match arrived {
+            Ok(Arrived::Early(turn)) => (turn, false),
+            Ok(Arrived::Last(turn)) => (turn, true),
+            Err(BarrierError::Broken) => return Err(Error::BrokenBarrier),
+            Err(BarrierError::Stopped { stop, .. }) => return Err(stop.into()),
+        };
+        let me = self.words.me()?;
+        Ok(Arrival { barrier: self, me, index: turn.index(), turn: Some(turn), is_last })
+    }
+
+    /// This process is no party any more: its death will not break the barrier, until it comes again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`].
+    pub fn retire(&self) -> Result<()> {
+        let me = self.words.me()?;
+        self.words.handle().holders(Role::Second).remove(me);
+        Ok(())
+    }
+
     /// Notes, once, that this process is one of the parties: its death breaks the barrier.
     fn come(&self) -> Result<()> {
         let (me, parties) = (self.words.me()?, self.words.handle().holders(Role::Second));
@@ -172,6 +234,60 @@ impl Barrier {
 
     pub(crate) fn handle(&self) -> &Handle {
         self.words.handle()
+    }
+}
+
+impl Arrival<'_> {
+    /// How many had come before.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Whether all are here and wait for this one.
+    pub fn is_last(&self) -> bool {
+        self.is_last
+    }
+
+    /// Waits until all are here; the last one lets them go. After an error that is none of the barrier's it is still there,
+    /// and may call this again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BrokenBarrier`]. [`Error::TimedOut`], [`Error::Interrupted`]: nothing changed. [`Error::Forked`] in a child.
+    pub fn wait_until(&mut self, until: impl Into<Until>) -> Result<BarrierTurn> {
+        let words = &self.barrier.words;
+        if words.me()? != self.me {
+            return Err(Error::Forked);
+        }
+        let core = words.get();
+        let Some(turn) = self.turn.take() else { return Err(Error::BrokenBarrier) };
+        let ended = if self.is_last {
+            core.release(turn, Scope::Shared).map(drop)
+        } else {
+            let ended = words.wait(until.into(), |wait| core.wait_for_end(&turn, wait));
+            ended.inspect_err(|_| self.turn = Some(turn))?
+        };
+        match ended {
+            Ok(()) => Ok(BarrierTurn { index: self.index }),
+            Err(Broken) => Err(Error::BrokenBarrier),
+        }
+    }
+
+    /// Goes: that breaks the barrier, unless all have met already, of which it is told.
+    pub fn leave(mut self) -> Option<BarrierTurn> {
+        self.give_up().then_some(BarrierTurn { index: self.index })
+    }
+
+    fn give_up(&mut self) -> bool {
+        let words = &self.barrier.words;
+        let is_ours = words.me().is_ok_and(|me| me == self.me);
+        self.turn.take().is_some_and(|turn| is_ours && words.get().refuse(turn, Scope::Shared))
+    }
+}
+
+impl Drop for Arrival<'_> {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
 
@@ -312,6 +428,39 @@ mod tests {
             barrier.reset().unwrap();
             let late = barrier.wait_until(short);
             assert!(matches!(late, Err(Error::TimedOut)), "it dies once");
+        });
+    }
+
+    #[test]
+    fn who_has_come_may_look_again_and_again_and_breaks_it_by_leaving() {
+        let segment = Segment::create().unwrap();
+        let barrier = Barrier::new(&segment, 2).unwrap();
+        let short = Duration::from_millis(2);
+        let mut first = barrier.arrive_until(short).unwrap();
+        for _ in 0..2 {
+            assert!(matches!(first.wait_until(short), Err(Error::TimedOut)));
+        }
+        assert!((barrier.n_waiting(), barrier.is_broken(), first.is_last()) == (1, false, false));
+        let mut last = barrier.arrive_until(short).unwrap();
+        assert!(matches!(barrier.arrive_until(short), Err(Error::TimedOut)), "they are two");
+        assert!(last.is_last() && last.wait_until(Until::NOW).unwrap().index() == 1);
+        assert_eq!(first.leave().map(BarrierTurn::index), Some(0), "all had met");
+        let left = barrier.arrive_until(short).unwrap();
+        assert!(left.leave().is_none() && barrier.is_broken());
+        assert!(matches!(barrier.arrive_until(short), Err(Error::BrokenBarrier)));
+    }
+
+    #[test]
+    fn a_party_that_retired_may_end_without_breaking_it() {
+        alone(|| {
+            let segment = Segment::create().unwrap();
+            let barrier = Barrier::new(&segment, 1).unwrap();
+            assert!(in_child(|| barrier.wait().is_ok() && barrier.retire().is_ok()));
+            segment.reap();
+            assert!(!barrier.is_broken());
+            assert!(in_child(|| barrier.wait().is_ok()));
+            segment.reap();
+            assert!(barrier.is_broken());
         });
     }
 

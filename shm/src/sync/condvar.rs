@@ -7,7 +7,7 @@ use bytemuck::Pod;
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::AtomicU32;
-use slipring_core::sync::{self, Acquired, Waited};
+use slipring_core::sync::{self, Acquired, Ticket, Waited};
 use slipring_core::wait::Waiter;
 
 use super::lock_error::{LockError, LockResult};
@@ -55,6 +55,21 @@ pub struct Condvar {
 
 /// A guard whose lock a [`Condvar`] can open and take again: [`Guard`] and [`ReentrantGuard`].
 pub trait Reopen: sealed::Sealed {}
+
+/// Why somebody who waits without a guard returned.
+pub use slipring_core::sync::Release;
+
+/// One who waits for a [`Condvar`] and keeps its lock itself: for bindings, which have no guards. See
+/// [`Condvar::enter`]. It waits until it is released or dropped.
+#[must_use = "it waits until it is dropped"]
+#[derive(Debug)]
+pub struct Waiting<'a> {
+    condvar: &'a Condvar,
+    /// Who entered: in a forked child somebody else.
+    me: OwnerId,
+    /// `None` once it was released.
+    ticket: Option<Ticket>,
+}
 
 /// A lock that a guard holds.
 pub(super) use sealed::Held;
@@ -131,6 +146,36 @@ impl Condvar {
         self.words.wait(until.into(), |wait| wait_open(self.words.get(), &lock, me, wait, relock))
     }
 
+    /// Begins to wait, with whatever lock protects the condition held. Then give the lock back, wait, and take the lock
+    /// again; who notifies has the lock, or had it when it changed the condition. No notification since is missed, however
+    /// often the wait itself is ended by its deadline and gone on with.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use slipring::{Condvar, Error, Release, Segment, Semaphore};
+    ///
+    /// let segment = Segment::create()?;
+    /// let (lock, changed) = (Semaphore::new(&segment, 1)?, Condvar::new(&segment)?);
+    /// lock.acquire()?;
+    /// let mut waiting = changed.enter()?;
+    /// lock.release(1)?;
+    /// assert!(matches!(waiting.wait_until(Duration::from_millis(1)), Err(Error::TimedOut)));
+    /// changed.notify_one()?;
+    /// assert_eq!(waiting.wait_until(Duration::from_secs(1))?, Release::Notified);
+    /// lock.acquire()?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn enter(&self) -> Result<Waiting<'_>> {
+        let me = self.words.me()?;
+        Ok(Waiting { condvar: self, me, ticket: Some(self.words.get().enter()) })
+    }
+
     /// Releases one who waits, if there is one.
     ///
     /// # Errors
@@ -165,6 +210,49 @@ impl Condvar {
 
     pub(crate) fn handle(&self) -> &Handle {
         self.words.handle()
+    }
+}
+
+impl Waiting<'_> {
+    /// Waits until a notification, a death or a deadline. After [`Release::Disturbed`] and after an error it waits still,
+    /// and nothing that comes meanwhile is missed: look at the condition, if you like, and call this again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], [`Error::Interrupted`]; [`Error::Forked`] in a child.
+    pub fn wait_until(&mut self, until: impl Into<Until>) -> Result<Release> {
+        let words = &self.condvar.words;
+        if words.me()? != self.me {
+            return Err(Error::Forked);
+        }
+        let Some(ticket) = &mut self.ticket else { return Ok(Release::Notified) };
+        let released = words.wait(until.into(), |wait| words.get().wait_with(ticket, wait))?;
+        if released == Release::Notified {
+            self.ticket = None;
+        }
+        Ok(released)
+    }
+
+    /// Waits no more. Returns whether a notification had released it before.
+    pub fn leave(mut self) -> bool {
+        self.give_up()
+    }
+
+    fn give_up(&mut self) -> bool {
+        let words = &self.condvar.words;
+        match self.ticket.take() {
+            None => true,
+            Some(ticket) if words.me().is_ok_and(|me| me == self.me) => {
+                words.get().leave(ticket, Scope::Shared)
+            }
+            Some(_) => false,
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
 
@@ -332,6 +420,51 @@ mod tests {
         assert!(mutex.is_locked() && condvar.wait_until(&mut guard, SHORT).is_err());
         drop(guard);
         assert!(mutex.lock().or_recover().is_ok());
+    }
+
+    #[test]
+    fn who_waits_without_a_guard_misses_no_notification_between_two_looks() {
+        let segment = Segment::create().unwrap();
+        let condvar = Condvar::new(&segment).unwrap();
+        let mut first = condvar.enter().unwrap();
+        let second = condvar.enter().unwrap();
+        for until in [Until::NOW, SHORT.into()] {
+            assert!(matches!(first.wait_until(until), Err(Error::TimedOut)));
+        }
+        condvar.notify_one().unwrap();
+        assert_eq!(first.wait_until(Until::NEVER).unwrap(), Release::Notified);
+        assert_eq!(first.wait_until(Until::NEVER).unwrap(), Release::Notified);
+        assert!(first.leave() && !second.leave());
+        assert_eq!(condvar.words.get().waiters(), 0);
+        let dropped = condvar.enter().unwrap();
+        condvar.notify_all().unwrap();
+        assert!(dropped.leave(), "it had been released");
+    }
+
+    #[test]
+    fn a_death_disturbs_who_waits_without_a_guard_and_takes_nothing_from_it() {
+        alone(|| {
+            let segment = Segment::create().unwrap();
+            let condvar = Condvar::new(&segment).unwrap();
+            let mut waiting = condvar.enter().unwrap();
+            // Dies at the end, counted.
+            assert!(in_child(|| {
+                let mut mine = condvar.enter().unwrap();
+                matches!(mine.wait_until(SHORT), Err(Error::TimedOut))
+                    && matches!(waiting.wait_until(SHORT), Err(Error::Forked))
+                    && {
+                        std::mem::forget(mine);
+                        true
+                    }
+            }));
+            let released = waiting.wait_until(Duration::from_secs(10)).unwrap();
+            assert_eq!(released, Release::Disturbed);
+            let again = waiting.wait_until(SHORT);
+            assert!(matches!(again, Err(Error::TimedOut)), "it is told once");
+            condvar.notify_one().unwrap();
+            assert_eq!(waiting.wait_until(Until::NEVER).unwrap(), Release::Notified);
+            assert_eq!(condvar.words.get().waiters(), 0, "the dead one is forgotten");
+        });
     }
 
     #[test]

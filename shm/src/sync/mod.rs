@@ -33,10 +33,10 @@ mod semaphore;
 mod watched;
 mod words;
 
-pub use barrier::{Barrier, BarrierTurn};
+pub use barrier::{Arrival, Barrier, BarrierTurn};
 pub use bounded_semaphore::BoundedSemaphore;
 pub(crate) use bounded_semaphore::permits_at;
-pub use condvar::{Condvar, Reopen};
+pub use condvar::{Condvar, Release, Reopen, Waiting};
 pub use event::Event;
 pub use lock_error::{LockError, LockResult, OrRecover};
 pub use mutex::{Guard, Mutex};
