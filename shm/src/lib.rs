@@ -77,7 +77,7 @@ pub use segment::{Segment, SegmentOptions};
 pub use slots::{SlotReceiver, SlotSender, Slots};
 pub use sync::{
     Arrival, Barrier, BarrierTurn, BoundedSemaphore, Condvar, Event, Guard, LockError, LockResult,
-    Mutex, OrRecover, ReentrantGuard, ReentrantMutex, Release, Semaphore, Waiting,
+    Moment, Mutex, OrRecover, ReentrantGuard, ReentrantMutex, Release, Semaphore, Waiting,
 };
 pub use until::Until;
 pub use value::{RawValue, Value, ValueGuard};

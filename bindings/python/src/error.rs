@@ -1,12 +1,14 @@
 //! What an error of the engine is in Python: the exception that `multiprocessing` raises for it, where it has one.
 
-use pyo3::create_exception;
 use pyo3::exceptions::{
     PyBrokenPipeError, PyEOFError, PyFileExistsError, PyFileNotFoundError, PyMemoryError,
     PyOSError, PyPermissionError, PyRuntimeError, PyTimeoutError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
+use pyo3::{create_exception, import_exception};
 use slipring::Error;
+
+import_exception!(threading, BrokenBarrierError);
 
 create_exception!(
     slipring,
@@ -38,9 +40,8 @@ pub fn raise(error: Error) -> PyErr {
         | Error::Decode(_)
         | Error::Encode(_) => PyTypeError::new_err(text),
         Error::NotHeld => PyRuntimeError::new_err(text),
-        Error::NotInherited(_) | Error::Forked | Error::NoRuntime | Error::BrokenBarrier => {
-            PyRuntimeError::new_err(text)
-        }
+        Error::NotInherited(_) | Error::Forked | Error::NoRuntime => PyRuntimeError::new_err(text),
+        Error::BrokenBarrier => BrokenBarrierError::new_err(text),
         Error::Io { op, source } => io_error(op, source),
         Error::CannotWatch { source } => io_error("watch a segment", source),
         Error::NoNames { source, .. } => match source.raw_os_error() {

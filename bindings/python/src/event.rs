@@ -62,7 +62,15 @@ impl Event {
         }
         match Deadline::after(seconds(timeout)?) {
             Deadline::Now => Ok(self.flag.is_set()),
-            deadline => Ok(wait(py, deadline, |until| self.flag.wait_until(until))?.is_some()),
+            deadline => {
+                // It may be set and cleared again between two looks.
+                let came = self.flag.moment();
+                let attempt = |until| match self.flag.was_set_since(came) {
+                    true => Ok(()),
+                    false => self.flag.wait_until(until),
+                };
+                Ok(wait(py, deadline, attempt)?.is_some() || self.flag.was_set_since(came))
+            }
         }
     }
 

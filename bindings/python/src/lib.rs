@@ -13,15 +13,21 @@
 //! | `handles.rs` | handles for several threads, and for a fork in the middle of it |
 //! | `connection/` | ends of pipes |
 //! | `error.rs` | what an error of the engine is in Python |
+//! | `lock.rs`, `rlock.rs`, `semaphore.rs`, `bounded.rs`, `event.rs`, `condition.rs`, `barrier.rs` | the classes of these names |
+//! | `synchronized.rs` | what they have in common |
+//! | `any_lock.rs` | a lock of whatever class, for those that use one |
 //! | `transfer.rs` | objects on their way to another process |
 
+mod any_lock;
 mod attached;
+mod barrier;
 mod blocking;
 mod bounded;
 mod channel;
 mod codec;
 mod connection;
 mod ends;
+mod condition;
 mod error;
 mod event;
 mod family;
@@ -42,11 +48,15 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _native {
     #[pymodule_export]
+    use super::barrier::Barrier;
+    #[pymodule_export]
     use super::bounded::BoundedSemaphore;
     #[pymodule_export]
     use super::codec::{decode_message, encode_message};
     #[pymodule_export]
     use super::connection::{Connection, pipe};
+    #[pymodule_export]
+    use super::condition::{Condition, Count, Waiters};
     #[pymodule_export]
     use super::error::SegmentError;
     #[pymodule_export]

@@ -30,7 +30,7 @@ impl RLock {
     #[new]
     #[pyo3(signature = (ticket=None, /, *, ctx=None, name=None))]
     #[pyo3(text_signature = "(*, ctx=None, name=None)")]
-    fn new(
+    pub fn new(
         py: Python<'_>,
         ticket: Optional<'_, '_>,
         ctx: Optional<'_, '_>,

@@ -208,6 +208,11 @@ impl Condvar {
         Ok(())
     }
 
+    /// How many wait, the dead included until they are forgotten. A glance: it may be old when it returns.
+    pub fn waiters(&self) -> u32 {
+        self.words.get().waiters()
+    }
+
     pub(crate) fn handle(&self) -> &Handle {
         self.words.handle()
     }
@@ -318,7 +323,7 @@ impl<P: Place> Waiter for Relock<'_, P> {
 
 impl fmt::Debug for Condvar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let waiters = self.words.get().waiters();
+        let waiters = self.waiters();
         f.debug_struct("Condvar").field("waiters", &waiters).finish_non_exhaustive()
     }
 }
@@ -333,7 +338,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(2);
 
     fn wait_for_waiters(condvar: &Condvar, count: u32) {
-        while condvar.words.get().waiters() != count {
+        while condvar.waiters() != count {
             std::thread::yield_now();
         }
     }
@@ -435,7 +440,7 @@ mod tests {
         assert_eq!(first.wait_until(Until::NEVER).unwrap(), Release::Notified);
         assert_eq!(first.wait_until(Until::NEVER).unwrap(), Release::Notified);
         assert!(first.leave() && !second.leave());
-        assert_eq!(condvar.words.get().waiters(), 0);
+        assert_eq!(condvar.waiters(), 0);
         let dropped = condvar.enter().unwrap();
         condvar.notify_all().unwrap();
         assert!(dropped.leave(), "it had been released");
@@ -463,7 +468,7 @@ mod tests {
             assert!(matches!(again, Err(Error::TimedOut)), "it is told once");
             condvar.notify_one().unwrap();
             assert_eq!(waiting.wait_until(Until::NEVER).unwrap(), Release::Notified);
-            assert_eq!(condvar.words.get().waiters(), 0, "the dead one is forgotten");
+            assert_eq!(condvar.waiters(), 0, "the dead one is forgotten");
         });
     }
 

@@ -5,6 +5,9 @@ use std::fmt;
 use slipring_core::futex::Scope;
 use slipring_core::sync;
 
+/// What an event's word held once.
+pub use slipring_core::sync::Moment;
+
 use super::words::Words;
 use crate::object::{Handle, Kind};
 use crate::until::Until;
@@ -76,6 +79,28 @@ impl Event {
     #[inline]
     pub fn is_set(&self) -> bool {
         self.words.get().is_set()
+    }
+
+    /// A mark of this moment, for [`Event::was_set_since`].
+    pub fn moment(&self) -> Moment {
+        self.words.get().moment()
+    }
+
+    /// Whether it is set, or was set since that moment, until 2^30 sets later: for waits that are ended and gone on with.
+    ///
+    /// ```
+    /// use slipring::{Event, Segment};
+    ///
+    /// let event = Event::new(&Segment::create()?)?;
+    /// let came = event.moment();
+    /// assert!(!event.was_set_since(came));
+    /// event.set()?;
+    /// event.clear()?;
+    /// assert!(event.was_set_since(came));
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    pub fn was_set_since(&self, moment: Moment) -> bool {
+        self.words.get().was_set_since(moment)
     }
 
     /// Waits until it is set, or was set since the call began.

@@ -37,7 +37,7 @@ pub use barrier::{Arrival, Barrier, BarrierTurn};
 pub use bounded_semaphore::BoundedSemaphore;
 pub(crate) use bounded_semaphore::permits_at;
 pub use condvar::{Condvar, Release, Reopen, Waiting};
-pub use event::Event;
+pub use event::{Event, Moment};
 pub use lock_error::{LockError, LockResult, OrRecover};
 pub use mutex::{Guard, Mutex};
 pub use reentrant::{ReentrantGuard, ReentrantMutex};

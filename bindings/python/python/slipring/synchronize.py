@@ -11,12 +11,16 @@ the next within a fraction of a second; and with `name=` an object is that of al
 
 from __future__ import annotations
 
+import os
+import weakref
+from multiprocessing import util
 from typing import Any
 
-from slipring._native import BoundedSemaphore, Event, Lock, RLock, Semaphore
+from slipring import _native
+from slipring._native import BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore
 from slipring.reduction import assert_spawning, reduce_native
 
-__all__ = ["BoundedSemaphore", "Event", "Lock", "RLock", "Semaphore"]
+__all__ = ["Barrier", "BoundedSemaphore", "Condition", "Event", "Lock", "RLock", "Semaphore"]
 
 #: The most that a semaphore can count.
 SEM_VALUE_MAX = Semaphore.maxvalue
@@ -32,3 +36,70 @@ def _reduce(obj: Any, args: list[Any]) -> tuple[Any, ...]:
 
 def _named(cls: type, args: list[Any], name: str) -> Any:
     return cls(*args, name=name)
+
+
+def _reduce_condition(condition: Condition, lock: Any, waiters: Any) -> tuple[Any, ...]:
+    """A condition's `__reduce__`. Whoever else has its lock has the same one over there."""
+    if condition.name is not None:
+        return _named, (type(condition), [lock], condition.name)
+    assert_spawning(condition)
+    return _condition, (type(condition), lock, waiters)
+
+
+def _condition(cls: type, lock: Any, waiters: Any) -> Any:
+    return cls(lock, _waiters=waiters)
+
+
+class Barrier(_native.Barrier):
+    """A place where a fixed number of parties meet: all wait until the last has come, again and again.
+
+    Each gets another number from 0 to `parties - 1`; the last one to come runs `action` first. A party that gives up
+    breaks the barrier (`threading.BrokenBarrierError`), and so does a process that is killed after it has once been here.
+
+    >>> from slipring import Barrier
+    >>> alone = Barrier(1, action=lambda: print("all here"))
+    >>> alone.wait()
+    all here
+    0
+    """
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Comes and waits for the others; returns how many had come before. Giving up breaks the barrier."""
+        _attend(self)
+        return super().wait(timeout)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.name is not None:
+            return _named, (type(self), [self.parties, self._action, self._timeout], self.name)
+        assert_spawning(self)
+        _, (cls, boarding, parts), *_ = reduce_native(self)
+        return _barrier, (cls, boarding, parts, self._action, self._timeout)
+
+    def __repr__(self) -> str:
+        state = "broken" if self.broken else f"waiters={self.n_waiting}/{self.parties}"
+        return f"<{type(self).__qualname__} at {id(self):#x}: {state}>"
+
+
+def _barrier(cls: type, boarding: Any, parts: list[Any], action: Any, timeout: float | None) -> Barrier:
+    (text, fds), = parts
+    return cls(_native.Ticket(boarding, [(text, [fd.detach() for fd in fds])]), action, timeout)
+
+
+#: The barriers that this process has been at, and which process that is.
+_attended: weakref.WeakSet[Barrier] = weakref.WeakSet()
+_attending = 0
+
+
+def _attend(barrier: Barrier) -> None:
+    """Notes that this process is a party: when it ends in good order it says so, which a killed one does not."""
+    global _attending
+    if _attending != os.getpid():
+        _attending = os.getpid()
+        _attended.clear()
+        util.Finalize(None, _retire, exitpriority=0)
+    _attended.add(barrier)
+
+
+def _retire() -> None:
+    for barrier in list(_attended):
+        barrier._retire()

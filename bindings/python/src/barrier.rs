@@ -1,0 +1,131 @@
+//! A place where a fixed number of parties meet.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use slipring::{Arrival, Barrier as Meeting, BarrierTurn};
+
+use crate::blocking::{Deadline, wait};
+use crate::error::{BrokenBarrierError, raise};
+use crate::synchronized::{Optional, make, seconds};
+use crate::transfer::{Berths, Part};
+
+/// The engine's half of a barrier; the class in `slipring.synchronize` adds what a process does when it ends.
+#[pyclass(frozen, subclass, module = "slipring._native")]
+pub struct Barrier {
+    meeting: Meeting,
+    action: Option<Py<PyAny>>,
+    timeout: Option<f64>,
+    name: Option<String>,
+}
+
+#[pymethods]
+impl Barrier {
+    #[new]
+    #[pyo3(signature = (parties, action=None, timeout=None, *, ctx=None, name=None))]
+    fn new(
+        py: Python<'_>,
+        parties: &Bound<'_, PyAny>,
+        action: Option<Py<PyAny>>,
+        timeout: Optional<'_, '_>,
+        ctx: Optional<'_, '_>,
+        name: Option<String>,
+    ) -> PyResult<Self> {
+        let _ = ctx;
+        let count = || {
+            parties.extract::<u32>().map_err(|error| {
+                let is_number = parties.extract::<i128>().is_ok();
+                let text = "a barrier is for 1 to 65535 parties";
+                if is_number { PyValueError::new_err(text) } else { error }
+            })
+        };
+        let meeting = make(py, Some(parties), name.as_deref(), count, Meeting::new)?;
+        Ok(Self { meeting, action, timeout: seconds(timeout)?, name })
+    }
+
+    /// Comes, waits for the others, and returns how many had come before: 0 to `parties - 1`. The last one runs the action
+    /// first. Giving up breaks the barrier.
+    #[pyo3(signature = (timeout=None))]
+    fn wait(&self, py: Python<'_>, timeout: Optional<'_, '_>) -> PyResult<u32> {
+        let deadline = Deadline::after(seconds(timeout)?.or(self.timeout));
+        let arrived = wait(py, deadline, |until| self.meeting.arrive_until(until))?;
+        let Some(arrival) = arrived else {
+            self.abort()?;
+            return Err(gave_up());
+        };
+        self.meet(py, deadline, arrival)
+    }
+
+    /// Breaks the barrier: all who wait and who come get a `BrokenBarrierError`, until it is reset.
+    fn abort(&self) -> PyResult<()> {
+        self.meeting.abort().map_err(raise)
+    }
+
+    /// Makes the barrier whole again. Those who wait at it get a `BrokenBarrierError`.
+    fn reset(&self) -> PyResult<()> {
+        self.meeting.reset().map_err(raise)
+    }
+
+    /// Whether the barrier is broken.
+    #[getter]
+    fn broken(&self) -> bool {
+        self.meeting.is_broken()
+    }
+
+    /// How many meet.
+    #[getter]
+    fn parties(&self) -> u32 {
+        self.meeting.parties()
+    }
+
+    /// How many are here and wait for the others.
+    #[getter]
+    fn n_waiting(&self) -> u32 {
+        self.meeting.n_waiting()
+    }
+
+    /// Its name, if it has one.
+    #[getter]
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    #[getter]
+    fn _action<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.action.as_ref().map(|action| action.bind(py).clone())
+    }
+
+    #[getter]
+    fn _timeout(&self) -> Option<f64> {
+        self.timeout
+    }
+
+    /// This process ends in good order: that does not break the barrier, as its death would.
+    fn _retire(&self) -> PyResult<()> {
+        self.meeting.retire().map_err(raise)
+    }
+
+    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, [Part; 1])> {
+        let (berth, part) = berths.give(py, &self.meeting)?;
+        Ok((berth, [part]))
+    }
+}
+
+impl Barrier {
+    fn meet(&self, py: Python<'_>, deadline: Deadline, mut arrival: Arrival<'_>) -> PyResult<u32> {
+        if let (true, Some(action)) = (arrival.is_last(), &self.action) {
+            // What it raises breaks the barrier: the arrival is dropped.
+            action.call0(py)?;
+        }
+        let met = match wait(py, deadline, |until| arrival.wait_until(until))? {
+            // In the very moment when the time was over all may have come.
+            None => arrival.leave(),
+            met => met,
+        };
+        met.map(BarrierTurn::index).ok_or_else(gave_up)
+    }
+}
+
+#[cold]
+fn gave_up() -> PyErr {
+    BrokenBarrierError::new_err("the others did not come in time: the barrier is broken now")
+}
