@@ -16,12 +16,10 @@ before it died counts.
 from __future__ import annotations
 
 import os
-import pickle
 import queue
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from io import BytesIO
 from multiprocessing import pool as _standard
 from multiprocessing import util
 from multiprocessing.context import ProcessError
@@ -39,13 +37,12 @@ from multiprocessing.pool import (
     RemoteTraceback,
     ThreadPool,
 )
-from multiprocessing.reduction import ForkingPickler
+from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
 from slipring import _native
 from slipring.connection import wait
 from slipring.queues import JoinableQueue, Queue, SimpleQueue
-from slipring.sharedctypes import RawArray
 
 __all__ = [
     "ApplyResult",
@@ -64,10 +61,10 @@ __all__ = [
 _WAITING_TASKS = 1024
 #: How many tasks or results are moved in one step at most.
 _BATCH = 64
+#: Seconds after which whoever waits for room looks whether the pool has ended.
+_PATIENCE = 0.2
 #: Arguments are shown in errors up to so many characters.
 _SHOWN = 120
-#: Values of these types are sent as they are: nothing can go wrong when they are received.
-_PLAIN = frozenset({int, float, bool, str, bytes, type(None)})
 
 
 class WorkerDied(ProcessError):
@@ -77,14 +74,16 @@ class WorkerDied(ProcessError):
     as `Process.exitcode`: -9 for one that was killed by signal 9. `pid` is the process id that it had.
     """
 
-    def __init__(self, task: tuple[Any, tuple[Any, ...], dict[str, Any]], exitcode: int, pid: int):
+    def __init__(self, task: tuple[Any, tuple[Any, ...], dict[str, Any]], exitcode: int | None, pid: int):
         super().__init__(task, exitcode, pid)
         self.task = task
         self.exitcode = exitcode
         self.pid = pid
 
     def __str__(self) -> str:
-        if self.exitcode < 0:
+        if self.exitcode is None:
+            how = "is dead"
+        elif self.exitcode < 0:
             try:
                 name = signal.Signals(-self.exitcode).name
             except ValueError:
@@ -125,31 +124,16 @@ class _Unreadable:
         self.error = error
 
 
-class _Sealed:
-    """A value that is pickled by itself, so that whoever receives what it is part of has the rest in any case.
-
-    Unpickled it is the value, or `_Unreadable`.
-    """
-
-    def __init__(self, value: Any):
-        self.buffers: list[pickle.PickleBuffer] = []
-        file = BytesIO()
-        ForkingPickler(file, 5, True, self.buffers.append).dump(value)
-        self.pickled = file.getvalue()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _open, (self.pickled, *self.buffers)
+def _seal(value: Any) -> bytes:
+    """A value pickled by itself, so that whoever receives what it is part of has the rest in any case."""
+    return _native.encode_message(value)
 
 
-def _open(pickled: bytes, *buffers: Any) -> Any:
+def _open(sealed: bytes) -> Any:
     try:
-        return pickle.loads(pickled, buffers=buffers)
+        return _native.decode_message(sealed)
     except Exception as error:
         return _Unreadable(error)
-
-
-def _seal(value: Any) -> Any:
-    return value if type(value) in _PLAIN else _Sealed(value)
 
 
 def work(
@@ -176,13 +160,13 @@ def work(
         job, i, call = task
         working_at[task_at] = i
         working_at[job_at] = job
-        ok, value = _run(call, wrap_exception)
+        ok, value = _run(_open(call), wrap_exception)
         try:
             sealed = _seal(value)
         except Exception as error:
             wrapped = MaybeEncodingError(error, value)
             util.debug(f"possible encoding error while sending result: {wrapped}")
-            ok, sealed = False, _Sealed(wrapped)
+            ok, sealed = False, _seal(wrapped)
         results.put((job, i, seat, ok, sealed))
         # Not before: a task whose result was not sent comes back.
         tasks.task_done()
@@ -327,19 +311,24 @@ class _Workers:
         self.fill()
 
     def _fail_what_came_back(self, exited: list[Any]) -> None:
-        _native.reap()
-        for job, i, call in self.tasks._take_dead_letters():
+        for task, _ in self.tasks.dead_letters():
+            if task is None:
+                continue
+            job, i, sealed = task
+            call = _open(sealed)
             worker = self._who_was_at(job, i, exited)
             call = (None, (), {}) if isinstance(call, _Unreadable) else call
             error = WorkerDied(_submitted(call), worker.exitcode, worker.pid)
             # Behind what the worker may have sent: if that was the result, this comes too late.
-            self.results.put((job, i, -1, False, _Sealed(error)))
+            self.results.put((job, i, -1, False, _seal(error)))
 
     def _who_was_at(self, job: int, i: int, exited: list[Any]) -> Any:
         at = self.working_at
-        for worker in exited:
+        for worker in [*exited, *self.all]:
             seat = 2 * worker._slipring_seat
             if (at[seat], at[seat + 1]) == (job, i):
+                # One whose end was not reported yet is as dead as the others: its task came back.
+                worker.join(_PATIENCE)
                 return worker
         # It had just taken the task. Which of several that was is not known.
         return next((worker for worker in exited if worker.exitcode), exited[0])
@@ -371,9 +360,13 @@ def _feed(workers: _Workers, taskqueue: Any, cache: Any, change_notifier: Any) -
     thread = threading.current_thread()
 
     def put(tasks: list[Any]) -> bool:
-        while tasks and thread._state == RUN:
-            tasks = tasks[workers.tasks._put_some(tasks, 0.2) :]
-        return not tasks
+        while thread._state == RUN:
+            try:
+                workers.tasks.put_many(tasks, timeout=_PATIENCE)
+                return True
+            except queue.Full as full:
+                tasks = list(full.rest)
+        return False
 
     for sequence, set_length in iter(taskqueue.get, None):
         # Those of an iterable that may take its time go out one by one.
@@ -382,7 +375,7 @@ def _feed(workers: _Workers, taskqueue: Any, cache: Any, change_notifier: Any) -
         i = -1
         for job, i, function, args, kwargs in sequence:
             try:
-                batch.append((job, i, _Sealed((function, args, kwargs))))
+                batch.append((job, i, _seal((function, args, kwargs))))
             except Exception as error:
                 _settle(cache, job, i, (False, error))
             if len(batch) >= most:
@@ -410,12 +403,13 @@ def _collect(workers: _Workers, taskqueue: Any, cache: Any, change_notifier: Any
             if result is None:
                 is_fed = True
                 continue
-            job, i, seat, ok, value = result
+            job, i, seat, ok, sealed = result
             if seat >= 0:
                 last_of[seat] = job, i
             elif (job, i) in last_of.values():
                 # Its worker died after it had sent the result.
                 continue
+            value = _open(sealed)
             if isinstance(value, _Unreadable):
                 ok, value = False, MaybeEncodingError(value.error, "a result that was received")
             _settle(cache, job, i, (ok, value))

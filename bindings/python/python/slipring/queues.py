@@ -151,7 +151,12 @@ class JoinableQueue(Queue):
         self._join()
 
     def dead_letters(self) -> list[tuple[Any, int]]:
-        """Takes out what was set aside: each object with how often it was delivered."""
+        """Takes out what was set aside: each object with how often it was delivered.
+
+        Looks for dead workers first, so what one of them had in its hands for the last time is among it.
+        """
+        _native.reap()
+        self._join(0.0)
         letters = []
         while (letter := self._take_dead_letter()) is not None:
             letters.append(letter)

@@ -81,7 +81,7 @@ class Barrier(_native.Barrier):
 
 
 def _barrier(cls: type, boarding: Any, parts: list[Any], action: Any, timeout: float | None) -> Barrier:
-    (text, fds), = parts
+    ((text, fds),) = parts
     return cls(_native.Ticket(boarding, [(text, [fd.detach() for fd in fds])]), action, timeout)
 
 
