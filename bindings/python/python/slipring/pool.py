@@ -255,6 +255,9 @@ class Pool(_standard.Pool):
         )
         self._state = RUN
 
+    def _repopulate_pool(self) -> None:
+        self._workers.fill()
+
     def _thread(self, target: Callable[..., None]) -> threading.Thread:
         # Not given the pool: a pool that nobody refers to is ended by its finalizer.
         args = (self._workers, self._taskqueue, self._cache, self._change_notifier)
@@ -368,29 +371,37 @@ def _feed(workers: _Workers, taskqueue: Any, cache: Any, change_notifier: Any) -
                 tasks = list(full.rest)
         return False
 
-    for sequence, set_length in iter(taskqueue.get, None):
-        # Those of an iterable that may take its time go out one by one.
-        most = _BATCH if set_length is None else 1
-        batch: list[Any] = []
-        i = -1
-        for job, i, function, args, kwargs in sequence:
-            try:
-                batch.append((job, i, _seal((function, args, kwargs))))
-            except Exception as error:
-                _settle(cache, job, i, (False, error))
-            if len(batch) >= most:
-                if not put(batch):
-                    break
-                batch = []
-        else:
-            if put(batch):
-                if set_length:
-                    set_length(i + 1)
-                continue
-        break
+    # Nothing is kept in variables here, while this waits: tasks are the user's objects.
+    while (submitted := taskqueue.get()) is not None:
+        is_put = _feed_all(*submitted, cache, put)
+        submitted = None
+        if not is_put:
+            break
     workers.results.put(None)
     put([None] * len(workers.all))
     util.debug("task handler exiting")
+
+
+def _feed_all(sequence: Any, set_length: Any, cache: Any, put: Callable[[list[Any]], bool]) -> bool:
+    """Puts what was submitted in one call. Whether the pool still runs."""
+    # Those of an iterable that may take its time go out one by one.
+    most = _BATCH if set_length is None else 1
+    batch: list[Any] = []
+    i = -1
+    for job, i, function, args, kwargs in sequence:
+        try:
+            batch.append((job, i, _seal((function, args, kwargs))))
+        except Exception as error:
+            _settle(cache, job, i, (False, error))
+        if len(batch) >= most:
+            if not put(batch):
+                return False
+            batch = []
+    if not put(batch):
+        return False
+    if set_length:
+        set_length(i + 1)
+    return True
 
 
 def _collect(workers: _Workers, taskqueue: Any, cache: Any, change_notifier: Any) -> None:
@@ -399,21 +410,29 @@ def _collect(workers: _Workers, taskqueue: Any, cache: Any, change_notifier: Any
     last_of: dict[int, tuple[int, int]] = {}
     is_fed = False
     while thread._state != TERMINATE and not (is_fed and not cache):
-        for result in workers.results.get_many(_BATCH):
-            if result is None:
-                is_fed = True
-                continue
-            job, i, seat, ok, sealed = result
-            if seat >= 0:
-                last_of[seat] = job, i
-            elif (job, i) in last_of.values():
-                # Its worker died after it had sent the result.
-                continue
-            value = _open(sealed)
-            if isinstance(value, _Unreadable):
-                ok, value = False, MaybeEncodingError(value.error, "a result that was received")
-            _settle(cache, job, i, (ok, value))
+        if _hand_out(workers.results.get_many(_BATCH), cache, last_of):
+            is_fed = True
     util.debug("result handler exiting")
+
+
+def _hand_out(results: list[Any], cache: Any, last_of: dict[int, tuple[int, int]]) -> bool:
+    """Hands out some. Whether the end of all tasks was among them."""
+    is_end = False
+    for result in results:
+        if result is None:
+            is_end = True
+            continue
+        job, i, seat, ok, sealed = result
+        if seat >= 0:
+            last_of[seat] = job, i
+        elif (job, i) in last_of.values():
+            # Its worker died after it had sent the result.
+            continue
+        value = _open(sealed)
+        if isinstance(value, _Unreadable):
+            ok, value = False, MaybeEncodingError(value.error, "a result that was received")
+        _settle(cache, job, i, (ok, value))
+    return is_end
 
 
 def _settle(cache: Any, job: int, i: int, result: tuple[bool, Any]) -> None:
