@@ -217,10 +217,10 @@ def test_producers_killed_at_random_leave_the_queue_working(mp, size):
     for process in running:
         process.kill()
         process.join()
-    q.put("the end")
-    rest = iter(lambda: q.get(timeout=SOON), "the end")
-    for mark, number, _ in rest:
+    ending = Worker(q.put, "the end")
+    for mark, number, _ in iter(lambda: q.get(timeout=SOON), "the end"):
         got.setdefault(mark, []).append(number)
+    ending.result()
     assert len(started) > 4
     # What was put before the kill is there, in order, each once.
     for numbers in got.values():
@@ -229,19 +229,15 @@ def test_producers_killed_at_random_leave_the_queue_working(mp, size):
 
 def test_consumers_killed_at_random_lose_what_they_held_at_most(mp):
     q, results = mp.Queue(64), mp.Queue()
-    total, kills = 3000, 0
+    total, kills = 4000, 0
     consumers = [mp.start(children.pass_on, q, results) for _ in range(2)]
-    kill_at = time.monotonic() + 0.3
     for number in range(total):
         q.put(number, timeout=SOON)
-        if time.monotonic() > kill_at:
-            kill_at = time.monotonic() + 0.15
+        if number % 500 == 499:
             kills += 1
             consumers[0].kill()
             consumers[0].join()
             consumers = [consumers[1], mp.start(children.pass_on, q, results)]
-        if number % 100 == 0:
-            time.sleep(0.01)
     eventually(q.empty)
     for _ in consumers:
         q.put(None)
@@ -279,11 +275,10 @@ def test_join_ends_under_random_kills_of_workers(mp):
         q.put(number)
     workers = [mp.start(children.work_slowly, q, done) for _ in range(2)]
     joining = Worker(q.join)
-    while joining.is_alive():
-        time.sleep(0.15)
-        if len(workers) < 7:
-            workers[-2].kill()
-            workers.append(mp.start(children.work_slowly, q, done))
+    for left in (350, 250, 150, 50):
+        eventually(lambda left=left: q.qsize() < left)
+        workers[-2].kill()
+        workers.append(mp.start(children.work_slowly, q, done))
     joining.result()
     done.put(None)
     # One that was killed after it did a task, and before it said so, has it done again.
