@@ -3,7 +3,7 @@
 import signal
 
 import pytest
-from helpers import eventually
+from helpers import differs, eventually, until_asleep
 
 FULL = bytes(1 << 20)
 
@@ -62,7 +62,6 @@ CALLS = {
     "Condition.acquire": (lambda mp: held(mp, "Condition"), "lock.acquire"),
     "Event.wait": (lambda mp: {"event": mp.Event()}, "event.wait"),
     "Event.wait(timeout)": (lambda mp: {"event": mp.Event()}, "event.wait", 300),
-    "Barrier.wait": (lambda mp: {"barrier": mp.Barrier(2)}, "barrier.wait"),
     "Value.acquire": (lambda mp: shared(mp, "Value"), "value.acquire"),
     "Value.value": (lambda mp: shared(mp, "Value"), "read", "value.value"),
 }
@@ -77,6 +76,21 @@ def test_a_blocked_call_ends_with_keyboard_interrupt(mp, call):
         peer.signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             waiting.result()
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_signal_that_has_a_handler_ends_no_blocked_call(mp, call):
+    make, path, *args = CALLS[call]
+    peer = mp.peer(**make(mp))
+    waiting = peer.blocked(path, *args)
+    for _ in range(2):
+        peer.signal(signal.SIGUSR1)
+        until_asleep(peer.pid)
+        assert not waiting.done()
+    peer.signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        waiting.result()
+    assert peer.read("signals.count") == 2
 
 
 @pytest.mark.methods("fork", "spawn")
@@ -119,6 +133,17 @@ def test_an_interrupted_wait_for_a_condition_has_the_lock_again(mp):
         peer.cond.release()
         assert cond.acquire(False) is True
         cond.release()
+
+
+def test_a_party_of_a_barrier_is_interrupted(mp):
+    barrier = mp.Barrier(2)
+    peer = mp.peer(barrier=barrier)
+    waiting = peer.blocked("barrier.wait")
+    peer.signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        waiting.result()
+    assert barrier.n_waiting == 0
+    assert barrier.broken is differs(mp, "a party that gives up breaks the barrier, whatever made it")
 
 
 def test_what_was_interrupted_works_on(mp):
