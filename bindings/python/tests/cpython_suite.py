@@ -29,12 +29,13 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 WORKER = HERE / "cpython_worker.py"
 KNOWN = HERE / "cpython_known.txt"
 METHODS = ("fork", "spawn", "forkserver")
-LINE = re.compile(r"(?P<out>- )?(?P<cls>\w+)\.(?P<test>\w+)(\s+# (?P<reason>\S.*))?")
+LINE = re.compile(r"(?P<out>- )?(?P<cls>\w+)\.(?P<test>\w+)(?P<methods>( \w+)*)(\s+# (?P<reason>\S.*))?")
 
 
 class CannotRun(Exception):
@@ -44,29 +45,36 @@ class CannotRun(Exception):
 # What to run
 
 
-def read_known(path: Path) -> tuple[dict[str, list[str]], int]:
-    """The tests to pass, by class, and how many are left out."""
-    wanted: dict[str, list[str]] = collections.defaultdict(list)
-    left_out = 0
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if not line.strip() or line.startswith("#"):
-            continue
-        match = LINE.fullmatch(line.strip())
-        if match is None or (match["out"] and not match["reason"]):
-            raise CannotRun(f"{path.name}: cannot read {line!r}")
-        if match["out"]:
-            left_out += 1
-        else:
-            wanted[match["cls"]].append(match["test"])
-    return wanted, left_out
+class Known(NamedTuple):
+    """A line of the list: a test, and the start methods under which it is left out."""
+
+    cls: str
+    test: str
+    left_out: tuple[str, ...]
 
 
-def choose(known: dict[str, list[str]], names: list[str]) -> dict[str, list[str]]:
-    """The known tests with one of the names in theirs; all of them if no name is given."""
-    chosen = {
-        cls: [t for t in tests if not names or any(n in f"{cls}.{t}" for n in names)] for cls, tests in known.items()
-    }
-    return {cls: tests for cls, tests in chosen.items() if tests}
+def read_known(path: Path) -> list[Known]:
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    return [read_line(line) for line in lines if line and not line.startswith("#")]
+
+
+def read_line(line: str) -> Known:
+    match = LINE.fullmatch(line)
+    if match is None or bool(match["out"]) != bool(match["reason"]):
+        raise CannotRun(f"the list of tests: cannot read {line!r}")
+    methods = tuple(match["methods"].split())
+    if set(methods) - set(METHODS) or (methods and not match["out"]):
+        raise CannotRun(f"the list of tests: start methods in {line!r}")
+    return Known(match["cls"], match["test"], (methods or METHODS) if match["out"] else ())
+
+
+def choose(known: list[Known], method: str, names: list[str]) -> list[Outcome]:
+    """What to run under a start method: the known tests with one of the names in theirs, or all if there are none."""
+    classes: dict[str, list[str]] = collections.defaultdict(list)
+    for cls, test, left_out in known:
+        if method not in left_out and (not names or any(name in f"{cls}.{test}" for name in names)):
+            classes[cls].append(test)
+    return [Outcome(method, cls, tests) for cls, tests in classes.items()]
 
 
 def check_interpreter(module: str) -> None:
@@ -244,10 +252,10 @@ def arguments() -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> int:
     check_interpreter(args.module)
-    known, left_out = read_known(args.known)
-    chosen = choose(known, args.names)
+    known = read_known(args.known)
     methods = METHODS if args.method == "all" else (args.method,)
-    outcomes = [Outcome(method, cls, chosen[cls]) for method in methods for cls in chosen]
+    outcomes = [outcome for method in methods for outcome in choose(known, method, args.names)]
+    left_out = sum(method in line.left_out for line in known for method in methods)
 
     def one(outcome: Outcome) -> None:
         report(run_class(outcome, args.module, args.timeout))
