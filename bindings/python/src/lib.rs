@@ -6,6 +6,7 @@
 //! | `family.rs` | the segment that a family of processes shares |
 //! | `queue.rs` | the class of queues |
 //! | `many.rs`, `watched.rs`, `passage.rs` | queues: many objects at once, descriptors, the way to another process |
+//! | `loaned.rs` | arrays that are made where they are read |
 //! | `channel.rs`, `ends.rs` | what a queue is in one process |
 //! | `codec/` | what objects look like as messages |
 //! | `blocking.rs` | waiting without the interpreter's lock, with deadlines and signals |
@@ -32,6 +33,7 @@ mod error;
 mod event;
 mod family;
 mod handles;
+mod loaned;
 mod lock;
 mod many;
 mod passage;

@@ -15,6 +15,7 @@ use crate::codec::{BytesAs, LONG, Memory, decode, decode_long, encode};
 use crate::ends::{Rx, Shape, Tx};
 use crate::error::raise;
 use crate::family;
+use crate::loaned::{self, Loaned};
 use crate::many;
 use crate::passage::Passage;
 use crate::watched::Watched;
@@ -66,7 +67,25 @@ impl Queue {
         }
     }
 
+    #[inline]
     fn put_until<'py>(
+        slf: &Bound<'py, Self>,
+        object: &Bound<'py, PyAny>,
+        deadline: impl Fn() -> PyResult<Deadline>,
+    ) -> PyResult<()> {
+        if let Some(loaned) = loaned::loaned_of(object) {
+            let put = loaned::put(slf.py(), &slf.get().place, object, loaned.get(), &deadline);
+            return match put {
+                Ok(true) => Ok(()),
+                Ok(false) => Self::put_copy(slf, object, deadline),
+                Err(why) => Err(Self::refused(slf, Side::Put, why)),
+            };
+        }
+        Self::put_copy(slf, object, deadline)
+    }
+
+    #[inline]
+    fn put_copy<'py>(
         slf: &Bound<'py, Self>,
         object: &Bound<'py, PyAny>,
         deadline: impl FnOnce() -> PyResult<Deadline>,
@@ -335,6 +354,12 @@ impl Queue {
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         many::get_many(slf, max, deadline_of(block, timeout)?)
+    }
+
+    /// Memory for an array like `template`, whose content does not matter.
+    fn _loan(slf: &Bound<'_, Self>, template: &Bound<'_, PyAny>) -> PyResult<Loaned> {
+        let loan = loaned::lend(slf.py(), &slf.get().place, template);
+        loan.map_err(|why| Self::refused(slf, Side::Put, why))
     }
 
     /// What is pickled for a process that is being started.

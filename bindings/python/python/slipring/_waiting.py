@@ -19,8 +19,7 @@ class Readiness:
     def __init__(self, fileno: Callable[[], int], is_ready: Callable[[], bool]) -> None:
         self._fileno = fileno
         self._is_ready = is_ready
-        self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, deque[asyncio.Future[None]]]
-        self._lines = WeakKeyDictionary()
+        self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, Line] = WeakKeyDictionary()
 
     async def wait(self) -> None:
         """Returns when it is time to try; that may be in vain."""
@@ -30,23 +29,31 @@ class Readiness:
         loop = asyncio.get_running_loop()
         line = self._lines.get(loop)
         if line is None:
-            line = self._lines[loop] = deque()
-        if not line:
-            loop.add_reader(self._fileno(), self._wake_one, line)
+            line = self._lines[loop] = Line()
+        if not line.turns:
+            line.fd = self._fileno()
+            loop.add_reader(line.fd, self._wake_one, line)
         turn = loop.create_future()
-        line.append(turn)
+        line.turns.append(turn)
         try:
             await turn
         finally:
-            if turn in line:
-                line.remove(turn)
-            if not line:
-                loop.remove_reader(self._fileno())
+            line.turns.remove(turn)
+            if not line.turns:
+                loop.remove_reader(line.fd)
 
-    def _wake_one(self, line: deque[asyncio.Future[None]]) -> None:
+    def _wake_one(self, line: Line) -> None:
         if not self._is_ready():
             return
-        for turn in line:
+        for turn in line.turns:
             if not turn.done():
                 turn.set_result(None)
                 return
+
+
+class Line:
+    """Those who wait in one event loop, and the descriptor that it watches for them."""
+
+    def __init__(self) -> None:
+        self.turns: deque[asyncio.Future[None]] = deque()
+        self.fd = -1

@@ -81,7 +81,7 @@ impl Block {
     ) -> PyResult<()> {
         let block = slf.get();
         // SAFETY: the memory stays as long as the block, of which the view takes a reference.
-        unsafe { fill(slf.py(), view, slf.as_any(), (block.at, block.len), flags) }
+        unsafe { fill_view(slf.py(), view, slf.as_any(), (block.at, block.len), flags) }
     }
 }
 
@@ -90,7 +90,7 @@ impl Block {
 /// # Safety
 ///
 /// `view` is there to be filled; so many bytes are there, and stay as long as `owner` does.
-pub(super) unsafe fn fill(
+pub unsafe fn fill_view(
     py: Python<'_>,
     view: *mut ffi::Py_buffer,
     owner: &Bound<'_, PyAny>,

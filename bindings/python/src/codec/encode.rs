@@ -1,6 +1,7 @@
 //! Objects to messages.
 
 use std::ffi::c_int;
+use std::ops::Range;
 
 use pyo3::exceptions::{PyMemoryError, PyUnicodeEncodeError};
 use pyo3::ffi;
@@ -8,7 +9,8 @@ use pyo3::prelude::*;
 
 use super::export::Exported;
 use super::layout::Layout;
-use super::{BYTEARRAY, BYTES, FALSE, FLOAT, INT, NONE, STR, TRUE, pickling};
+use super::pickling::{self, Pickle};
+use super::{BYTEARRAY, BYTES, FALSE, FLOAT, INT, NONE, STR, TRUE};
 
 /// Tag and value that fit so many bytes are encoded in place.
 const SHORT: usize = 64;
@@ -41,6 +43,7 @@ pub enum Keeper<'py> {
 }
 
 /// Which memory goes to which offset of a message.
+#[derive(Default)]
 pub struct Spans {
     spans: Vec<Span>,
     len: usize,
@@ -101,7 +104,7 @@ impl Encoded<'_> {
 
     /// The message as pieces, to be written without the interpreter's lock.
     pub fn spans(&self) -> Spans {
-        let mut spans = Spans { spans: Vec::new(), len: 0 };
+        let mut spans = Spans::default();
         match self {
             Self::Short(bytes, len) => spans.push(bytes.as_ptr(), usize::from(*len)),
             Self::Whole { at, len, .. } => spans.push(*at, *len),
@@ -241,38 +244,43 @@ fn tagged<'py>(
         return Encoded::Short(bytes, 1 + len as u8);
     }
     let head = vec![tag];
-    let mut spans = Spans { spans: Vec::with_capacity(2), len: 0 };
+    let mut spans = Spans::default();
     spans.push(head.as_ptr(), 1);
     spans.push(at, len);
     Encoded::Pieces { spans, _head: head, _keepers: vec![keeper()] }
 }
 
 fn encode_other<'py>(object: &Bound<'py, PyAny>) -> PyResult<Encoded<'py>> {
-    let mut pickle = pickling::dump(object)?;
-    if pickle.buffers.is_empty()
-        && pickle.parts.len() == 1
-        && let Some(part) = pickle.parts.pop_if(|part| is_bytes(part))
-    {
-        let (at, len) = memory_of_bytes(&part);
-        return Ok(Encoded::Whole { at, len, marked: true, _keeper: part });
+    let (parts, buffers) = match pickling::dump(object)? {
+        Pickle::Whole(bytes) => {
+            let (at, len) = memory_of_bytes(&bytes);
+            return Ok(Encoded::Whole { at, len, marked: true, _keeper: bytes });
+        }
+        Pickle::Parts(parts, buffers) => (parts, buffers),
+    };
+    let mut keepers = Vec::with_capacity(parts.len() + buffers.len());
+    let mut pickle = Spans::default();
+    for part in parts {
+        if is_bytes(&part) {
+            let (at, len) = memory_of_bytes(&part);
+            pickle.push(at, len);
+            keepers.push(Keeper::Object(part));
+        } else {
+            let exported = Exported::new(&part)?;
+            pickle.push(exported.as_ptr(), exported.len());
+            keepers.push(Keeper::Exported(exported));
+        }
     }
-    let mut keepers = Vec::with_capacity(pickle.parts.len() + pickle.buffers.len());
-    let mut spans = Spans { spans: Vec::with_capacity(keepers.capacity() + 1), len: 0 };
-    if pickle.buffers.is_empty() {
-        push_parts(&pickle.parts, &mut spans, &mut keepers)?;
-        return Ok(Encoded::Pieces { spans, _head: Vec::new(), _keepers: keepers });
+    if buffers.is_empty() {
+        return Ok(Encoded::Pieces { spans: pickle, _head: Vec::new(), _keepers: keepers });
     }
-    let mut parts = Spans { spans: Vec::with_capacity(pickle.parts.len()), len: 0 };
-    push_parts(&pickle.parts, &mut parts, &mut keepers)?;
-    let buffers = pickle.buffers.iter().map(Exported::new).collect::<PyResult<Vec<_>>>()?;
+    let buffers = buffers.iter().map(Exported::new).collect::<PyResult<Vec<_>>>()?;
     let lens = buffers.iter().map(|buffer| (buffer.len(), buffer.is_readonly()));
-    let layout = Layout::new(parts.len, lens);
+    let layout = Layout::new(pickle.len, lens);
     let layout = layout.ok_or_else(|| PyMemoryError::new_err("the object is too large"))?;
-    let head = layout.header();
+    let (head, mut spans) = (layout.header(), Spans::default());
     spans.push(head.as_ptr(), head.len());
-    for part in parts.spans {
-        spans.push(part.from, part.len);
-    }
+    pickle.spans.iter().for_each(|part| spans.push(part.from, part.len));
     for (buffer, place) in buffers.into_iter().zip(&layout.buffers) {
         spans.len = place.range.start;
         spans.push(buffer.as_ptr(), buffer.len());
@@ -281,25 +289,20 @@ fn encode_other<'py>(object: &Bound<'py, PyAny>) -> PyResult<Encoded<'py>> {
     Ok(Encoded::Pieces { spans, _head: head, _keepers: keepers })
 }
 
-fn is_bytes(object: &Bound<'_, PyAny>) -> bool {
-    object.get_type_ptr() == &raw mut ffi::PyBytes_Type
+/// The message that an array is but for what is in it, and where that goes. `None` where it is not one buffer.
+pub fn encode_around(object: &Bound<'_, PyAny>) -> PyResult<Option<(Vec<u8>, Range<usize>)>> {
+    let Pickle::Parts(parts, buffers) = pickling::dump(object)? else { return Ok(None) };
+    let [buffer] = &buffers[..] else { return Ok(None) };
+    let len = Exported::new(buffer)?.len();
+    let parts = parts.iter().map(|part| part.extract::<Vec<u8>>());
+    let parts = parts.collect::<PyResult<Vec<_>>>()?.concat();
+    let layout = Layout::new(parts.len(), std::iter::once((len, false)));
+    let layout = layout.ok_or_else(|| PyMemoryError::new_err("the array is too large"))?;
+    let front = [layout.header(), parts].concat();
+    let place = layout.buffers.into_iter().map(|place| place.range).next();
+    Ok(place.map(|place| (front, place)))
 }
 
-fn push_parts<'py>(
-    parts: &[Bound<'py, PyAny>],
-    spans: &mut Spans,
-    keepers: &mut Vec<Keeper<'py>>,
-) -> PyResult<()> {
-    for part in parts {
-        if is_bytes(part) {
-            let (at, len) = memory_of_bytes(part);
-            spans.push(at, len);
-            keepers.push(Keeper::Object(part.clone()));
-        } else {
-            let exported = Exported::new(part)?;
-            spans.push(exported.as_ptr(), exported.len());
-            keepers.push(Keeper::Exported(exported));
-        }
-    }
-    Ok(())
+fn is_bytes(object: &Bound<'_, PyAny>) -> bool {
+    object.get_type_ptr() == &raw mut ffi::PyBytes_Type
 }

@@ -36,9 +36,9 @@ mod layout;
 mod pickling;
 mod wire;
 
-pub use block::Memory;
+pub use block::{Memory, fill_view};
 pub use decode::{decode, decode_long};
-pub use encode::{BytesAs, Encoded, encode};
+pub use encode::{BytesAs, Encoded, encode, encode_around};
 pub use wire::{decode_message, encode_message};
 
 /// Longer messages are copied without the interpreter's lock.

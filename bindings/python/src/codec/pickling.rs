@@ -11,18 +11,21 @@ use pyo3::types::{PyDict, PyList, PyType};
 
 use crate::attached::Attached;
 
-/// A pickler is not used again after a longer pickle: its table of what it has seen is cleared for each.
+/// A pickler is not used again after a longer pickle: its table has grown, and is cleared for each.
 const REUSE_MAX: usize = 16 << 10;
 /// So many picklers are kept: one for each thread that pickles, and for pickling while pickling.
 const KITS: usize = 8;
 
 /// What a pickle is made of.
-pub(super) struct Pickle<'py> {
-    /// The pickle is these, one after the other: `bytes` or what else has the buffer protocol.
-    pub(super) parts: Vec<Bound<'py, PyAny>>,
-    /// Buffers that belong to it.
-    pub(super) buffers: Vec<Bound<'py, PyAny>>,
+pub(super) enum Pickle<'py> {
+    /// One `bytes` object.
+    Whole(Bound<'py, PyAny>),
+    /// Several objects, one after the other: `bytes` or what else has the buffer protocol; and buffers that belong to it.
+    Parts(Vec<Bound<'py, PyAny>>, Vec<Bound<'py, PyAny>>),
 }
+
+/// Items that the list of parts always has: it keeps its memory then when the others are taken out.
+const STUFFING: usize = 4;
 
 /// A pickler with what it writes to.
 struct Kit {
@@ -49,9 +52,11 @@ pub(super) fn dump<'py>(object: &Bound<'py, PyAny>) -> PyResult<Pickle<'py>> {
         Some(kit) => kit,
         None => Kit::new(py)?,
     };
-    // A pickler that has failed is not used again: what it saw is still in its table.
+    // A pickler that has failed, or has written much, is not used again: what it saw is still in its table.
     let pickle = kit.dump(object)?;
-    if pickle.parts.len() == 1 && part_len(&pickle.parts[0]) <= REUSE_MAX {
+    if let Pickle::Whole(bytes) = &pickle
+        && bytes_len(bytes) <= REUSE_MAX
+    {
         kit.clear(py)?;
         let rest = spare.with(py, |kits| {
             if kits.len() < KITS {
@@ -65,19 +70,19 @@ pub(super) fn dump<'py>(object: &Bound<'py, PyAny>) -> PyResult<Pickle<'py>> {
     Ok(pickle)
 }
 
-/// The bytes of a part that the pickler wrote, if they are few.
-fn part_len(part: &Bound<'_, PyAny>) -> usize {
-    // SAFETY: the interpreter's lock is held. What is no `bytes` gives -1, and an error that is taken away.
-    let len = unsafe { ffi::PyBytes_Size(part.as_ptr()) };
-    usize::try_from(len).unwrap_or_else(|_| {
-        drop(PyErr::take(part.py()));
-        usize::MAX
-    })
+fn bytes_len(bytes: &Bound<'_, PyAny>) -> usize {
+    // SAFETY: the interpreter's lock is held, and the object is `bytes`: this cannot fail.
+    unsafe { ffi::PyBytes_Size(bytes.as_ptr()) as usize }
+}
+
+fn is_bytes(object: &Bound<'_, PyAny>) -> bool {
+    object.get_type_ptr() == &raw mut ffi::PyBytes_Type
 }
 
 impl Kit {
     fn new(py: Python<'_>) -> PyResult<Self> {
-        let (parts, buffers) = (PyList::empty(py), PyList::empty(py));
+        let parts = PyList::new(py, [(); STUFFING].map(|()| py.None()))?;
+        let buffers = PyList::empty(py);
         // Something with a `write`: what is written to it goes to the list, long strings uncopied.
         let file = PyDict::new(py);
         file.set_item("write", parts.getattr("append")?)?;
@@ -106,7 +111,15 @@ impl Kit {
             Bound::from_owned_ptr_or_err(py, done)
         };
         drop(done?);
-        Ok(Pickle { parts: drain(self.parts.bind(py))?, buffers: drain(self.buffers.bind(py))? })
+        let (parts, buffers) = (self.parts.bind(py), self.buffers.bind(py));
+        if buffers.is_empty() && parts.len() == STUFFING + 1 {
+            let whole = parts.get_item(STUFFING)?;
+            if is_bytes(&whole) {
+                parts.del_slice(STUFFING, STUFFING + 1)?;
+                return Ok(Pickle::Whole(whole));
+            }
+        }
+        Ok(Pickle::Parts(parts.iter().skip(STUFFING).collect(), buffers.iter().collect()))
     }
 
     /// Has the pickler forget the object.
@@ -118,17 +131,6 @@ impl Kit {
         };
         done.map(drop)
     }
-}
-
-/// Takes everything out of `list`.
-fn drain<'py>(list: &Bound<'py, PyList>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    let len = list.len();
-    if len == 0 {
-        return Ok(Vec::new());
-    }
-    let items = (0..len).map(|index| list.get_item(index)).collect::<PyResult<_>>()?;
-    list.del_slice(0, len)?;
-    Ok(items)
 }
 
 /// The reducers of classes that have one registered: with `multiprocessing`, or with `copyreg`. They are looked up when
