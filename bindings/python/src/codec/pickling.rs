@@ -24,6 +24,16 @@ pub(super) enum Pickle<'py> {
     Parts(Vec<Bound<'py, PyAny>>, Vec<Bound<'py, PyAny>>),
 }
 
+impl Pickle<'_> {
+    fn is_short(&self) -> bool {
+        let is_short = |part| is_bytes(part) && bytes_len(part) <= REUSE_MAX;
+        match self {
+            Self::Whole(bytes) => is_short(bytes),
+            Self::Parts(parts, _) => matches!(&parts[..], [part] if is_short(part)),
+        }
+    }
+}
+
 /// Items that the list of parts always has: it keeps its memory then when the others are taken out.
 const STUFFING: usize = 4;
 
@@ -54,9 +64,7 @@ pub(super) fn dump<'py>(object: &Bound<'py, PyAny>) -> PyResult<Pickle<'py>> {
     };
     // A pickler that has failed, or has written much, is not used again: what it saw is still in its table.
     let pickle = kit.dump(object)?;
-    if let Pickle::Whole(bytes) = &pickle
-        && bytes_len(bytes) <= REUSE_MAX
-    {
+    if pickle.is_short() {
         kit.clear(py)?;
         let rest = spare.with(py, |kits| {
             if kits.len() < KITS {
@@ -119,7 +127,10 @@ impl Kit {
                 return Ok(Pickle::Whole(whole));
             }
         }
-        Ok(Pickle::Parts(parts.iter().skip(STUFFING).collect(), buffers.iter().collect()))
+        let pickle = Pickle::Parts(parts.iter().skip(STUFFING).collect(), buffers.iter().collect());
+        parts.del_slice(STUFFING, parts.len())?;
+        buffers.del_slice(0, buffers.len())?;
+        Ok(pickle)
     }
 
     /// Has the pickler forget the object.
