@@ -9,7 +9,6 @@ import random
 import struct
 
 import pytest
-
 from slipring._native import decode_message, encode_message
 
 numpy = pytest.importorskip("numpy")
@@ -155,7 +154,7 @@ def test_arrays_of_other_kinds():
 def test_buffers_are_aligned():
     arrays = [numpy.full(n, n % 200, dtype="u1") for n in (1, 1000, 100_001, 200_000)]
     got = again(arrays)
-    assert all((a == b).all() for a, b in zip(got, arrays))
+    assert all((a == b).all() for a, b in zip(got, arrays, strict=True))
     start = min(a.ctypes.data for a in got)
     assert all((a.ctypes.data - start) % 64 == 0 for a in got)
 
@@ -292,8 +291,7 @@ def test_lengths_that_lie_raise():
         for value in (2**31, 2**32 - 1, 2**62, 2**63 - 1, 2**64 - 1, len(message) + 1):
             lying = bytearray(message)
             struct.pack_into(form, lying, at, value % 2 ** (8 * struct.calcsize(form)))
-            with pytest.raises(Exception):
-                decode_message(bytes(lying))
+            assert not outcome(bytes(lying))
 
 
 def test_garbage_raises_or_is_something():

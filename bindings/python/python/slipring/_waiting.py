@@ -11,9 +11,9 @@ from weakref import WeakKeyDictionary
 class Readiness:
     """Coroutines that wait until an object is ready, in any number of event loops.
 
-    `fileno` gives a descriptor that is readable while the object may be ready; `is_ready` looks, and has it unreadable if it
-    is not. One coroutine is woken at a time, and the descriptor stays readable: if that one was cancelled, or takes nothing,
-    the loop's next turn wakes the next one.
+    `fileno` gives a descriptor that is readable while the object may be ready; `is_ready` looks, and has it unreadable
+    if it is not. One coroutine is woken at a time, and the descriptor stays readable: if that one was cancelled, or
+    takes nothing, the loop's next turn wakes the next one.
     """
 
     def __init__(self, fileno: Callable[[], int], is_ready: Callable[[], bool]) -> None:

@@ -6,9 +6,9 @@
     >>> q.qsize(), q.get()
     (1, {'id': 1})
 
-What is different: what is put is in the queue when `put` returns, so every process finds it, and the one that put it may
-end. There is no feeder thread; an object that cannot be pickled is `put`'s error. A process that is killed holds nobody up,
-and a `JoinableQueue` gives its tasks to others.
+What is different: what is put is in the queue when `put` returns, so every process finds it, and the one that put it
+may end. There is no feeder thread; an object that cannot be pickled is `put`'s error. A process that is killed holds
+nobody up, and a `JoinableQueue` gives its tasks to others.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _LEASES = 16384
 class Queue(_native.Queue):
     """A queue of objects for any number of producers and consumers, in any number of processes.
 
-    It holds `maxsize` objects, or as many as there is memory for if that is 0. With a `name` it is the same queue in every
-    program that uses this name, and `maxsize` counts for whoever comes first.
+    It holds `maxsize` objects, or as many as there is memory for if that is 0. With a `name` it is the same queue in
+    every program that uses this name, and `maxsize` counts for whoever comes first.
 
     >>> q = Queue()
     >>> q.put_many(range(5))
@@ -83,8 +83,8 @@ class Queue(_native.Queue):
     def loan_array(self, shape: Any, dtype: Any = float) -> Any:
         """A numpy array in shared memory, to be filled and put into this queue: nothing is copied then.
 
-        `put` of this very array hands its memory over: afterwards it is the receiver's, and the array here cannot be written
-        to any more. What was never put is given back with the array.
+        `put` of this very array hands its memory over: afterwards it is the receiver's, and the array here cannot be
+        written to any more. What was never put is given back with the array.
 
         >>> q = Queue()
         >>> frame = q.loan_array((480, 640), "uint8")
@@ -141,8 +141,8 @@ class Queue(_native.Queue):
 class JoinableQueue(Queue):
     """A queue of tasks: `join` waits until everything that was put was worked on.
 
-    Whoever gets an object calls `task_done` when the work on it is done. If the worker dies before that, another one gets
-    the object. What was delivered `max_deliveries` times and never done is set aside: it counts as done, and
+    Whoever gets an object calls `task_done` when the work on it is done. If the worker dies before that, another one
+    gets the object. What was delivered `max_deliveries` times and never done is set aside: it counts as done, and
     `dead_letters()` gives it.
 
     >>> q = JoinableQueue()
