@@ -25,6 +25,7 @@
 #[macro_use]
 extern crate slipring_core;
 
+mod apart;
 pub mod array;
 #[cfg(feature = "tokio")]
 pub mod asynchronous;
@@ -56,6 +57,7 @@ pub mod value;
 mod wait;
 pub mod watch;
 
+pub use apart::Apart;
 pub use array::{Array, ArrayBytes, ArrayGuard, RawArray};
 pub use error::{Error, Result};
 pub use handoff::{Berth, Boarding, Handoff, Inherited};

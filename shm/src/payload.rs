@@ -4,6 +4,7 @@
 //! read from it is copied out; whoever trusts all processes of the segment may borrow it as a slice, which is `unsafe`.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -282,6 +283,14 @@ impl View {
     /// block.
     pub fn is_block(&self) -> bool {
         matches!(self.0, Content::Block(_))
+    }
+
+    /// The segment's file, and where in it the message begins, if it is a block.
+    pub(crate) fn place_in_file(&self) -> Option<(BorrowedFd<'_>, u64)> {
+        let Content::Block(held) = &self.0 else { return None };
+        let mapping = &held.attachment.mapping;
+        let start = mapping.ptr(0, 0).ok()?;
+        Some((mapping.fd(), (held.at().addr().get() - start.addr().get()) as u64))
     }
 
     /// The first byte, to write to: the memory is this view's alone, and nobody else sees what is done to it. [`View::len`]

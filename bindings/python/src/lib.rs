@@ -26,9 +26,9 @@ mod blocking;
 mod bounded;
 mod channel;
 mod codec;
+mod condition;
 mod connection;
 mod ends;
-mod condition;
 mod error;
 mod event;
 mod family;
@@ -56,9 +56,9 @@ mod _native {
     #[pymodule_export]
     use super::codec::{decode_message, encode_message};
     #[pymodule_export]
-    use super::connection::{Connection, pipe};
-    #[pymodule_export]
     use super::condition::{Condition, Count, Waiters};
+    #[pymodule_export]
+    use super::connection::{Connection, pipe};
     #[pymodule_export]
     use super::error::SegmentError;
     #[pymodule_export]

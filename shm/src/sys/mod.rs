@@ -16,3 +16,4 @@ pub(crate) mod process;
 pub(crate) mod socket;
 pub(crate) mod wakeup;
 pub(crate) mod watch;
+pub(crate) mod window;

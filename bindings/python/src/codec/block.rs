@@ -1,16 +1,25 @@
 //! Messages that Python objects lie on: arrays on the very memory that the sender wrote.
 
+use std::collections::HashSet;
 use std::ffi::c_int;
 
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use slipring::View;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
+use pyo3::wrap_pyfunction;
+use slipring::{Apart, View};
+
+use crate::attached::Attached;
+use crate::error::raise;
 
 /// A received message, in the segment or in private memory.
 pub enum Memory {
     /// Where it was sent: given back when this is dropped, in the process that received it.
     View(View),
+    /// The same, at an address of its own, which a fork can leave to both processes.
+    Apart(Apart),
     /// A copy.
     Private(Vec<u8>),
 }
@@ -20,22 +29,28 @@ impl Memory {
     pub fn len(&self) -> usize {
         match self {
             Self::View(view) => view.len(),
+            Self::Apart(apart) => apart.len(),
             Self::Private(bytes) => bytes.len(),
         }
     }
 
     /// The first byte.
-    pub fn as_ptr(&self) -> *const u8 {
+    pub fn as_mut_ptr(&mut self) -> *mut u8 {
         match self {
-            Self::View(view) => view.as_ptr(),
-            Self::Private(bytes) => bytes.as_ptr(),
+            Self::View(view) => view.as_mut_ptr(),
+            Self::Apart(apart) => apart.as_mut_ptr(),
+            Self::Private(bytes) => bytes.as_mut_ptr(),
         }
     }
 
-    fn as_mut_ptr(&mut self) -> *mut u8 {
+    /// The same message where a fork may leave it to both processes.
+    fn fit_for_forks(self) -> Self {
         match self {
-            Self::View(view) => view.as_mut_ptr(),
-            Self::Private(bytes) => bytes.as_mut_ptr(),
+            Self::View(view) => match view.apart() {
+                Ok(apart) => Self::Apart(apart),
+                Err(view) => Self::Private(view.to_vec()),
+            },
+            memory => memory,
         }
     }
 }
@@ -45,7 +60,7 @@ impl Memory {
 pub struct Block {
     at: *mut u8,
     len: usize,
-    _memory: Memory,
+    memory: Attached<Memory>,
 }
 
 // SAFETY: the memory may be dropped by any thread, and its address be read.
@@ -54,10 +69,69 @@ unsafe impl Send for Block {}
 // memory that Python objects share.
 unsafe impl Sync for Block {}
 
+/// The addresses of all blocks of this process that lie in the segment.
+static LIVING: PyOnceLock<Attached<HashSet<usize>>> = PyOnceLock::new();
+
+fn living(py: Python<'_>) -> PyResult<&Attached<HashSet<usize>>> {
+    LIVING.get_or_try_init(py, || {
+        let options = PyDict::new(py);
+        options.set_item("before", wrap_pyfunction!(before_fork, py)?)?;
+        py.import("os")?.getattr("register_at_fork")?.call((), Some(&options))?;
+        Ok(Attached::new(HashSet::new()))
+    })
+}
+
+/// Makes all messages private that something lies on: what a forked child inherits must stay what it is, whatever the
+/// parent does with its own.
+#[pyfunction]
+fn before_fork(py: Python<'_>) -> PyResult<()> {
+    let (living, mut outcome) = (living(py)?, Ok(()));
+    let blocks: Vec<_> = living.with(py, |living| living.iter().copied().collect());
+    for address in blocks {
+        let block = std::ptr::with_exposed_provenance::<Block>(address);
+        // SAFETY: a block is on the list from when it has its place until it is dropped, both with the interpreter's
+        // lock held.
+        let block = unsafe { &*block };
+        let made = block.memory.with(py, |memory| match memory {
+            Memory::Apart(apart) => apart.make_private(),
+            Memory::View(_) | Memory::Private(_) => Ok(()),
+        });
+        match made {
+            Ok(()) => drop(living.with(py, |living| living.remove(&address))),
+            Err(error) => outcome = Err(raise(error)),
+        }
+    }
+    outcome
+}
+
 impl Block {
+    /// Keeps a message for a moment: nothing that lies on it stays.
+    pub(super) fn passing(py: Python<'_>, mut memory: Memory) -> PyResult<Bound<'_, Self>> {
+        let (at, len) = (memory.as_mut_ptr(), memory.len());
+        Bound::new(py, Self { at, len, memory: Attached::new(memory) })
+    }
+
     /// Keeps a message.
-    pub(super) fn new(mut memory: Memory) -> Self {
-        Self { at: memory.as_mut_ptr(), len: memory.len(), _memory: memory }
+    pub(super) fn new(py: Python<'_>, memory: Memory) -> PyResult<Bound<'_, Self>> {
+        let memory = memory.fit_for_forks();
+        let is_shared = matches!(memory, Memory::Apart(_));
+        let block = Self::passing(py, memory)?;
+        if is_shared {
+            let address = std::ptr::from_ref(block.get()).expose_provenance();
+            living(py)?.with(py, |living| living.insert(address));
+        }
+        Ok(block)
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        let address = std::ptr::from_ref(self).addr();
+        Python::attach(|py| {
+            if let Some(living) = LIVING.get(py) {
+                living.with(py, |living| living.remove(&address));
+            }
+        });
     }
 }
 

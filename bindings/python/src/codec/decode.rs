@@ -36,20 +36,20 @@ pub fn decode<'py>(py: Python<'py>, message: &[u8], marked: bool) -> PyResult<Bo
 /// The object that a message is which may be long: what it is of arrays lies on it, and keeps it.
 pub fn decode_long<'py>(
     py: Python<'py>,
-    memory: Memory,
+    mut memory: Memory,
     marked: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let source = Source { at: memory.as_ptr(), len: memory.len(), memory: PhantomData };
+    let source = Source { at: memory.as_mut_ptr(), len: memory.len(), memory: PhantomData };
     if !marked {
         return source.bytes(py, 0..source.len);
     }
     match source.first() {
         Some(PICKLE_AND_BUFFERS) if source.len > LONG => {
             let layout = source.layout(py)?;
-            decode_on(&Bound::new(py, Block::new(memory))?, layout)
+            decode_on(&Block::new(py, memory)?, layout)
         }
         Some(PICKLE) if source.len > LONG => {
-            let block = Bound::new(py, Block::new(memory))?;
+            let block = Block::passing(py, memory)?;
             pickling::load(PyMemoryView::from(block.as_any())?.as_any())
         }
         _ => source.object(py),
