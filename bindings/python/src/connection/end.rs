@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use slipring::{PipeReader, PipeWriter};
+use slipring::{Error, PipeReader, PipeWriter, Result, Watch};
 
 use crate::attached::Attached;
 use crate::error::raise;
@@ -17,6 +17,8 @@ pub struct Ends {
     pub(super) reader: Attached<Handles<PipeReader>>,
     pub(super) writer: Attached<Handles<PipeWriter>>,
     pub(super) state: Attached<State>,
+    /// Who watches for room, where that was ever asked for.
+    room: Attached<Option<Watch<PipeWriter>>>,
     /// Where short messages are copied to. It keeps its capacity.
     pub(super) buffer: Attached<Vec<u8>>,
     /// When the kernel was asked last whether the receiver lives.
@@ -40,6 +42,7 @@ impl Ends {
             reader: Attached::new(reader.map_or_else(Handles::none, Handles::new)),
             writer: Attached::new(writer.map_or_else(Handles::none, Handles::new)),
             state: Attached::new(State { readable, writable, closed: false, old_news: false }),
+            room: Attached::new(None),
             buffer: Attached::new(Vec::new()),
             asked: Attached::new(None),
         }
@@ -105,9 +108,37 @@ impl Ends {
         fd.ok_or_else(closed)
     }
 
+    /// A descriptor that is readable while there may be room for a message, until [`Ends::has_room`] says that there is none.
+    pub fn room_fileno(&self, py: Python<'_>) -> PyResult<RawFd> {
+        self.watch_room(py, |watch| Ok(watch.as_fd()?.as_raw_fd()))
+    }
+
+    /// Whether there is room for a message of any length.
+    pub fn has_room(&self, py: Python<'_>) -> PyResult<bool> {
+        self.watch_room(py, Watch::ready)
+    }
+
+    fn watch_room<R>(
+        &self,
+        py: Python<'_>,
+        f: impl FnOnce(&mut Watch<PipeWriter>) -> Result<R>,
+    ) -> PyResult<R> {
+        self.check_writable(py)?;
+        let found = self.room.with(py, |place| {
+            if place.is_none() {
+                let writer =
+                    self.writer.with(py, |half| half.at_hand().map(|half| half.try_clone()));
+                *place = Some(Watch::new(writer.ok_or(Error::Closed)??)?);
+            }
+            place.as_mut().map_or(Err(Error::Closed), f)
+        });
+        found.map_err(raise)
+    }
+
     /// Closes both halves.
     pub fn close(&self, py: Python<'_>) {
         self.state.with(py, |state| state.closed = true);
+        drop(self.room.with(py, Option::take));
         self.reader.with(py, Handles::close);
         self.writer.with(py, Handles::close);
     }

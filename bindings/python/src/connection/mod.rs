@@ -18,7 +18,7 @@ use std::os::fd::RawFd;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyTuple};
 use slipring::{Pipe, PipeOptions};
 
 use self::argument::{Readable, Writable};
@@ -195,8 +195,8 @@ impl Connection {
     }
 
     #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) {
-        self.close(py);
+    fn __exit__(this: &Bound<'_, Self>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        this.call_method0(intern!(this.py(), "close")).map(drop)
     }
 
     fn _check_closed(&self, py: Python<'_>) -> PyResult<()> {
@@ -232,6 +232,16 @@ impl Connection {
     /// Send bytes, as they are, if that takes no waiting: whether it did.
     fn _try_send_bytes(&self, py: Python<'_>, bytes: &Bound<'_, PyBytes>) -> PyResult<bool> {
         self.ends.send(py, bytes.as_bytes(), Deadline::Now)
+    }
+
+    /// A descriptor that is readable while there may be room to send.
+    fn _room_fileno(&self, py: Python<'_>) -> PyResult<RawFd> {
+        self.ends.room_fileno(py)
+    }
+
+    /// Whether there is room to send. If there is none, the descriptor is unreadable until that may have changed.
+    fn _has_room(&self, py: Python<'_>) -> PyResult<bool> {
+        self.ends.has_room(py)
     }
 
     /// Receive an object if there is one, in a tuple.
