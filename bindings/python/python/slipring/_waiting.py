@@ -39,8 +39,28 @@ class Readiness:
             await turn
         finally:
             line.turns.remove(turn)
-            if not line.turns:
+            if not line.turns and line.fd >= 0:
                 loop.remove_reader(line.fd)
+
+    def end(self) -> None:
+        """Wakes all: the object is about to be closed, and the descriptors with it."""
+        for loop, line in list(self._lines.items()):
+            try:
+                here = asyncio.get_running_loop() is loop
+            except RuntimeError:
+                here = False
+            if here:
+                self._end_line(loop, line)
+            elif not loop.is_closed():
+                loop.call_soon_threadsafe(self._end_line, loop, line)
+
+    def _end_line(self, loop: asyncio.AbstractEventLoop, line: Line) -> None:
+        if line.turns and line.fd >= 0:
+            loop.remove_reader(line.fd)
+            line.fd = -1
+        for turn in line.turns:
+            if not turn.done():
+                turn.set_result(None)
 
     def _wake_one(self, line: Line) -> None:
         if not self._is_ready():

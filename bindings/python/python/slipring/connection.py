@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import selectors
 import time
+import weakref
 from collections.abc import Iterable
 from multiprocessing import AuthenticationError, BufferTooShort
 from multiprocessing import connection as _standard
@@ -31,6 +32,7 @@ from multiprocessing.connection import (
 from typing import Any
 
 from slipring import _native
+from slipring._waiting import Readiness
 from slipring.reduction import reduce_native
 
 __all__ = [
@@ -61,6 +63,47 @@ class Connection(_native.Connection):
     Several processes and threads may use one end: messages stay whole, and each is received once. The other end's last
     copy being closed, by `close`, by exit or by a kill, is EOFError for a receiver and BrokenPipeError for a sender.
     """
+
+    async def arecv(self) -> Any:
+        """Receive an object in an asyncio program, waiting for one. A cancelled call receives nothing.
+
+        >>> import asyncio
+        >>> reader, writer = Pipe(duplex=False)
+        >>> async def echo():
+        ...     await writer.asend("hello")
+        ...     return await reader.arecv()
+        >>> asyncio.run(echo())
+        'hello'
+        """
+        while (found := self._try_recv()) is None:
+            # Nothing is taken before this goes on, so there is nothing to lose when it is cancelled.
+            await self._readiness("recv").wait()
+        return found[0]
+
+    async def asend(self, obj: Any) -> None:
+        """Send an object in an asyncio program, waiting for room. A cancelled call sends nothing."""
+        if not self._try_send(obj):
+            # As it is now.
+            message = _native.encode_message(obj)
+            while not self._try_send_bytes(message):
+                await self._readiness("send").wait()
+
+    def _readiness(self, act: str) -> Readiness:
+        known = self.__dict__.setdefault("_awaited", {})
+        if act not in known:
+            # It must not keep the connection, which is closed when the last reference goes.
+            me = weakref.ref(self)
+            if act == "recv":
+                known[act] = Readiness(lambda: me().fileno(), lambda: me().closed or me().poll())
+            else:
+                known[act] = Readiness(lambda: me()._room_fileno(), lambda: me().closed or me()._has_room())
+        return known[act]
+
+    def close(self) -> None:
+        """Close this process's end. Closing it twice does no harm."""
+        for readiness in self.__dict__.pop("_awaited", {}).values():
+            readiness.end()
+        super().close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # At any time, not only while a process is being started.
