@@ -101,9 +101,13 @@ class Connection(_native.Connection):
 
     def close(self) -> None:
         """Close this process's end. Closing it twice does no harm."""
-        for readiness in self.__dict__.pop("_awaited", {}).values():
+        awaited = self.__dict__.get("_awaited", {})
+        # Before, since the descriptors go; and afterwards, since another thread's loop may have been at it meanwhile.
+        for readiness in list(awaited.values()):
             readiness.end()
         super().close()
+        for readiness in list(awaited.values()):
+            readiness.end()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # At any time, not only while a process is being started.
