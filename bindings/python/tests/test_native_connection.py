@@ -15,7 +15,7 @@ import threading
 import time
 
 import pytest
-from slipring import _native
+from slipring import _native, reduction
 from slipring.connection import BufferTooShort, Connection, Pipe, wait
 from slipring.context import _default_context
 from slipring.simple import SimpleQueue
@@ -914,3 +914,48 @@ def test_the_standard_pool_works_on_simple_queues(method):
     with multiprocessing.pool.Pool(2, context=context) as pool:
         assert pool.map(abs, range(-20, 0)) == list(range(20, 0, -1))
         assert pool.apply_async(len, ([1, 2],)).get(PATIENCE) == 2
+
+
+def test_the_first_message_to_a_killed_receiver_is_a_broken_pipe():
+    for _ in range(10):
+        reader, writer = Pipe(False)
+        child = forked(lambda reader=reader: [reader.recv() for _ in range(1 << 30)])
+        reader.close()
+        writer.send(1)
+        os.kill(child, signal.SIGKILL)
+        exit_code(child)
+        with pytest.raises(BrokenPipeError):
+            writer.send(2)
+
+
+def test_a_descriptor_is_sent_over_a_connection():
+    one, two = Pipe()
+    out, into = os.pipe()
+    child = forked(lambda: os.write(reduction.recv_handle(two), b"from the child") and 0)
+    reduction.send_handle(one, into, child)
+    assert exit_code(child) == 0
+    os.close(into)
+    assert os.read(out, 100) == b"from the child"
+    os.close(out)
+
+
+def test_arrays_lie_where_the_message_does_and_are_the_receivers_own():
+    numpy = pytest.importorskip("numpy")
+    reader, writer = Pipe(False)
+    sent = numpy.arange(1 << 18, dtype="f8")
+    sent.flags.writeable = True
+    writer.send({"frame": sent})
+    found = reader.recv()["frame"]
+    assert (found == sent).all() and found.flags.writeable and not found.flags.owndata
+    found[:] = 0
+    assert sent[1] == 1
+    writer.close()
+    reader.close()
+    assert found.sum() == 0, "it outlives the pipe"
+
+
+def test_two_threads_that_send_through_one_end_wait_side_by_side():
+    reader, writer = Pipe(False)
+    joins = [in_thread(lambda: [writer.send_bytes(bytes(3000)) for _ in range(300)]) for _ in range(4)]
+    assert sum(len(reader.recv_bytes()) for _ in range(1200)) == 1200 * 3000
+    assert all(len(join()) == 300 for join in joins)

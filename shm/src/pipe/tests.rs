@@ -105,3 +105,45 @@ fn messages_up_to_a_length_are_copied_and_longer_ones_are_views() {
     drop((reader, writer));
     assert_eq!(segment.blocks_in_use(), 0);
 }
+
+#[test]
+fn a_handle_that_was_abandoned_does_not_count() {
+    let segment = Segment::create().unwrap();
+    let (reader, mut writer) = Pipe::one_way(&segment).unwrap();
+    let lent = Box::into_raw(Box::new(reader.try_clone().unwrap()));
+    drop(reader);
+    writer.send(b"somebody has it").unwrap();
+    // SAFETY: nobody else knows it, and it is forgotten.
+    unsafe { crate::PipeReader::abandon(lent) };
+    assert!(matches!(writer.send(b"?"), Err(Error::Disconnected)));
+    assert!(matches!(writer.probe(), Err(Error::Disconnected)));
+
+    let (mut reader, writer) = Pipe::one_way(&segment).unwrap();
+    let lent = Box::into_raw(Box::new(writer.try_clone().unwrap()));
+    assert!(writer.probe().is_ok() && reader.is_empty());
+    drop(writer);
+    // SAFETY: as above.
+    unsafe { crate::PipeWriter::abandon(lent) };
+    assert!(matches!(reader.recv(), Err(Error::Disconnected)));
+}
+
+#[test]
+fn a_loan_that_is_offered_in_vain_stays_and_goes_once() {
+    let segment = Segment::create().unwrap();
+    let (mut reader, mut writer) = Pipe::one_way(&segment).unwrap();
+    while writer.try_send(&[7; 4000]).is_ok() {}
+    while writer.try_send(&[]).is_ok() {}
+    let mut loan = writer.loan(100_000).unwrap();
+    loan.write_at(99_999, b"!");
+    let mut slot = Some(loan);
+    assert!(matches!(writer.offer_loan(&mut slot, Until::NOW), Err(Error::WouldBlock)));
+    assert!(slot.is_some());
+    while reader.try_recv().is_ok() {}
+    writer.offer_loan(&mut slot, Until::NOW).unwrap();
+    assert!(slot.is_none());
+    writer.offer_loan(&mut slot, Until::NOW).unwrap();
+    let found = reader.try_recv().unwrap();
+    assert_eq!((found.len(), found[99_999]), (100_000, b'!'));
+    assert!(reader.is_empty());
+    assert_eq!(segment.blocks_in_use(), 0);
+}

@@ -16,10 +16,8 @@ from multiprocessing.reduction import (
     DupFd,
     ForkingPickler,
     dump,
-    recv_handle,
     recvfds,
     register,
-    send_handle,
     sendfds,
 )
 from typing import Any
@@ -41,6 +39,19 @@ __all__ = [
 ]
 
 HAVE_SEND_HANDLE = _standard.HAVE_SEND_HANDLE
+
+
+def send_handle(conn: Any, handle: int, destination_pid: int | None) -> None:
+    """Send a descriptor over a connection, for `recv_handle`."""
+    if isinstance(conn, _native.Connection):
+        conn.send(DupFd(handle))
+    else:
+        _standard.send_handle(conn, handle, destination_pid)
+
+
+def recv_handle(conn: Any) -> int:
+    """Receive a descriptor that `send_handle` sent; it is the caller's."""
+    return conn.recv().detach() if isinstance(conn, _native.Connection) else _standard.recv_handle(conn)
 
 
 class Voyage:
