@@ -49,6 +49,10 @@ __all__ = [
     "wait",
 ]
 
+# How many bytes may be sent in one direction before anybody receives. An object of more than 4 KiB lies beside the ring and
+# counts a 64th of its length.
+_RING = 128 << 10
+
 
 class Connection(_native.Connection):
     """One end of a pipe. `Pipe()` makes it.
@@ -132,7 +136,7 @@ def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:
     >>> reader.recv()
     [1, 2, 3]
     """
-    one, two = _native.pipe(bool(duplex))
+    one, two = _native.pipe(bool(duplex), _RING)
     return Connection(one), Connection(two)
 
 

@@ -6,9 +6,12 @@ import types
 from multiprocessing.context import assert_spawning
 from typing import Any
 
-from slipring import connection
+from slipring import _native, connection
 
 __all__ = ["SimpleQueue"]
+
+# How many bytes may be put before anybody gets; see `connection`.
+_RING = 256 << 10
 
 
 class SimpleQueue:
@@ -30,7 +33,8 @@ class SimpleQueue:
     def __init__(self, *, ctx: Any = None) -> None:
         if ctx is None:
             from slipring.context import _default_context as ctx
-        self._reader, self._writer = connection.Pipe(duplex=False)
+        reader, writer = _native.pipe(False, _RING)
+        self._reader, self._writer = connection.Connection(reader), connection.Connection(writer)
         # Messages are whole without them: `_rlock` keeps receivers away while somebody looks at what there is and takes
         # it, and nobody needs `_wlock` but those who know it from multiprocessing.
         self._rlock = ctx.Lock()

@@ -28,20 +28,17 @@ use crate::error::raise;
 use crate::family;
 use crate::transfer::{Berths, Part, ticket};
 
-/// Bytes of a pipe's ring in one direction, as much as a pair of sockets holds: how much may be sent before anybody
-/// receives. What is longer than 4 KiB lies in a block and takes little of it.
-const RING: usize = 256 << 10;
-
 /// One end of a pipe. Users have its subclass in slipring.connection.
 #[pyclass(frozen, subclass, module = "slipring._native")]
 pub struct Connection {
     ends: Ends,
 }
 
-/// Two connected ends; where the pipe is not duplex, the first one receives and the second one sends.
+/// Two connected ends; where the pipe is not duplex, the first one receives and the second one sends. Each direction has
+/// a ring of so many bytes.
 #[pyfunction]
-pub fn pipe(py: Python<'_>, duplex: bool) -> PyResult<(Connection, Connection)> {
-    let (segment, options) = (family::segment(py)?, PipeOptions::new().ring(RING));
+pub fn pipe(py: Python<'_>, duplex: bool, ring: usize) -> PyResult<(Connection, Connection)> {
+    let (segment, options) = (family::segment(py)?, PipeOptions::new().ring(ring));
     let ends = if duplex {
         let (one, two) = Pipe::duplex_with(segment, options).map_err(raise)?;
         let ((reader, writer), (other_reader, other_writer)) = (one.split(), two.split());
