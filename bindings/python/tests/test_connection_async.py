@@ -7,7 +7,6 @@ import threading
 import time
 
 import pytest
-
 from slipring.connection import Pipe
 
 SOON = 20
@@ -252,11 +251,11 @@ def test_what_was_awaited_is_closed_with_the_last_reference():
     reader, writer = Pipe(False)
     fill(writer)
 
-    async def program():
+    async def program(end):
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(writer.asend(1), 0.02)
+            await asyncio.wait_for(end.asend(1), 0.02)
 
-    run(program())
+    run(program(writer))
     del writer
     while reader.poll():
         try:

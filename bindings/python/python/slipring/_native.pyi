@@ -1,8 +1,21 @@
 """The native half of slipring."""
 
-from typing import Any
+from typing import Any, Self
 
-from typing_extensions import Buffer, Self
+from typing_extensions import Buffer
+
+# --- objects on their way to another process ---
+
+class Berths:
+    def proof(self, index: int) -> tuple[int, int]: ...
+    def close(self) -> None: ...
+    def abandon(self) -> None: ...
+
+class Boarding:
+    def __new__(cls, fd: int, id: int) -> Self: ...
+
+class Ticket:
+    def __new__(cls, boarded: Boarding, parts: list[tuple[str, list[int]]]) -> Self: ...
 
 # --- connections ---
 

@@ -49,8 +49,8 @@ __all__ = [
     "wait",
 ]
 
-# How many bytes may be sent in one direction before anybody receives. An object of more than 4 KiB lies beside the ring and
-# counts a 64th of its length.
+# How many bytes may be sent in one direction before anybody receives. An object of more than 4 KiB lies beside the
+# ring and counts a 64th of its length.
 _RING = 128 << 10
 
 
