@@ -16,6 +16,7 @@
 //! | `error.rs` | what an error of the engine is in Python |
 //! | `lock.rs`, `rlock.rs`, `semaphore.rs`, `bounded.rs`, `event.rs`, `condition.rs`, `barrier.rs` | the classes of these names |
 //! | `synchronized.rs` | what they have in common |
+//! | `shared.rs`, `wrappers.rs` | memory for ctypes objects, and locks around them |
 //! | `any_lock.rs` | a lock of whatever class, for those that use one |
 //! | `transfer.rs` | objects on their way to another process |
 
@@ -40,9 +41,11 @@ mod passage;
 mod queue;
 mod rlock;
 mod semaphore;
+mod shared;
 mod synchronized;
 mod transfer;
 mod watched;
+mod wrappers;
 
 use pyo3::prelude::*;
 
@@ -76,5 +79,9 @@ mod _native {
     #[pymodule_export]
     use super::semaphore::Semaphore;
     #[pymodule_export]
+    use super::shared::Block;
+    #[pymodule_export]
     use super::transfer::{Berths, Boarded, Ticket};
+    #[pymodule_export]
+    use super::wrappers::{Synchronized, SynchronizedArray, SynchronizedBase, SynchronizedString};
 }
