@@ -37,12 +37,12 @@ from multiprocessing.pool import (
     RemoteTraceback,
     ThreadPool,
 )
-from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
 from slipring import _native
 from slipring.connection import wait
 from slipring.queues import JoinableQueue, Queue, SimpleQueue
+from slipring.sharedctypes import RawArray
 
 __all__ = [
     "ApplyResult",
