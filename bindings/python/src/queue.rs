@@ -5,13 +5,13 @@ use std::os::fd::{AsRawFd, RawFd};
 use pyo3::exceptions::{PyAssertionError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyList, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
 use slipring::Error;
 
 use crate::attached::Attached;
 use crate::blocking::{self, Deadline};
 use crate::channel::{self, Channel, Place, Refusal};
-use crate::codec::{BytesAs, LONG, Memory, decode, decode_long, encode};
+use crate::codec::{BytesAs, Encoded, LONG, Memory, decode, decode_long, encode};
 use crate::ends::{Rx, Shape, Tx};
 use crate::error::raise;
 use crate::family;
@@ -210,6 +210,17 @@ impl Queue {
     /// Puts an object into the queue, or raises `queue.Full`.
     fn put_nowait<'py>(slf: &Bound<'py, Self>, obj: &Bound<'py, PyAny>) -> PyResult<()> {
         Self::put_until(slf, obj, || Ok(Deadline::Now))
+    }
+
+    /// Puts what `encode_message` made, or `bytes` that are not marked, or raises `queue.Full`.
+    fn _put_message<'py>(
+        slf: &Bound<'py, Self>,
+        message: &Bound<'py, PyBytes>,
+        marked: bool,
+    ) -> PyResult<()> {
+        let message = Encoded::of_bytes(message, marked);
+        let put = channel::put(slf.py(), &slf.get().place, &message, || Ok(Deadline::Now));
+        put.map_err(|why| Self::refused(slf, Side::Put, why))
     }
 
     /// Takes the oldest object out.

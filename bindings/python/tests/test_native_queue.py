@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -627,6 +628,47 @@ def test_a_cancelled_aput_puts_nothing():
         assert await q.aget() == 0 and q.empty()
 
     asyncio.run(main())
+
+
+def test_closing_ends_those_who_await():
+    async def main():
+        q, full = Queue(), Queue(1)
+        full.put(0)
+        tasks = [asyncio.create_task(q.aget()), asyncio.create_task(full.aput(1))]
+        await asyncio.sleep(0.02)
+        q.close()
+        full.close()
+        for result in await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 20):
+            assert isinstance(result, ValueError)
+
+    asyncio.run(main())
+
+
+def test_aput_puts_an_object_as_it_was():
+    async def main():
+        q, one, two = Queue(1), [1], b"two"
+        q.put(0)
+        tasks = [asyncio.create_task(q.aput(one)), asyncio.create_task(q.aput(two))]
+        await asyncio.sleep(0.02)
+        one.append(2)
+        assert [await q.aget() for _ in range(3)] in ([0, [1], b"two"], [0, b"two", [1]])
+        await asyncio.gather(*tasks)
+
+    asyncio.run(main())
+
+
+def test_an_awaited_queue_ends_with_its_last_reference():
+    async def main():
+        q = Queue()
+        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+            await asyncio.wait_for(q.aget(), 0.01)
+        return weakref.ref(q)
+
+    gc.disable()
+    try:
+        assert asyncio.run(main())() is None
+    finally:
+        gc.enable()
 
 
 def test_the_descriptor_is_readable_while_there_is_something():

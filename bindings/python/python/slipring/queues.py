@@ -13,6 +13,7 @@ nobody up, and a `JoinableQueue` gives its tasks to others.
 
 from __future__ import annotations
 
+import weakref
 from queue import Empty, Full
 from typing import Any
 
@@ -121,21 +122,36 @@ class Queue(_native.Queue):
 
     async def aput(self, obj: Any) -> None:
         """Puts an object into the queue, waiting for room in an asyncio program. A cancelled call puts nothing."""
+        try:
+            return self.put_nowait(obj)
+        except Full:
+            # As it is now.
+            is_object = type(obj) is not bytes
+            message = _native.encode_message(obj) if is_object else obj
         while True:
+            await self._ready_to("put").wait()
             try:
-                return self.put_nowait(obj)
+                return self._put_message(message, is_object)
             except Full:
-                await self._ready_to("put").wait()
+                pass
 
     def _ready_to(self, act: str) -> Readiness:
         readiness = self._readiness.get(act)
         if readiness is None:
+            # It must not keep the queue, which ends with the last reference.
+            me = weakref.ref(self)
             if act == "get":
-                readiness = Readiness(self.fileno, self._has_item)
+                readiness = Readiness(lambda: me().fileno(), lambda: me()._closed or me()._has_item())
             else:
-                readiness = Readiness(self._room_fileno, self._has_room)
+                readiness = Readiness(lambda: me()._room_fileno(), lambda: me()._closed or me()._has_room())
             self._readiness[act] = readiness
         return readiness
+
+    def close(self) -> None:
+        """Says that this process uses the queue no more. What it has put stays, and other processes go on."""
+        super().close()
+        for readiness in self._readiness.values():
+            readiness.end()
 
 
 class JoinableQueue(Queue):

@@ -6,6 +6,7 @@ use std::ops::Range;
 use pyo3::exceptions::{PyMemoryError, PyUnicodeEncodeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use super::export::Exported;
 use super::layout::Layout;
@@ -84,7 +85,12 @@ impl Spans {
     }
 }
 
-impl Encoded<'_> {
+impl<'py> Encoded<'py> {
+    /// What is a message already.
+    pub fn of_bytes(message: &Bound<'py, PyBytes>, marked: bool) -> Self {
+        let (at, len) = memory_of_bytes(message.as_any());
+        Self::Whole { at, len, marked, _keeper: message.clone().into_any() }
+    }
     /// Whether it is to be marked.
     #[inline]
     pub fn is_marked(&self) -> bool {
