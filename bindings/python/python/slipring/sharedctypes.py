@@ -142,7 +142,7 @@ def make_property(name: str) -> property:
 def _new_value(type_: Any, name: str | None) -> Any:
     size, align = ctypes.sizeof(type_), ctypes.alignment(type_)
     if name is None:
-        return rebuild_ctype(type_, _native.Block(max(size, 1)), None)
+        return rebuild_ctype(type_, _native.Block(1, 1, max(size, 1)), None)
     item = getattr(type_, "_type_", type_) if issubclass(type_, ctypes.Array) else type_
     count = size // max(ctypes.sizeof(item), 1)
     block = _native.Block(ctypes.sizeof(item), align, count, name=name)
