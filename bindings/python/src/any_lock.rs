@@ -28,11 +28,32 @@ impl AnyLock {
     }
 
     /// The object.
+    #[inline]
     pub fn object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         match self {
             Self::Lock(lock) => lock.bind(py).as_any().clone(),
             Self::RLock(lock) => lock.bind(py).as_any().clone(),
             Self::Other(lock) => lock.bind(py).clone(),
+        }
+    }
+
+    /// Takes it, if it is ours and nothing stands in the way.
+    #[inline]
+    pub fn take_now(&self, py: Python<'_>) -> bool {
+        match self {
+            Self::Lock(lock) => lock.get().take_now(py),
+            Self::RLock(lock) => lock.get().take_now(),
+            Self::Other(_) => false,
+        }
+    }
+
+    /// Gives it back, if it is ours and nothing stands in the way.
+    #[inline]
+    pub fn release_now(&self) -> bool {
+        match self {
+            Self::Lock(lock) => lock.get().release_now(),
+            Self::RLock(lock) => lock.get().release_now(),
+            Self::Other(_) => false,
         }
     }
 

@@ -16,7 +16,8 @@
 //! | `error.rs` | what an error of the engine is in Python |
 //! | `lock.rs`, `rlock.rs`, `semaphore.rs`, `bounded.rs`, `event.rs`, `condition.rs`, `barrier.rs` | the classes of these names |
 //! | `synchronized.rs` | what they have in common |
-//! | `shared.rs`, `wrappers.rs` | memory for ctypes objects, and locks around them |
+//! | `shared.rs`, `wrappers.rs`, `number.rs` | memory for ctypes objects, and locks around them |
+//! | `hot.rs` | the methods that programs call most |
 //! | `any_lock.rs` | a lock of whatever class, for those that use one |
 //! | `transfer.rs` | objects on their way to another process |
 
@@ -34,9 +35,11 @@ mod error;
 mod event;
 mod family;
 mod handles;
+mod hot;
 mod loaned;
 mod lock;
 mod many;
+mod number;
 mod passage;
 mod queue;
 mod rlock;
@@ -84,4 +87,11 @@ mod _native {
     use super::transfer::{Berths, Boarded, Ticket};
     #[pymodule_export]
     use super::wrappers::{Synchronized, SynchronizedArray, SynchronizedBase, SynchronizedString};
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::hot::install(module.py())
+    }
 }

@@ -154,6 +154,22 @@ impl Lock {
         self.taker.with(py, |taker| *taker = this_thread());
     }
 
+    /// Takes the lock, if nothing stands in the way.
+    #[inline]
+    pub fn take_now(&self, py: Python<'_>) -> bool {
+        let taken = self.permit.acquire_until(Until::NOW).is_ok();
+        if taken {
+            self.taken(py);
+        }
+        taken
+    }
+
+    /// Gives the lock back, if nothing stands in the way.
+    #[inline]
+    pub fn release_now(&self) -> bool {
+        self.permit.release(1).is_ok()
+    }
+
     #[inline]
     fn try_take(&self, py: Python<'_>) -> PyResult<bool> {
         match self.permit.try_acquire() {

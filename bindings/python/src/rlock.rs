@@ -139,6 +139,18 @@ impl RLock {
         Ok(())
     }
 
+    /// Takes the lock, if nothing stands in the way.
+    #[inline]
+    pub fn take_now(&self) -> bool {
+        self.try_take().unwrap_or(false)
+    }
+
+    /// Gives the lock back, if nothing stands in the way.
+    #[inline]
+    pub fn release_now(&self) -> bool {
+        self.mutex.unlock().is_ok()
+    }
+
     #[inline]
     fn try_take(&self) -> PyResult<bool> {
         match self.mutex.try_lock().or_recover() {
@@ -162,13 +174,7 @@ impl RLock {
 
     #[inline]
     pub fn release(&self) -> PyResult<()> {
-        match self.mutex.assume_locked() {
-            Ok(guard) => {
-                drop(guard);
-                Ok(())
-            }
-            Err(error) => Err(not_owned(error)),
-        }
+        self.mutex.unlock().map_err(not_owned)
     }
 
     /// Whether this thread has it.

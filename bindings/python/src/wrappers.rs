@@ -1,11 +1,10 @@
 //! ctypes objects in shared memory with a lock around each access.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyInt, PyString};
 
 use crate::any_lock::AnyLock;
+use crate::number::Number;
 use crate::rlock::RLock;
-use crate::shared::Block;
 use crate::synchronized::Optional;
 
 /// A ctypes object and its lock.
@@ -98,6 +97,11 @@ impl SynchronizedBase {
 }
 
 impl SynchronizedBase {
+    #[inline]
+    pub fn lock(&self) -> &AnyLock {
+        &self.lock
+    }
+
     /// Calls `f` with the lock held.
     #[inline]
     fn with<R>(
@@ -115,86 +119,8 @@ impl SynchronizedBase {
 /// A number in shared memory, and its lock.
 #[pyclass(frozen, subclass, extends = SynchronizedBase, module = "slipring.sharedctypes")]
 pub struct Synchronized {
-    /// Where the number is and what it is, if it is one that needs no ctypes to be read and written.
-    number: Option<(Py<Block>, Number)>,
-}
-
-/// A number as it lies in memory.
-#[derive(Clone, Copy)]
-enum Number {
-    /// So many bytes, in two's complement.
-    Signed(usize),
-    /// So many bytes.
-    Unsigned(usize),
-    /// Eight bytes.
-    Double,
-}
-
-impl Number {
-    /// The number that a type of ctypes' own, not a subclass, is.
-    fn of(object: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
-        let class = object.get_type();
-        if class.module()?.to_str()? != "ctypes" {
-            return Ok(None);
-        }
-        let Ok(code) = class.getattr("_type_")?.cast_into::<PyString>() else { return Ok(None) };
-        Ok(Some(match code.to_str()? {
-            "b" => Self::Signed(1),
-            "B" => Self::Unsigned(1),
-            "h" => Self::Signed(2),
-            "H" => Self::Unsigned(2),
-            "i" => Self::Signed(4),
-            "I" => Self::Unsigned(4),
-            "l" | "q" => Self::Signed(8),
-            "L" | "Q" => Self::Unsigned(8),
-            "d" => Self::Double,
-            _ => return Ok(None),
-        }))
-    }
-
-    fn size(self) -> usize {
-        match self {
-            Self::Signed(size) | Self::Unsigned(size) => size,
-            Self::Double => 8,
-        }
-    }
-
-    /// The number at the beginning of a block.
-    #[inline]
-    fn read(self, block: &Block) -> [u8; 8] {
-        let mut bytes = [0; 8];
-        block.bytes().read_at(0, &mut bytes[..self.size()]);
-        bytes
-    }
-
-    #[inline]
-    fn to_python(self, py: Python<'_>, bytes: [u8; 8]) -> PyResult<Py<PyAny>> {
-        let bits = u64::from_le_bytes(bytes);
-        let unused = 64 - 8 * self.size() as u32;
-        Ok(match self {
-            Self::Signed(_) => {
-                ((bits << unused).cast_signed() >> unused).into_pyobject(py)?.into_any().unbind()
-            }
-            Self::Unsigned(_) => bits.into_pyobject(py)?.into_any().unbind(),
-            Self::Double => PyFloat::new(py, f64::from_bits(bits)).into_any().unbind(),
-        })
-    }
-
-    /// The bytes of a number of exactly the fitting class; of others ctypes knows better what to say.
-    #[inline]
-    fn to_bytes(self, value: &Bound<'_, PyAny>) -> Option<[u8; 8]> {
-        match self {
-            Self::Double => {
-                let number = value.cast_exact::<PyFloat>().ok()?;
-                Some(number.value().to_bits().to_le_bytes())
-            }
-            // What does not fit is cut off, as ctypes does; what does not fit even here it cuts off itself.
-            _ => {
-                let number = value.cast_exact::<PyInt>().ok()?;
-                Some(number.extract::<i64>().ok()?.to_le_bytes())
-            }
-        }
-    }
+    /// Where the number is, if it is one that needs no ctypes to be read and written.
+    number: Option<Number>,
 }
 
 #[pymethods]
@@ -206,7 +132,7 @@ impl Synchronized {
         lock: Optional<'_, '_>,
         ctx: Optional<'_, '_>,
     ) -> PyResult<PyClassInitializer<Self>> {
-        let number = Self::find(&obj)?;
+        let number = Number::of(&obj)?;
         let base = SynchronizedBase::new(obj, lock, ctx)?;
         Ok(PyClassInitializer::from(base).add_subclass(Self { number }))
     }
@@ -214,40 +140,20 @@ impl Synchronized {
     /// The value, read and written with the lock held.
     #[getter]
     fn value(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        let (base, py) = (slf.as_super().get(), slf.py());
-        match &slf.get().number {
-            Some((block, number)) => {
-                base.lock.take(py)?;
-                let bytes = number.read(block.get());
-                base.lock.release(py)?;
-                number.to_python(py, bytes)
-            }
-            None => base.with(py, |object| Ok(object.getattr("value")?.unbind())),
-        }
+        slf.as_super().get().with(slf.py(), |object| Ok(object.getattr("value")?.unbind()))
     }
 
     #[setter]
     fn set_value(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (base, py) = (slf.as_super().get(), slf.py());
-        if let Some((block, number)) = &slf.get().number
-            && let Some(bytes) = number.to_bytes(value)
-        {
-            base.lock.take(py)?;
-            block.get().bytes().write_at(0, &bytes[..number.size()]);
-            return base.lock.release(py);
-        }
-        base.with(py, |object| object.setattr("value", value))
+        slf.as_super().get().with(slf.py(), |object| object.setattr("value", value))
     }
 }
 
 impl Synchronized {
-    /// The block that a number lies in, if it is one of ours and it has it to itself.
-    fn find(object: &Bound<'_, PyAny>) -> PyResult<Option<(Py<Block>, Number)>> {
-        let Ok(block) = object.getattr("_wrapper") else { return Ok(None) };
-        let Ok(block) = block.cast_into::<Block>() else { return Ok(None) };
-        let number = Number::of(object)?;
-        let number = number.filter(|number| number.size() <= block.get().bytes().byte_len());
-        Ok(number.map(|number| (block.unbind(), number)))
+    /// Where the number is.
+    #[inline]
+    pub fn number(&self) -> Option<&Number> {
+        self.number.as_ref()
     }
 }
 

@@ -83,6 +83,33 @@ def test_a_wrong_value_is_refused_as_ctypes_refuses_it(code, wrong):
         assert ours.value == theirs.value
 
 
+def test_a_value_cannot_be_deleted_and_is_described():
+    value = Value("i", 3)
+    with pytest.raises(AttributeError):
+        del value.value
+    assert value.value == 3 and "lock held" in type(value).value.__doc__
+    assert type(value).get_lock.__doc__ == "The lock."
+    with pytest.raises(TypeError):
+        value.get_lock(1)
+
+
+def test_a_value_that_somebody_else_has_is_waited_for():
+    value, held, go = Value("i", 0), threading.Event(), threading.Event()
+
+    def hold():
+        with value:
+            held.set()
+            go.wait(20)
+            value.value = 5
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(20)
+    threading.Timer(0.1, go.set).start()
+    assert value.value == 5
+    thread.join()
+
+
 def test_wrong_values_leave_the_lock_free():
     value, array, text = Value("i"), Array("i", 2), Array("c", 2)
     for wrong in [
@@ -223,7 +250,7 @@ def test_a_block_is_a_writable_buffer():
     for wrong in [(8, 3), (8, 128), (2**63, 1)]:
         with pytest.raises((ValueError, MemoryError, OverflowError)):
             _native.Block(*wrong)
-    with pytest.raises(MemoryError):
+    with pytest.raises((ValueError, MemoryError)):
         RawArray("B", 1 << 50)
 
 

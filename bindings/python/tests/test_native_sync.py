@@ -164,6 +164,50 @@ def test_one_release_too_many_is_a_value_error(cls):
     assert lock.acquire(False) and not lock.acquire(False)
 
 
+@pytest.mark.parametrize("cls", [Lock, RLock, Semaphore, BoundedSemaphore])
+def test_arguments_are_what_multiprocessing_takes(cls):
+    lock = cls()
+    for args, named in [
+        ((), {}),
+        ((True,), {}),
+        ((1, 0.5), {}),
+        ((False, None), {}),
+        ((True, -1), {}),
+        ((), {"block": True, "timeout": 1}),
+        ((True,), {"timeout": None}),
+    ]:
+        assert lock.acquire(*args, **named) is True
+        assert lock.release() is None
+    with lock as taken:
+        assert taken is True
+    for args, named in [((True, 1, 2), {}), ((), {"wait": 1}), ((True,), {"block": True})]:
+        with pytest.raises(TypeError):
+            lock.acquire(*args, **named)
+    lock.acquire()
+    for wrong in ["x", [], 1j]:
+        if cls is not RLock:
+            with pytest.raises(TypeError):
+                lock.acquire(True, wrong)
+    with pytest.raises(TypeError):
+        lock.release(1)
+    assert lock.__exit__(None, None, None) is None
+    assert cls.acquire.__text_signature__ == "($self, block=True, timeout=None)"
+    assert cls.acquire.__doc__ and cls.release.__doc__
+
+
+@pytest.mark.parametrize("cls", [Lock, RLock])
+def test_a_subclass_and_its_attributes_work(cls):
+    class Mine(cls):
+        """With something of its own."""
+
+    lock = Mine()
+    lock.note = "mine"
+    condition = Condition(lock)
+    with condition:
+        assert lock._is_mine() and condition.wait(0.001) is False and lock._is_mine()
+    assert repr(lock).startswith("<Mine(")
+
+
 def test_a_blocked_thread_keeps_neither_the_interpreter_nor_a_fork_from_going_on():
     lock, semaphore, event = Lock(), Semaphore(0), Event()
     lock.acquire()

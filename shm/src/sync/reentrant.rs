@@ -161,7 +161,22 @@ impl ReentrantMutex {
         if self.is_mine() { Ok(self.guard(self.words.me()?)) } else { Err(Error::NotHeld) }
     }
 
+    /// Gives the lock back once, where the guard was forgotten with [`std::mem::forget`]: for bindings, which cannot keep it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotHeld`] if this thread does not hold the lock; [`Error::Forked`].
+    #[inline]
+    pub fn unlock(&self) -> Result<()> {
+        let unlocked = self.words.get().unlock(self.words.me()?, thread_number(), Scope::Shared);
+        match unlocked {
+            Ok(_) => Ok(()),
+            Err(sync::NotOwner) => Err(Error::NotHeld),
+        }
+    }
+
     /// Whether this thread holds it.
+    #[inline]
     pub fn is_mine(&self) -> bool {
         self.words.me().is_ok_and(|me| self.words.get().is_mine(me, thread_number()))
     }
@@ -267,6 +282,20 @@ mod tests {
         assert!(lock.is_mine() && lock.count() == 1, "guards may go in any order");
         drop(inner);
         assert!(!lock.is_locked());
+    }
+
+    #[test]
+    fn who_forgot_the_guards_unlocks_as_often() {
+        let segment = Segment::create().unwrap();
+        let lock = ReentrantMutex::new(&segment).unwrap();
+        (0..2).for_each(|_| std::mem::forget(lock.lock().unwrap()));
+        std::thread::scope(|s| {
+            s.spawn(|| assert!(matches!(lock.unlock(), Err(Error::NotHeld))));
+        });
+        lock.unlock().unwrap();
+        assert!(lock.is_mine() && lock.count() == 1);
+        lock.unlock().unwrap();
+        assert!(matches!(lock.unlock(), Err(Error::NotHeld)) && !lock.is_locked());
     }
 
     #[test]
