@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use slipring::{BoundedSemaphore as Owned, Error, Result, Semaphore as Counted, Until};
 
 use crate::error::raise;
-use crate::synchronized::{Optional, acquire_slowly, make, permits, reduce, release_failed};
+use crate::synchronized::{Optional, Patience, make, permits, reduce, release_failed};
 use crate::transfer::{Berths, Part, ticket};
 
 /// A number of places: whoever takes one gives it back, and there are never more than there were.
@@ -120,11 +120,10 @@ impl BoundedSemaphore {
         block: Optional<'_, '_>,
         timeout: Optional<'_, '_>,
     ) -> PyResult<bool> {
+        let patience = Patience::of(block, timeout)?;
         match self.permits.acquire_until(Until::NOW) {
             Ok(()) => Ok(true),
-            Err(Error::WouldBlock) => {
-                acquire_slowly(py, block, timeout, |until| self.permits.acquire_until(until))
-            }
+            Err(Error::WouldBlock) => patience.wait(py, |until| self.permits.acquire_until(until)),
             Err(error) => Err(raise(error)),
         }
     }

@@ -6,9 +6,7 @@ use slipring::{BoundedSemaphore, Error, Until};
 
 use crate::attached::Attached;
 use crate::error::raise;
-use crate::synchronized::{
-    Holder, Optional, acquire_slowly, make, reduce, release_failed, this_thread,
-};
+use crate::synchronized::{Holder, Optional, Patience, make, reduce, release_failed, this_thread};
 use crate::transfer::{Berths, Part};
 
 /// A lock that is not recursive: it is one's that took it, until anybody, in any process, releases it.
@@ -59,14 +57,7 @@ impl Lock {
         block: Optional<'_, '_>,
         timeout: Optional<'_, '_>,
     ) -> PyResult<bool> {
-        if self.try_take(py)? {
-            return Ok(true);
-        }
-        let taken = acquire_slowly(py, block, timeout, |until| self.permit.acquire_until(until))?;
-        if taken {
-            self.taken(py);
-        }
-        Ok(taken)
+        self.take_patiently(py, Patience::of(block, timeout)?)
     }
 
     /// Gives the lock back, whoever took it.
@@ -185,11 +176,18 @@ impl Lock {
     /// Takes the lock, for as long as it takes.
     #[inline]
     pub fn take(&self, py: Python<'_>) -> PyResult<()> {
-        if !self.try_take(py)? {
-            acquire_slowly(py, None, None, |until: Until| self.permit.acquire_until(until))?;
+        self.take_patiently(py, Patience::ENDLESS).map(drop)
+    }
+
+    fn take_patiently(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {
+        if self.try_take(py)? {
+            return Ok(true);
+        }
+        let taken = patience.wait(py, |until| self.permit.acquire_until(until))?;
+        if taken {
             self.taken(py);
         }
-        Ok(())
+        Ok(taken)
     }
 
     #[inline]

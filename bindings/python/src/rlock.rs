@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use slipring::{Error, OrRecover, ReentrantMutex, Result, Until};
 
 use crate::error::raise;
-use crate::synchronized::{Holder, Optional, acquire_slowly, make, reduce};
+use crate::synchronized::{Holder, Optional, Patience, make, reduce};
 use crate::transfer::{Berths, Part};
 
 /// A lock that the thread which has it may take again, and gives back as often.
@@ -51,7 +51,7 @@ impl RLock {
         block: Optional<'_, '_>,
         timeout: Optional<'_, '_>,
     ) -> PyResult<bool> {
-        Ok(self.try_take()? || acquire_slowly(py, block, timeout, |until| self.lock(until))?)
+        self.take_patiently(py, Patience::of(block, timeout)?)
     }
 
     /// Gives the lock back once.
@@ -166,10 +166,11 @@ impl RLock {
     /// Takes the lock, for as long as it takes.
     #[inline]
     pub fn take(&self, py: Python<'_>) -> PyResult<()> {
-        if !self.try_take()? {
-            acquire_slowly(py, None, None, |until| self.lock(until))?;
-        }
-        Ok(())
+        self.take_patiently(py, Patience::ENDLESS).map(drop)
+    }
+
+    fn take_patiently(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {
+        Ok(self.try_take()? || patience.wait(py, |until| self.lock(until))?)
     }
 
     #[inline]

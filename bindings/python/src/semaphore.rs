@@ -5,7 +5,7 @@ use slipring::{Error, Semaphore as Permits};
 
 use crate::error::raise;
 use crate::synchronized::{
-    Optional, SEM_VALUE_MAX, acquire_slowly, make, permits, reduce, release_failed,
+    Optional, Patience, SEM_VALUE_MAX, make, permits, reduce, release_failed,
 };
 use crate::transfer::{Berths, Part};
 
@@ -49,11 +49,10 @@ impl Semaphore {
         block: Optional<'_, '_>,
         timeout: Optional<'_, '_>,
     ) -> PyResult<bool> {
+        let patience = Patience::of(block, timeout)?;
         match self.permits.try_acquire() {
             Ok(()) => Ok(true),
-            Err(Error::WouldBlock) => {
-                acquire_slowly(py, block, timeout, |until| self.permits.acquire_until(until))
-            }
+            Err(Error::WouldBlock) => patience.wait(py, |until| self.permits.acquire_until(until)),
             Err(error) => Err(raise(error)),
         }
     }

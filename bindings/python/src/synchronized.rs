@@ -43,18 +43,34 @@ where
     Ok(object)
 }
 
-/// `acquire(block=True, timeout=None)` where the attempt that takes no waiting has failed.
-#[cold]
-pub fn acquire_slowly(
-    py: Python<'_>,
-    block: Optional<'_, '_>,
-    timeout: Optional<'_, '_>,
-    attempt: impl FnMut(Until) -> Result<()> + Send,
-) -> PyResult<bool> {
-    let block = block.map_or(Ok(true), |block| block.is_truthy())?;
-    match Deadline::of(block, seconds(timeout)?) {
-        Deadline::Now => Ok(false),
-        deadline => Ok(wait(py, deadline, attempt)?.is_some()),
+/// What `acquire(block=True, timeout=None)` was asked for.
+#[derive(Clone, Copy)]
+pub struct Patience {
+    block: bool,
+    timeout: Option<f64>,
+}
+
+impl Patience {
+    /// For as long as it takes.
+    pub const ENDLESS: Self = Self { block: true, timeout: None };
+
+    /// What the arguments say.
+    pub fn of(block: Optional<'_, '_>, timeout: Optional<'_, '_>) -> PyResult<Self> {
+        let block = block.map_or(Ok(true), |block| block.is_truthy())?;
+        Ok(Self { block, timeout: seconds(timeout)? })
+    }
+
+    /// Acquires, where the attempt that takes no waiting has failed; returns whether it did.
+    #[cold]
+    pub fn wait(
+        self,
+        py: Python<'_>,
+        attempt: impl FnMut(Until) -> Result<()> + Send,
+    ) -> PyResult<bool> {
+        match Deadline::of(self.block, self.timeout) {
+            Deadline::Now => Ok(false),
+            deadline => Ok(wait(py, deadline, attempt)?.is_some()),
+        }
     }
 }
 
