@@ -203,14 +203,18 @@ class Put:
         self.queue.join_thread()
 
 
-def queue_of(library: str) -> Callable[[], tuple[Any, Any]]:
-    """What makes a queue: its put and its get."""
+#: As many large objects are in a queue at most, so that all libraries use their memory again.
+FEW = 8
+
+
+def queue_of(library: str, most: int = 0) -> Callable[[], tuple[Any, Any]]:
+    """What makes a queue of so many objects at most, or of any number: its put and its get."""
 
     def make() -> tuple[Any, Any]:
         if library == FIFO:
             queue = importlib.import_module("faster_fifo").Queue(64 << 20)
             return queue.put, queue.get
-        queue = importlib.import_module(library).get_context("fork").Queue()
+        queue = importlib.import_module(library).get_context("fork").Queue(most)
         if library == OURS:
             return queue.put, queue.get
         return Put(queue), queue.get
@@ -363,12 +367,12 @@ def rows(libraries: list[str]) -> list[Row]:
 
         return {library: bound(library) for library in libraries if library not in but}
 
-    def queue(item: Any, count: int, sides: int = 1, scale: float = 1) -> dict[str, Any]:
+    def queue(item: Any, count: int, sides: int = 1, scale: float = 1, most: int = 0) -> dict[str, Any]:
         def measure(library: str, quick: bool) -> float:
             few = 10 if quick else 1
             number = count // few // (1 if library != STANDARD else 4)
             number = max(number // (sides * 4) * sides * 4, sides * 4)
-            return stream(queue_of(library), item, number, sides, sides) * scale
+            return stream(queue_of(library, most), item, number, sides, sides) * scale
 
         return each(measure)
 
@@ -388,7 +392,7 @@ def rows(libraries: list[str]) -> list[Row]:
         Row("queue, dict of 4", "k/s", True, 5, queue(fields, 100_000, scale=1e-3)),
         Row("queue, small int, 2p2c", "k/s", True, 10, queue(7, 200_000, 2, 1e-3)),
         Row("queue, small int, 4p4c", "k/s", True, 10, queue(7, 200_000, 4, 1e-3)),
-        Row("queue, 1 MiB of bytes", "GB/s", True, 12, queue(bytes(mib), 1200, scale=mib / 1e9)),
+        Row("queue, 1 MiB of bytes", "GB/s", True, 12, queue(bytes(mib), 1200, scale=mib / 1e9, most=FEW)),
         Row("pipe, small int", "/s", True, 6, each(pipe, (FIFO,))),
         Row(
             "round trip through queues",
@@ -404,7 +408,7 @@ def rows(libraries: list[str]) -> list[Row]:
         print("numpy is not installed: the row of arrays is left out", file=sys.stderr)
     else:
         array = numpy.arange(mib, dtype="float64")
-        arrays = queue(array, 160, scale=8 * mib / 1e9)
+        arrays = queue(array, 160, scale=8 * mib / 1e9, most=FEW)
         table.append(Row("queue, 8 MiB array of float64", "GB/s", True, 20, arrays))
     for name, measure, target in [
         ("Event.set", event_set, 3.0),
