@@ -21,6 +21,8 @@ import pytest
 from slipring import _native, context
 from slipring.queues import Empty, Full, JoinableQueue, Queue
 
+numpy = pytest.importorskip("numpy")
+
 METHODS = ["fork", "spawn", "forkserver"]
 
 
@@ -265,7 +267,7 @@ def test_random_kills_of_producers_and_consumers_leave_the_queue_working():
         for number in range(4):
             pid = os.fork()
             if pid == 0:
-                payload = [number, b"x" * (1000 * number), bytearray(90_000)]
+                payload = [number, b"x" * (1000 * number), bytearray(90_000), numpy.arange(20_000)]
                 while True:
                     if number % 2:
                         q.put(payload)
@@ -353,9 +355,6 @@ def test_no_more_than_max_are_in_one_pair_of_hands():
     until(lambda: q.qsize() == 91)
     kill(pid)
     assert q.get_many(200) == [*range(10, 100), "ready"]
-
-
-numpy = pytest.importorskip("numpy")
 
 
 def committed():

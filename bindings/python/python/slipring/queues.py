@@ -84,8 +84,9 @@ class Queue(_native.Queue):
     def loan_array(self, shape: Any, dtype: Any = float) -> Any:
         """A numpy array in shared memory, to be filled and put into this queue: nothing is copied then.
 
-        `put` of this very array hands its memory over: afterwards it is the receiver's, and the array here cannot be
-        written to any more. What was never put is given back with the array.
+        `put` of this very array, not of a part of it, hands its memory over. Afterwards it is the receiver's: the array
+        here can no longer be written to, and shows whatever becomes of that memory. A child that is forked before shares
+        the memory. What was never put is given back with the array.
 
         >>> q = Queue()
         >>> frame = q.loan_array((480, 640), "uint8")
