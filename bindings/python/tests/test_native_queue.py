@@ -789,6 +789,18 @@ def test_a_task_that_kills_its_workers_is_set_aside():
     assert q.dead_letters() == [] and q.empty()
 
 
+def test_more_leases_than_there_may_be_are_an_error_that_costs_nothing():
+    q = JoinableQueue(max_leases=3)
+    q.put_many(range(10))
+    got = q.get_many(10)
+    with pytest.raises(OSError, match="all 3 leases"):
+        q.get(timeout=5)
+    while len(got) < 10:
+        q.task_done()
+        got += [q.get()]
+    assert got == list(range(10))
+
+
 def test_a_childs_tasks_are_not_its_parents():
     q = JoinableQueue()
     q.put_many([1, 2])

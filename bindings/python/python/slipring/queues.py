@@ -24,9 +24,6 @@ from slipring.simple import SimpleQueue
 
 __all__ = ["Empty", "Full", "JoinableQueue", "Queue", "SimpleQueue"]
 
-# How many objects of one JoinableQueue can be in somebody's hands at a time.
-_LEASES = 16384
-
 
 class Queue(_native.Queue):
     """A queue of objects for any number of producers and consumers, in any number of processes.
@@ -85,8 +82,8 @@ class Queue(_native.Queue):
         """A numpy array in shared memory, to be filled and put into this queue: nothing is copied then.
 
         `put` of this very array, not of a part of it, hands its memory over. Afterwards it is the receiver's: the array
-        here can no longer be written to, and shows whatever becomes of that memory. A child that is forked before shares
-        the memory. What was never put is given back with the array.
+        here can no longer be written to, and shows whatever becomes of that memory. A child that is forked before that
+        shares it. What was never put is given back with the array.
 
         >>> q = Queue()
         >>> frame = q.loan_array((480, 640), "uint8")
@@ -160,7 +157,8 @@ class JoinableQueue(Queue):
 
     Whoever gets an object calls `task_done` when the work on it is done. If the worker dies before that, another one
     gets the object. What was delivered `max_deliveries` times and never done is set aside: it counts as done, and
-    `dead_letters()` gives it.
+    `dead_letters()` gives it. At most `max_leases` objects (up to 65536) are in somebody's hands or set aside at a time:
+    beyond that `get` raises an error.
 
     >>> q = JoinableQueue()
     >>> q.put("task")
@@ -177,10 +175,11 @@ class JoinableQueue(Queue):
         ctx: Any = None,
         name: str | None = None,
         max_deliveries: int | None = 10,
+        max_leases: int = 4096,
     ) -> None:
         self._begin(maxsize, name)
-        self._max_deliveries = max_deliveries
-        self._open(maxsize, name, max_deliveries, _LEASES)
+        self._leases = max_deliveries, max_leases
+        self._open(maxsize, name, *self._leases)
 
     task_done = _native.Queue._task_done
 
@@ -201,13 +200,13 @@ class JoinableQueue(Queue):
         return letters
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return *super().__getstate__(), self._max_deliveries
+        return *super().__getstate__(), self._leases
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        *state, self._max_deliveries = state
+        *state, self._leases = state
         maxsize, name, passage = state
         self._begin(maxsize, name)
         if passage is None:
-            self._open(maxsize, name, self._max_deliveries, _LEASES)
+            self._open(maxsize, name, *self._leases)
         else:
             self._arrive(passage)
