@@ -10,7 +10,7 @@ use loom::thread;
 use slipring_core::futex::{self, Scope};
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, DataCell, Ordering, spin_hint};
-use slipring_core::sync::{Acquired, Condvar, Event, Mutex, ReentrantMutex};
+use slipring_core::sync::{Acquired, Condvar, Event, Mutex, ReentrantMutex, Release};
 use slipring_core::wait::Waiter;
 use support::Patient;
 
@@ -223,5 +223,53 @@ fn a_reentrant_lock_is_opened_for_the_notifier() {
         condvar.notify_all(Scope::Private);
         assert_eq!(lock.unlock(id(2), thread_number, Scope::Private), Ok(0));
         waiter.join().unwrap();
+    });
+}
+
+#[test]
+fn who_waits_with_a_ticket_misses_no_notification_when_a_death_disturbs_it() {
+    loom::model(|| {
+        let shared = Shared::new();
+        let waiter = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let condvar = &shared.0.1;
+                shared.lock(1);
+                let is_there = shared.items(0) > 0;
+                let ticket = (!is_there).then(|| condvar.enter());
+                shared.unlock(1);
+                // It does not look at the condition again: the notification itself has to come.
+                if let Some(mut ticket) = ticket {
+                    while condvar.wait_with(&mut ticket, &mut Patient::new()).unwrap()
+                        == Release::Disturbed
+                    {}
+                }
+            })
+        };
+        let undertaker = {
+            let shared = shared.clone();
+            thread::spawn(move || shared.0.1.recover(Scope::Private))
+        };
+        shared.put(2, |c| c.notify_one(Scope::Private));
+        undertaker.join().unwrap();
+        waiter.join().unwrap();
+        assert_eq!(shared.0.1.waiters(), 0);
+    });
+}
+
+#[test]
+fn one_of_two_tickets_is_released_whatever_the_other_does() {
+    loom::model(|| {
+        let condvar = Arc::new(Condvar::new());
+        let [mut first, second] = [condvar.enter(), condvar.enter()];
+        let leaver = {
+            let condvar = condvar.clone();
+            thread::spawn(move || condvar.leave(second, Scope::Private))
+        };
+        condvar.recover(Scope::Private);
+        condvar.notify_one(Scope::Private);
+        while condvar.wait_with(&mut first, &mut Patient::new()).unwrap() == Release::Disturbed {}
+        leaver.join().unwrap();
+        assert_eq!(condvar.waiters(), 0);
     });
 }

@@ -1,32 +1,31 @@
 //! A condition to wait for while a lock is open.
 //!
 //! `notify` is one load while nobody waits, and makes no handshake with the waiters. `notify(n)` releases n of those who
-//! waited before it, or all; none is lost. Usually exactly n: more only where waiters died without the death procedure
-//! having run, where a second notification overtakes waiters that did not run yet and newcomers stand between, or with
-//! [`MANY`] waiters. So a caller looks at its condition again after each return. A dead waiter costs at most such a
-//! needless return; the next notification that reaches everybody forgets it.
+//! waited before it, or all; none is lost. Usually exactly n: more only where waiters died, where a second notification
+//! overtakes waiters that did not run yet and newcomers stand between, or with [`MANY`] waiters. So a caller looks at its
+//! condition again after each return. A dead waiter costs at most such a needless return; the next notification that
+//! reaches everybody forgets it.
 //!
 //! Change the condition with the lock held. Notify with the lock held or afterwards.
 //!
-//! A death disturbs all who wait: the dead may have been about to notify, or be counted. [`Condvar::wait`] returns then;
-//! who waits with a [`Ticket`] is told, waits on, and misses no notification meanwhile.
+//! A death disturbs all who wait, for the dead may have been about to notify. [`Condvar::wait`] returns then; who waits
+//! with a [`Ticket`] is told, waits on, and misses no notification meanwhile.
 //!
 //! # Memory
 //!
 //! ```text
-//!  63        48 47     41 40    31 30       21  20  19     10 9       0
-//! +------------+---------+--------+-----------+---+---------+---------+
-//! | generation |   era   | batch  | disturbed | J | waiters | permits |   state
-//! +------------+---------+--------+-----------+---+---------+---------+
-//! | reserved, 0                   | sleepers (EventCount)             |
-//! +-------------------------------+-----------------------------------+
+//!  63           45 44     37 36     25  24  23       12 11        0
+//! +---------------+---------+---------+---+-----------+-----------+
+//! |  generation   |   era   |  batch  | J |  waiters  |  permits  |   state
+//! +---------------+---------+---------+---+-----------+-----------+
+//! | reserved, 0                       | sleepers (EventCount)     |
+//! +-----------------------------------+---------------------------+
 //! ```
 //!
 //! | field | meaning | who changes it |
 //! |---|---|---|
-//! | generation | grows when everybody is released | notifier; death procedure, if `permits` is not 0 |
-//! | era | grows when everybody is disturbed | death procedure |
-//! | disturbed | who waits and was not counted again since, the dead included; [`MANY`] = did not fit | death procedure up, waiter down; cleared with a new generation |
+//! | generation | grows when everybody is released | notifier |
+//! | era | grows when somebody died, and everybody is disturbed | death procedure |
 //! | batch | grows when `permits` leaves 0 | notifier |
 //! | J | somebody came to wait while `permits` was not 0 | that one; cleared with `permits` |
 //! | waiters | who waits, the dead included; [`MANY`] = did not fit | waiter, coming and going |
@@ -41,9 +40,7 @@
 //!   it came in. So nobody takes a permit that was there before it came.
 //! * I3. No permit is added to a batch after somebody came to it (J): everybody is released instead. So nobody who was
 //!   notified waits on because a newcomer took what was meant for it.
-//! * I4. `waiters` and `disturbed` together are never less than those who wait in this generation.
-//! * I5. While anybody is disturbed a notification releases everybody. So none is lost on one who was not counted again
-//!   yet, and a wrapped era does no harm.
+//! * I4. `waiters` is never less than those who wait in this generation. So it is with the disturbed: they stay counted.
 //!
 //! # Ordering
 //!
@@ -53,8 +50,7 @@
 //! # Crash points
 //!
 //! A waiter that dies stays counted (I4 allows it). A notifier that dies before its wake leaves sleepers asleep until
-//! their slice is over or the death procedure calls [`Condvar::recover`], which disturbs everybody: the living count
-//! themselves again, and the dead are forgotten with the next notification.
+//! their slice is over or the death procedure calls [`Condvar::recover`], which disturbs everybody.
 
 use core::convert::Infallible;
 use core::num::NonZeroU32;
@@ -68,13 +64,13 @@ use crate::sync::reentrant::{NotOwner, ReentrantMutex};
 use crate::wait::Waiter;
 
 /// Bits of the counts of waiters and permits.
-const COUNT_BITS: u32 = 10;
+const COUNT_BITS: u32 = 12;
 /// Bits of the batch.
-const BATCH_BITS: u32 = 10;
+const BATCH_BITS: u32 = 12;
 /// Bits of the era.
-const ERA_BITS: u32 = 7;
+const ERA_BITS: u32 = 8;
 /// Bits of the generation.
-const GENERATION_BITS: u32 = 16;
+const GENERATION_BITS: u32 = 19;
 
 /// From so many waiters on they are no longer counted, and each notification releases all.
 pub const MANY: u32 = (1 << COUNT_BITS) - 1;
@@ -127,7 +123,6 @@ struct State {
     generation: u32,
     era: u32,
     batch: u32,
-    disturbed: u32,
     joined: bool,
     waiters: u32,
     permits: u32,
@@ -138,8 +133,8 @@ struct State {
 enum Verdict {
     /// Everybody of its generation was released.
     Released,
-    /// Everybody of its era was disturbed. It is counted again if it can make `state` this.
-    Disturbed(State),
+    /// Everybody of its era was disturbed.
+    Disturbed,
     /// It is released if it can make `state` this.
     Take(State),
     /// Somebody else is released and did not run yet.
@@ -161,7 +156,6 @@ impl State {
             permits: field(COUNT_BITS),
             waiters: field(COUNT_BITS),
             joined: field(1) == 1,
-            disturbed: field(COUNT_BITS),
             batch: field(BATCH_BITS),
             era: field(ERA_BITS),
             generation: field(GENERATION_BITS),
@@ -173,7 +167,6 @@ impl State {
             (self.generation, GENERATION_BITS),
             (self.era, ERA_BITS),
             (self.batch, BATCH_BITS),
-            (self.disturbed, COUNT_BITS),
             (u32::from(self.joined), 1),
             (self.waiters, COUNT_BITS),
             (self.permits, COUNT_BITS),
@@ -183,11 +176,6 @@ impl State {
 
     fn ticket(self) -> Ticket {
         Ticket { generation: self.generation, era: self.era, batch: self.batch }
-    }
-
-    /// Whether a notification has anything to do.
-    fn is_waited_for(self) -> bool {
-        self.waiters | self.disturbed != 0
     }
 
     /// One more waits.
@@ -203,32 +191,15 @@ impl State {
         Self { generation, era: self.era, batch: self.batch, ..Self::default() }
     }
 
-    /// Somebody died. With permits under way nobody can tell whose they are: everybody is released.
+    /// Somebody died.
     fn disturb(self) -> Self {
-        if self.permits > 0 {
-            return self.notify_all();
-        }
-        if self.waiters == 0 {
-            return self;
-        }
-        let era = (self.era + 1) % (1 << ERA_BITS);
-        let disturbed = (self.disturbed + self.waiters).min(MANY);
-        Self { era, disturbed, waiters: 0, joined: false, ..self }
-    }
-
-    /// One who was disturbed is counted no more as such.
-    fn one_less_disturbed(mut self) -> Self {
-        if self.disturbed != MANY {
-            self.disturbed = self.disturbed.saturating_sub(1);
-        }
-        self
+        Self { era: (self.era + 1) % (1 << ERA_BITS), ..self }
     }
 
     /// `count` more are released.
     fn notify(mut self, count: u32) -> Self {
         let waiting = self.waiters.saturating_sub(self.permits);
-        let is_exact = self.waiters != MANY && self.disturbed == 0 && !self.joined;
-        if count >= waiting || !is_exact {
+        if count >= waiting || self.waiters == MANY || self.joined {
             return self.notify_all();
         }
         if self.permits == 0 {
@@ -242,14 +213,14 @@ impl State {
     fn verdict(self, ticket: Ticket) -> Verdict {
         if self.generation != ticket.generation {
             Verdict::Released
+        } else if self.permits > 0 && self.batch != ticket.batch {
+            Verdict::Take(Self { permits: self.permits - 1, ..self }.one_less())
         } else if self.era != ticket.era {
-            Verdict::Disturbed(self.one_less_disturbed().join())
-        } else if self.permits == 0 {
-            Verdict::Wait
-        } else if self.batch == ticket.batch {
+            Verdict::Disturbed
+        } else if self.permits > 0 {
             Verdict::OthersTurn
         } else {
-            Verdict::Take(Self { permits: self.permits - 1, ..self }.one_less())
+            Verdict::Wait
         }
     }
 
@@ -343,7 +314,7 @@ impl Condvar {
     pub fn notify(&self, count: u32, scope: Scope) {
         // ORDERING: Relaxed; by I1 the lock makes the waiters that count visible.
         let seen = self.state.load(Ordering::Relaxed);
-        if State::unpack(seen).is_waited_for() && count != 0 {
+        if State::unpack(seen).waiters != 0 && count != 0 {
             self.notify_slow(seen, count, scope);
         }
     }
@@ -352,7 +323,7 @@ impl Condvar {
     fn notify_slow(&self, mut seen: u64, count: u32, scope: Scope) {
         loop {
             let state = State::unpack(seen);
-            if !state.is_waited_for() {
+            if state.waiters == 0 {
                 return; // they have gone meanwhile, or somebody else released them
             }
             let next = state.notify(count);
@@ -382,8 +353,7 @@ impl Condvar {
     /// How many wait, the dead included until they are forgotten. A glance, for people who look.
     pub fn waiters(&self) -> u32 {
         // ORDERING: Relaxed; a glance.
-        let state = State::unpack(self.state.load(Ordering::Relaxed));
-        (state.waiters + state.disturbed).min(MANY)
+        State::unpack(self.state.load(Ordering::Relaxed)).waiters
     }
 
     /// Counts one who is going to wait (I1): with the lock held. For those who keep their lock themselves: give the lock
@@ -437,11 +407,21 @@ impl Condvar {
         // ORDERING: Acquire, E1; the fence of the event count stands before it when it matters.
         let mut seen = self.state.load(Ordering::Acquire);
         loop {
-            let (next, release) = match State::unpack(seen).verdict(*ticket) {
+            let state = State::unpack(seen);
+            match state.verdict(*ticket) {
                 Verdict::Released => return Some(Release::Notified),
                 Verdict::Wait => return None,
-                Verdict::Take(next) => (next, Release::Notified),
-                Verdict::Disturbed(next) => (next, Release::Disturbed),
+                Verdict::Take(next) => match self.replace(seen, next) {
+                    Ok(()) => {
+                        crash_point!("condvar.wait.taken");
+                        return Some(Release::Notified);
+                    }
+                    Err(now) => seen = now,
+                },
+                Verdict::Disturbed => {
+                    ticket.era = state.era;
+                    return Some(Release::Disturbed);
+                }
                 Verdict::OthersTurn => {
                     // The wake-up may have been meant for them. Once per wait: they may also be dead.
                     if !core::mem::replace(passed_on, true) {
@@ -450,14 +430,6 @@ impl Condvar {
                     return None;
                 }
             };
-            match self.replace(seen, next) {
-                Ok(()) => {
-                    crash_point!("condvar.wait.taken");
-                    *ticket = next.ticket();
-                    return Some(release);
-                }
-                Err(now) => seen = now,
-            }
         }
     }
 
@@ -472,8 +444,7 @@ impl Condvar {
             if state.generation != ticket.generation {
                 return true;
             }
-            let is_counted = state.era == ticket.era;
-            let next = if is_counted { state.one_less() } else { state.one_less_disturbed() };
+            let next = state.one_less();
             match self.replace(seen, next) {
                 Ok(()) => {
                     crash_point!("condvar.leave.before_wake");
@@ -530,7 +501,6 @@ mod tests {
             generation: (1 << GENERATION_BITS) - 1,
             era: (1 << ERA_BITS) - 1,
             batch: (1 << BATCH_BITS) - 1,
-            disturbed: MANY,
             joined: true,
             waiters: MANY,
             permits: MANY,
@@ -608,7 +578,6 @@ mod tests {
                 state.notify(u32::MAX),
                 state.one_less(),
                 state.disturb(),
-                state.one_less_disturbed(),
             ] {
                 assert_eq!(State::unpack(next.pack()), next);
             }
@@ -681,49 +650,17 @@ mod tests {
         assert_eq!(condvar.waiters(), 0);
     }
 
-    /// Who was disturbed, counted again.
-    fn again(state: State, ticket: Ticket) -> State {
-        match state.verdict(ticket) {
-            Verdict::Disturbed(next) => next,
-            other => panic!("{other:?} from {state:?}"),
-        }
-    }
-
     #[test]
-    fn the_disturbed_are_counted_again_and_released_one_by_one() {
-        let (state, ticket) = waiting(2);
-        let disturbed = state.disturb();
-        assert_eq!((disturbed.waiters, disturbed.disturbed), (0, 2));
-        let one = again(disturbed, ticket);
-        let both = again(one, ticket);
-        assert_eq!((both.waiters, both.disturbed), (2, 0));
-        let (first, second) = (disturbed.ticket(), one.ticket());
-        let next = take(both.notify(1), first);
-        assert_eq!((next.waiters, next.verdict(second)), (1, Verdict::Wait));
-    }
-
-    #[test]
-    fn a_notification_reaches_who_was_disturbed_and_is_not_counted_again() {
-        let (state, ticket) = waiting(2);
-        let one = again(state.disturb(), ticket);
-        let notified = one.notify(1);
-        for ticket in [ticket, one.ticket()] {
-            assert_eq!(notified.verdict(ticket), Verdict::Released);
-        }
-        assert!(!notified.is_waited_for());
-        // So it is after a second death in between, and with nobody counted at all.
-        let twice = one.disturb();
-        assert_eq!((twice.waiters, twice.disturbed), (0, 2));
-        assert_eq!(twice.disturb(), twice);
-        assert_eq!(twice.notify(1).verdict(ticket), Verdict::Released);
-    }
-
-    #[test]
-    fn a_death_loses_no_notification_that_is_under_way() {
+    fn a_death_takes_nothing_from_those_who_were_notified_and_gives_the_others_nothing() {
         let (state, ticket) = waiting(3);
         let disturbed = state.notify(1).disturb();
-        assert_eq!(disturbed.verdict(ticket), Verdict::Released);
-        assert_eq!(State::default().disturb(), State::default());
+        let taken = take(disturbed, ticket);
+        assert_eq!(taken.verdict(ticket), Verdict::Disturbed);
+        let told = Ticket { era: taken.era, ..ticket };
+        assert_eq!((taken.waiters, taken.verdict(told)), (2, Verdict::Wait));
+        let one = take(taken.notify(1), told);
+        assert_eq!((one.waiters, one.verdict(told)), (1, Verdict::Wait));
+        assert_eq!(state.disturb().notify_all().verdict(ticket), Verdict::Released);
     }
 
     #[test]
@@ -735,7 +672,7 @@ mod tests {
         assert_eq!(condvar.wait_with(&mut first, &mut Hasty), Ok(Release::Disturbed));
         assert_eq!(condvar.wait_with(&mut first, &mut Hasty), Err(Late));
         assert_eq!(condvar.waiters(), 3);
-        assert!(!condvar.leave(second, Scope::Private), "not counted again");
+        assert!(!condvar.leave(second, Scope::Private), "it was not told yet");
         assert!(!condvar.leave(third, Scope::Private));
         assert_eq!(condvar.waiters(), 1);
         condvar.notify_one(Scope::Private);
@@ -747,7 +684,7 @@ mod tests {
     }
 
     #[test]
-    fn the_death_procedure_releases_the_living_and_forgets_the_dead() {
+    fn the_death_procedure_disturbs_the_living_and_the_dead_are_forgotten_later() {
         let (condvar, lock) = (Condvar::new(), Mutex::new());
         let _dead = condvar.enter();
         std::thread::scope(|s| {

@@ -468,6 +468,7 @@ mod tests {
             assert!(matches!(again, Err(Error::TimedOut)), "it is told once");
             condvar.notify_one().unwrap();
             assert_eq!(waiting.wait_until(Until::NEVER).unwrap(), Release::Notified);
+            condvar.notify_one().unwrap();
             assert_eq!(condvar.waiters(), 0, "the dead one is forgotten");
         });
     }
