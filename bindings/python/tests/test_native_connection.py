@@ -534,8 +534,15 @@ def test_a_signal_handler_may_fork_in_the_middle_of_a_recv():
     old = signal.signal(signal.SIGUSR1, handler)
     try:
         main = os.getpid()
-        in_thread(lambda: (time.sleep(0.05), os.kill(main, signal.SIGUSR1)))()
-        helper = forked(lambda: (time.sleep(0.3), two.send("a"), two.send("b"))[0])
+
+        def work():
+            until(lambda: is_asleep(main))
+            os.kill(main, signal.SIGUSR1)
+            time.sleep(0.2)  # both are at it again
+            two.send("a")
+            two.send("b")
+
+        helper = forked(work)
         code = 98
         try:
             message = one.recv()
