@@ -20,6 +20,7 @@ from multiprocessing.reduction import (
     register,
     sendfds,
 )
+from pickle import PickleBuffer
 from typing import Any
 
 from slipring import _native
@@ -102,3 +103,20 @@ def reduce_native(obj: Any) -> tuple[Any, ...]:
     args = (type(obj), voyage.seat(index), parts)
     state = getattr(obj, "__dict__", None)
     return (_rebuild, args, state) if state else (_rebuild, args)
+
+
+def _reduce_memoryview(view: memoryview) -> tuple[Any, ...]:
+    """A view is sent as the memory that it shows: beside the pickle, with one copy, if that is in one piece."""
+    memory: Any = view
+    if not view.c_contiguous:
+        memory = view.tobytes() if view.readonly else bytearray(view.tobytes())
+    return _show, (PickleBuffer(memory), view.format, view.shape)
+
+
+def _show(memory: Any, format: str, shape: tuple[int, ...]) -> memoryview:
+    view = memoryview(memory).cast("B")
+    return view.cast(format, shape) if view.nbytes else view.cast(format)
+
+
+#: Of classes that slipring's queues and pipes send, and multiprocessing's do not.
+_REDUCERS = {memoryview: _reduce_memoryview}

@@ -150,6 +150,8 @@ impl Kit {
 struct Reducers {
     multiprocessing: Py<PyDict>,
     copyreg: Py<PyDict>,
+    /// Of classes that only this package sends.
+    ours: Py<PyDict>,
 }
 
 impl Reducers {
@@ -157,7 +159,9 @@ impl Reducers {
         let pickler = py.import("multiprocessing.reduction")?.getattr("ForkingPickler")?;
         let multiprocessing = pickler.getattr("_extra_reducers")?.cast_into::<PyDict>()?.unbind();
         let copyreg = py.import("copyreg")?.getattr("dispatch_table")?;
-        Ok(Self { multiprocessing, copyreg: copyreg.cast_into::<PyDict>()?.unbind() })
+        let copyreg = copyreg.cast_into::<PyDict>()?.unbind();
+        let ours = py.import("slipring.reduction")?.getattr("_REDUCERS")?;
+        Ok(Self { multiprocessing, copyreg, ours: ours.cast_into::<PyDict>()?.unbind() })
     }
 }
 
@@ -168,7 +172,7 @@ impl Reducers {
         py: Python<'py>,
         class: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        for table in [&self.multiprocessing, &self.copyreg] {
+        for table in [&self.multiprocessing, &self.copyreg, &self.ours] {
             if let Some(reducer) = table.bind(py).get_item(class)? {
                 return Ok(reducer);
             }
