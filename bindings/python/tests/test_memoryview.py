@@ -3,7 +3,6 @@
 import multiprocessing
 
 import pytest
-
 import slipring
 
 numpy = pytest.importorskip("numpy")
