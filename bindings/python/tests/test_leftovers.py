@@ -1,5 +1,6 @@
 """What processes leave behind: nothing, and no descriptors that nobody asked for."""
 
+import contextlib
 import gc
 import os
 import signal
@@ -54,13 +55,16 @@ def program(mp, tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         started.append(process)
         return process, int(process.stdout.readline() or 0)
 
     yield start
     for process in started:
-        process.kill()
+        # Its children too: they wait for an event that nobody sets any more.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 
