@@ -15,6 +15,7 @@ before it died counts.
 
 from __future__ import annotations
 
+import collections
 import os
 import queue
 import signal
@@ -61,7 +62,7 @@ __all__ = [
 _WAITING_TASKS = 1024
 #: How many tasks or results are moved in one step at most.
 _BATCH = 64
-#: Seconds after which whoever waits for room looks whether the pool has ended.
+#: Seconds after which whoever waits for room looks whether the pool has ended, and for tasks of the dead.
 _PATIENCE = 0.2
 #: Arguments are shown in errors up to so many characters.
 _SHOWN = 120
@@ -281,6 +282,10 @@ class _Workers:
             pool._wrap_exception,
         )
         self.all: list[Any] = []
+        #: Those that exited last: what each was at, its exit code and process id.
+        self.dead: collections.deque[tuple[tuple[int, int], int | None, int]] = collections.deque(
+            maxlen=64 + 4 * self.count
+        )
         self.tasks = JoinableQueue(_WAITING_TASKS, max_deliveries=1, ctx=self.ctx)
         self.results = Queue(ctx=self.ctx)
         self.working_at = RawArray("q", [-1] * (2 * self.count))
@@ -304,37 +309,45 @@ class _Workers:
     def replace_exited(self) -> None:
         """Cleans up after those that have exited, fails what they were at, and starts new ones."""
         exited = [worker for worker in self.all if worker.exitcode is not None]
-        if not exited:
-            return
         for worker in exited:
             util.debug(f"cleaning up worker {worker.name}")
             worker.join()
             self.all.remove(worker)
-        self._fail_what_came_back(exited)
+            # The next one in its seat notes there what it is at.
+            self.dead.append((self._at(worker), worker.exitcode, worker.pid))
+        if self.dead:
+            self._fail_what_came_back()
         self.fill()
 
-    def _fail_what_came_back(self, exited: list[Any]) -> None:
+    def _at(self, worker: Any) -> tuple[int, int]:
+        """The job and the task that a worker is at."""
+        seat = 2 * worker._slipring_seat
+        return self.working_at[seat], self.working_at[seat + 1]
+
+    def _fail_what_came_back(self) -> None:
         for task, _ in self.tasks.dead_letters():
             if task is None:
                 continue
             job, i, sealed = task
             call = _open(sealed)
-            worker = self._who_was_at(job, i, exited)
             call = (None, (), {}) if isinstance(call, _Unreadable) else call
-            error = WorkerDied(_submitted(call), worker.exitcode, worker.pid)
+            error = WorkerDied(_submitted(call), *self._end_of_who_was_at(job, i))
             # Behind what the worker may have sent: if that was the result, this comes too late.
             self.results.put((job, i, -1, False, _seal(error)))
 
-    def _who_was_at(self, job: int, i: int, exited: list[Any]) -> Any:
-        at = self.working_at
-        for worker in [*exited, *self.all]:
-            seat = 2 * worker._slipring_seat
-            if (at[seat], at[seat + 1]) == (job, i):
+    def _end_of_who_was_at(self, job: int, i: int) -> tuple[int | None, int]:
+        """The exit code and the process id of the worker that was at a task."""
+        for at, exitcode, pid in self.dead:
+            if at == (job, i):
+                return exitcode, pid
+        for worker in self.all:
+            if self._at(worker) == (job, i):
                 # One whose end was not reported yet is as dead as the others: its task came back.
                 worker.join(_PATIENCE)
-                return worker
+                return worker.exitcode, worker.pid
         # It had just taken the task. Which of several that was is not known.
-        return next((worker for worker in exited if worker.exitcode), exited[0])
+        ends = [(exitcode, pid) for _, exitcode, pid in reversed(self.dead)]
+        return next((end for end in ends if end[0]), ends[0])
 
     def terminate(self) -> None:
         """Ends all that run."""
@@ -351,7 +364,9 @@ def _maintain(workers: _Workers, taskqueue: Any, cache: Any, change_notifier: An
     thread = threading.current_thread()
     while thread._state == RUN or (cache and thread._state != TERMINATE):
         workers.replace_exited()
-        wait([*(worker.sentinel for worker in workers.all), change_notifier._reader])
+        # While somebody else repairs what a death left, its task has not come back yet: it is looked for again.
+        patience = _PATIENCE if workers.dead and cache else None
+        wait([*(worker.sentinel for worker in workers.all), change_notifier._reader], patience)
         while not change_notifier.empty():
             change_notifier.get()
     taskqueue.put(None)
