@@ -157,8 +157,8 @@ class JoinableQueue(Queue):
 
     Whoever gets an object calls `task_done` when the work on it is done. If the worker dies before that, another one
     gets the object. What was delivered `max_deliveries` times and never done is set aside: it counts as done, and
-    `dead_letters()` gives it. At most `max_leases` objects (up to 65536) are in somebody's hands or set aside at a time:
-    beyond that `get` raises an error.
+    `dead_letters()` gives it. At most `max_leases` objects, 65536 or less, are in somebody's hands or set aside at a
+    time: beyond that `get` raises an error.
 
     >>> q = JoinableQueue()
     >>> q.put("task")
