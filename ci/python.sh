@@ -11,6 +11,8 @@ lint() {
     target/venv/bin/ruff check -q bindings/python benches/python
 }
 step "format and lint of Python" lint
+# Its queues are Python's, too.
+step "the program" cargo build -q -p slipring-cli
 step "Python tests" "$python" -m pytest -q --timeout 300 bindings/python/tests
 step "CPython's own tests" "$python" bindings/python/tests/cpython_suite.py --module slipring --method all
 # Under another interpreter too, where there is one.
