@@ -486,7 +486,8 @@ def main() -> int:
     if sys.stderr.isatty():
         print("\r" + " " * 80, end="\r", file=sys.stderr)
     print(
-        f"Python {platform.python_version()}, {os.cpu_count()} CPUs, Linux {platform.release()}, {options.rounds} rounds,"
+        f"Python {platform.python_version()}, {os.cpu_count()} CPUs, Linux {platform.release()}, "
+        f"{options.rounds} rounds,"
     )
     print(
         f"medians of near samples where there are any; a near trip takes {shortest * 1e6:.2f} us between interpreters\n"

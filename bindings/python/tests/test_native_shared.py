@@ -12,7 +12,6 @@ import uuid
 from multiprocessing import sharedctypes as standard
 
 import pytest
-
 from slipring import _native, sharedctypes
 from slipring import context as slipring_context
 from slipring.sharedctypes import Array, RawArray, RawValue, Value, copy, synchronized

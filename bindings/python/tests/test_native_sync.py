@@ -9,7 +9,6 @@ import time
 import uuid
 
 import pytest
-
 from slipring import _native, synchronize
 from slipring import context as slipring_context
 from slipring.synchronize import Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore

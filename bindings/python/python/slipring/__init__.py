@@ -32,7 +32,8 @@ __version__ = _native.version()
 _names = [name for name in dir(context._default_context) if not name.startswith("_")]
 globals().update((name, getattr(context._default_context, name)) for name in _names)
 
-__all__ = _names + ["SegmentError", "WorkerDied", "patch", "unpatch"]
+__all__ = list(_names)
+__all__ += ["SegmentError", "WorkerDied", "patch", "unpatch"]
 
 
 def __getattr__(name: str) -> _Any:

@@ -54,7 +54,8 @@ class Barrier(_native.Barrier):
     """A place where a fixed number of parties meet: all wait until the last has come, again and again.
 
     Each gets another number from 0 to `parties - 1`; the last one to come runs `action` first. A party that gives up
-    breaks the barrier (`threading.BrokenBarrierError`), and so does a process that is killed after it has once been here.
+    breaks the barrier (`threading.BrokenBarrierError`), and so does a process that is killed after it has once been
+    here.
 
     >>> from slipring import Barrier
     >>> alone = Barrier(1, action=lambda: print("all here"))
