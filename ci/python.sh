@@ -13,7 +13,10 @@ lint() {
 step "format and lint of Python" lint
 # Its queues are Python's, too.
 step "the program" cargo build -q -p slipring-cli
-step "Python tests" "$python" -m pytest -q --timeout 300 bindings/python/tests
+# Most of them wait for processes most of the time. Those that look at what is left in the machine want to be alone in it.
+tests=bindings/python/tests
+step "Python tests" "$python" -m pytest -q --timeout 300 -n 4 --ignore "$tests/test_leftovers.py" "$tests"
+step "Python tests of what is left behind" "$python" -m pytest -q --timeout 300 "$tests/test_leftovers.py"
 step "CPython's own tests" "$python" bindings/python/tests/cpython_suite.py --module slipring --method all
 # Under another interpreter too, where there is one.
 if command -v python3.13 >/dev/null && python3.13 -c 'import test._test_multiprocessing' 2>/dev/null; then

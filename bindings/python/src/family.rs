@@ -3,6 +3,8 @@
 //! It is made when the first object is. A forked child has its parent's; a spawned one takes the segment of the first
 //! object that it is given. So ten thousand locks take one descriptor, and nothing has a name that could be left behind.
 
+use std::time::{Duration, Instant};
+
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use slipring::Segment;
@@ -40,11 +42,22 @@ pub fn participants(py: Python<'_>) -> PyResult<Vec<(u32, bool)>> {
     Ok(everybody.iter().map(|one| (one.pid, one.is_dead)).collect())
 }
 
-/// Looks for dead processes and repairs what they left; how many there were. Blocked calls do this by themselves.
+/// How long `reap` waits for another process that repairs.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Looks for dead processes and repairs what they left; how many there were. If another process is at it, this waits for
+/// that one a little. Blocked calls do this by themselves.
 #[pyfunction]
 pub fn reap(py: Python<'_>) -> PyResult<usize> {
     let segment = segment(py)?;
-    Ok(py.detach(|| segment.reap()))
+    Ok(py.detach(|| {
+        let (mut buried, start) = (segment.reap(), Instant::now());
+        while segment.participants().iter().any(|one| one.is_dead) && start.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(1));
+            buried += segment.reap();
+        }
+        buried
+    }))
 }
 
 /// `(reserved, committed, budget)` bytes of the family's segment; the budget is None where there is none.
