@@ -160,7 +160,8 @@ impl BoundedSemaphore {
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        reduce(slf.as_any(), Vec::new())
+        let most = slf.get().permits.most().into_pyobject(slf.py())?.into_any();
+        reduce(slf.as_any(), vec![most])
     }
 
     fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, [Part; 2])> {

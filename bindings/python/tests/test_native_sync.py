@@ -307,6 +307,13 @@ def test_a_name_is_one_object_in_all_programs_and_its_pickle(name):
         Event(name=name)
 
 
+def test_a_pickled_name_makes_the_same_bounded_semaphore_where_it_has_ended(name):
+    seats = BoundedSemaphore(3, name=name)
+    pickled = pickle.dumps(seats)
+    del seats
+    assert repr(pickle.loads(pickled)) == "<BoundedSemaphore(value=3, maxvalue=3)>"
+
+
 def test_a_lock_without_a_name_is_pickled_only_for_a_process_that_is_started():
     for obj in [Lock(), RLock(), Semaphore(), BoundedSemaphore(), Event()]:
         with pytest.raises(RuntimeError, match="spawning|inheritance"):
