@@ -39,6 +39,6 @@ if [ "${1:-}" = --release ]; then
     step "virtual environment" environment 'maturin>=1.9,<2' numpy faster-fifo
     step "package, with optimisations" install_package --release
 else
-    step "virtual environment" environment 'maturin>=1.9,<2' numpy pytest pytest-timeout pytest-xdist ruff
+    step "virtual environment" environment 'maturin>=1.9,<2' numpy pytest pytest-timeout pytest-xdist ruff mypy
     step "package" install_package
 fi

@@ -27,7 +27,7 @@ static EMPTY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 static FULL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
 /// A queue of Python objects between processes. Use `slipring.Queue` and `slipring.JoinableQueue`.
-#[pyclass(frozen, subclass, module = "slipring._native")]
+#[pyclass(frozen, subclass, generic, module = "slipring._native")]
 pub struct Queue {
     place: Place,
 }

@@ -21,28 +21,107 @@ Differences, all of them on purpose, are listed in the package's README.
 from __future__ import annotations
 
 import sys as _sys
-from typing import Any as _Any
+import typing as _typing
 
-from slipring import _native, context
+from slipring import _native
+from slipring import context as context
+from slipring import process as process
+from slipring import reduction as reduction
 from slipring._native import SegmentError
+from slipring.context import AuthenticationError, BufferTooShort, Process, ProcessError, TimeoutError
+from slipring.context import _default_context as _context
 from slipring.patching import patch, unpatch
 
 __version__ = _native.version()
 
-_names = [name for name in dir(context._default_context) if not name.startswith("_")]
-globals().update((name, getattr(context._default_context, name)) for name in _names)
+Array = _context.Array
+Barrier = _context.Barrier
+BoundedSemaphore = _context.BoundedSemaphore
+Condition = _context.Condition
+Event = _context.Event
+JoinableQueue = _context.JoinableQueue
+Lock = _context.Lock
+Manager = _context.Manager
+Pipe = _context.Pipe
+Pool = _context.Pool
+Queue = _context.Queue
+RLock = _context.RLock
+RawArray = _context.RawArray
+RawValue = _context.RawValue
+Semaphore = _context.Semaphore
+SimpleQueue = _context.SimpleQueue
+Value = _context.Value
+active_children = _context.active_children
+allow_connection_pickling = _context.allow_connection_pickling
+cpu_count = _context.cpu_count
+current_process = _context.current_process
+freeze_support = _context.freeze_support
+get_all_start_methods = _context.get_all_start_methods
+get_context = _context.get_context
+get_logger = _context.get_logger
+get_start_method = _context.get_start_method
+log_to_stderr = _context.log_to_stderr
+parent_process = _context.parent_process
+reducer = _context.reducer
+set_executable = _context.set_executable
+set_forkserver_preload = _context.set_forkserver_preload
+set_start_method = _context.set_start_method
 
-__all__ = list(_names)
-__all__ += ["SegmentError", "WorkerDied", "patch", "unpatch"]
+__all__ = [
+    "Array",
+    "AuthenticationError",
+    "Barrier",
+    "BoundedSemaphore",
+    "BufferTooShort",
+    "Condition",
+    "Event",
+    "JoinableQueue",
+    "Lock",
+    "Manager",
+    "Pipe",
+    "Pool",
+    "Process",
+    "ProcessError",
+    "Queue",
+    "RLock",
+    "RawArray",
+    "RawValue",
+    "SegmentError",
+    "Semaphore",
+    "SimpleQueue",
+    "TimeoutError",
+    "Value",
+    "WorkerDied",
+    "active_children",
+    "allow_connection_pickling",
+    "cpu_count",
+    "current_process",
+    "freeze_support",
+    "get_all_start_methods",
+    "get_context",
+    "get_logger",
+    "get_start_method",
+    "log_to_stderr",
+    "parent_process",
+    "patch",
+    "reducer",
+    "set_executable",
+    "set_forkserver_preload",
+    "set_start_method",
+    "unpatch",
+]
 
+if _typing.TYPE_CHECKING:
+    from slipring.pool import WorkerDied
+else:
 
-def __getattr__(name: str) -> _Any:
-    if name == "WorkerDied":
-        # With its module come threads and ctypes, which few programs need.
-        from slipring.pool import WorkerDied
+    def __getattr__(name: str) -> _typing.Any:
+        if name == "WorkerDied":
+            # With its module come threads and ctypes, which few programs need.
+            from slipring.pool import WorkerDied
 
-        return WorkerDied
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return WorkerDied
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 SUBDEBUG = 5

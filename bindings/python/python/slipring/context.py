@@ -25,7 +25,10 @@ from multiprocessing.context import (
     get_spawning_popen,
     set_spawning_popen,
 )
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+
+if TYPE_CHECKING:
+    from slipring import connection, pool, queues, sharedctypes, synchronize
 
 __all__ = [
     "AuthenticationError",
@@ -47,67 +50,79 @@ __all__ = [
 class BaseContext(_standard.BaseContext):
     """What all contexts make. Each method makes one object and takes what its class takes."""
 
-    def Pipe(self, duplex: bool = True) -> tuple[Any, Any]:
+    Process: ClassVar[type[_process.BaseProcess]]
+
+    def Pipe(self, duplex: bool = True) -> tuple[connection.Connection, connection.Connection]:
         """Two connected ends; of a one-way pipe the first one receives and the second one sends."""
         from slipring.connection import Pipe
 
         return Pipe(duplex)
 
-    def Lock(self, **options: Any) -> Any:
+    def Lock(self, *, name: str | None = None) -> synchronize.Lock:
         """A lock that is not recursive; one whose holder was killed can be had again."""
         from slipring.synchronize import Lock
 
-        return Lock(ctx=self.get_context(), **options)
+        return Lock(ctx=self.get_context(), name=name)
 
-    def RLock(self, **options: Any) -> Any:
+    def RLock(self, *, name: str | None = None) -> synchronize.RLock:
         """A recursive lock; one whose holder was killed can be had again."""
         from slipring.synchronize import RLock
 
-        return RLock(ctx=self.get_context(), **options)
+        return RLock(ctx=self.get_context(), name=name)
 
-    def Condition(self, lock: Any = None, **options: Any) -> Any:
-        """A condition variable."""
+    def Condition(self, lock: Any = None, *, name: str | None = None) -> synchronize.Condition:
+        """A condition variable, with a lock of its own or the one given."""
         from slipring.synchronize import Condition
 
-        return Condition(lock, ctx=self.get_context(), **options)
+        return Condition(lock, ctx=self.get_context(), name=name)
 
-    def Semaphore(self, value: int = 1, **options: Any) -> Any:
-        """A semaphore, which anybody may release."""
+    def Semaphore(self, value: int = 1, *, name: str | None = None) -> synchronize.Semaphore:
+        """A semaphore, which anybody may release; what a killed process took is gone."""
         from slipring.synchronize import Semaphore
 
-        return Semaphore(value, ctx=self.get_context(), **options)
+        return Semaphore(value, ctx=self.get_context(), name=name)
 
-    def BoundedSemaphore(self, value: int = 1, **options: Any) -> Any:
-        """A semaphore with a bound; permits that a killed process held come back."""
+    def BoundedSemaphore(self, value: int = 1, *, name: str | None = None) -> synchronize.BoundedSemaphore:
+        """A semaphore with a bound; places that a killed process held come back."""
         from slipring.synchronize import BoundedSemaphore
 
-        return BoundedSemaphore(value, ctx=self.get_context(), **options)
+        return BoundedSemaphore(value, ctx=self.get_context(), name=name)
 
-    def Event(self, **options: Any) -> Any:
+    def Event(self, *, name: str | None = None) -> synchronize.Event:
         """A flag that processes wait for."""
         from slipring.synchronize import Event
 
-        return Event(ctx=self.get_context(), **options)
+        return Event(ctx=self.get_context(), name=name)
 
-    def Barrier(self, parties: int, action: Any = None, timeout: float | None = None, **options: Any) -> Any:
+    def Barrier(
+        self, parties: int, action: Any = None, timeout: float | None = None, *, name: str | None = None
+    ) -> synchronize.Barrier:
         """A point at which a number of processes wait for each other."""
         from slipring.synchronize import Barrier
 
-        return Barrier(parties, action, timeout, ctx=self.get_context(), **options)
+        return Barrier(parties, action, timeout, ctx=self.get_context(), name=name)
 
-    def Queue(self, maxsize: int = 0, **options: Any) -> Any:
-        """A queue, many to many; what was put is there when `put` returns."""
+    def Queue(self, maxsize: int = 0, *, name: str | None = None) -> queues.Queue[Any]:
+        """A queue, many to many; what was put is there when `put` returns. `slipring.queues.Queue` is its class."""
         from slipring.queues import Queue
 
-        return Queue(maxsize, ctx=self.get_context(), **options)
+        return Queue(maxsize, ctx=self.get_context(), name=name)
 
-    def JoinableQueue(self, maxsize: int = 0, **options: Any) -> Any:
-        """A queue of tasks; a killed worker's task goes to another one."""
+    def JoinableQueue(
+        self,
+        maxsize: int = 0,
+        *,
+        name: str | None = None,
+        max_deliveries: int | None = 10,
+        max_leases: int = 4096,
+    ) -> queues.JoinableQueue[Any]:
+        """A queue of tasks; a killed worker's goes to another one. `slipring.queues.JoinableQueue` is its class."""
         from slipring.queues import JoinableQueue
 
-        return JoinableQueue(maxsize, ctx=self.get_context(), **options)
+        tasks = {"max_deliveries": max_deliveries, "max_leases": max_leases}
+        return JoinableQueue(maxsize, ctx=self.get_context(), name=name, **tasks)
 
-    def SimpleQueue(self) -> Any:
+    def SimpleQueue(self) -> queues.SimpleQueue[Any]:
         """A queue with `get`, `put` and `empty`."""
         from slipring.queues import SimpleQueue
 
@@ -119,30 +134,44 @@ class BaseContext(_standard.BaseContext):
         initializer: Any = None,
         initargs: Any = (),
         maxtasksperchild: int | None = None,
-    ) -> Any:
+    ) -> pool.Pool:
         """A pool of worker processes; a task whose worker is killed fails with `WorkerDied`."""
         from slipring.pool import Pool
 
         return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
 
-    def RawValue(self, typecode_or_type: Any, *args: Any) -> Any:
+    def RawValue(self, typecode_or_type: Any, *args: Any, name: str | None = None) -> Any:
         """A ctypes object in shared memory."""
         from slipring.sharedctypes import RawValue
 
-        return RawValue(typecode_or_type, *args)
+        return RawValue(typecode_or_type, *args, name=name)
 
-    def RawArray(self, typecode_or_type: Any, size_or_initializer: Any) -> Any:
+    def RawArray(self, typecode_or_type: Any, size_or_initializer: Any, *, name: str | None = None) -> Any:
         """A ctypes array in shared memory."""
         from slipring.sharedctypes import RawArray
 
-        return RawArray(typecode_or_type, size_or_initializer)
+        return RawArray(typecode_or_type, size_or_initializer, name=name)
 
+    @overload
+    def Value(self, typecode_or_type: str, *args: Any, lock: Literal[True] = True) -> sharedctypes.Synchronized: ...
+    @overload
+    def Value(self, typecode_or_type: Any, *args: Any, lock: Any = True) -> Any: ...
     def Value(self, typecode_or_type: Any, *args: Any, lock: Any = True) -> Any:
         """A ctypes object in shared memory, with a lock."""
         from slipring.sharedctypes import Value
 
         return Value(typecode_or_type, *args, lock=lock, ctx=self.get_context())
 
+    @overload
+    def Array(
+        self, typecode_or_type: Literal["c"], size_or_initializer: Any, *, lock: Literal[True] = True
+    ) -> sharedctypes.SynchronizedString: ...
+    @overload
+    def Array(
+        self, typecode_or_type: str, size_or_initializer: Any, *, lock: Literal[True] = True
+    ) -> sharedctypes.SynchronizedArray: ...
+    @overload
+    def Array(self, typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True) -> Any: ...
     def Array(self, typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True) -> Any:
         """A ctypes array in shared memory, with a lock."""
         from slipring.sharedctypes import Array
@@ -153,6 +182,16 @@ class BaseContext(_standard.BaseContext):
         """Connections and sockets can be pickled."""
         from slipring import connection  # noqa: F401
 
+    @overload
+    def get_context(self, method: None = None) -> BaseContext: ...
+    @overload
+    def get_context(self, method: Literal["fork"]) -> ForkContext: ...
+    @overload
+    def get_context(self, method: Literal["spawn"]) -> SpawnContext: ...
+    @overload
+    def get_context(self, method: Literal["forkserver"]) -> ForkServerContext: ...
+    @overload
+    def get_context(self, method: str) -> BaseContext: ...
     def get_context(self, method: str | None = None) -> Any:
         """The context of a start method: 'fork', 'spawn' or 'forkserver'."""
         if method is None:
@@ -228,25 +267,31 @@ class DefaultContext(BaseContext, _standard.DefaultContext):
     #: Who chooses instead.
     _chooser: _standard.DefaultContext | None = None
 
-    def get_context(self, method: str | None = None) -> Any:
-        if method is not None:
-            return super().get_context(method)
-        if self._chooser is not None:
-            return self._chooser.get_context()
-        if self._actual_context is None:
-            self._actual_context = self._default_context
-        return self._actual_context
+    # To type checkers they are what they are in the other contexts.
+    if not TYPE_CHECKING:
+
+        def get_context(self, method: str | None = None) -> Any:
+            """The context of a start method; without one, the context of the start method that is chosen."""
+            if method is not None:
+                return super().get_context(method)
+            if self._chooser is not None:
+                return self._chooser.get_context()
+            if self._actual_context is None:
+                self._actual_context = self._default_context
+            return self._actual_context
+
+        def get_start_method(self, allow_none: bool = False) -> str | None:
+            """The start method; the choice is made by that, unless None is allowed."""
+            if self._chooser is not None:
+                return self._chooser.get_start_method(allow_none)
+            return super().get_start_method(allow_none)
 
     def set_start_method(self, method: str | None, force: bool = False) -> None:
+        """Chooses how processes are started: 'fork', 'spawn' or 'forkserver'. Once, unless by force."""
         if self._chooser is not None:
             self._chooser.set_start_method(method, force)
         else:
             super().set_start_method(method, force)
-
-    def get_start_method(self, allow_none: bool = False) -> str | None:
-        if self._chooser is not None:
-            return self._chooser.get_start_method(allow_none)
-        return super().get_start_method(allow_none)
 
 
 _concrete_contexts = {

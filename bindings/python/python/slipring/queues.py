@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import weakref
 from queue import Empty, Full
-from typing import Any
+from typing import Any, TypeVar
 
 from slipring import _native
 from slipring._waiting import Readiness
@@ -24,8 +24,10 @@ from slipring.simple import SimpleQueue
 
 __all__ = ["Empty", "Full", "JoinableQueue", "Queue", "SimpleQueue"]
 
+_T = TypeVar("_T")
 
-class Queue(_native.Queue):
+
+class Queue(_native.Queue[_T]):
     """A queue of objects for any number of producers and consumers, in any number of processes.
 
     It holds `maxsize` objects, or as many as there is memory for if that is 0. With a `name` it is the same queue in
@@ -100,7 +102,7 @@ class Queue(_native.Queue):
         loaned._is_of(array)
         return array
 
-    async def aget(self) -> Any:
+    async def aget(self) -> _T:
         """Takes the oldest object out, waiting for one in an asyncio program. A cancelled call takes nothing.
 
         >>> import asyncio
@@ -118,7 +120,7 @@ class Queue(_native.Queue):
                 # Nothing is taken before this goes on, so there is nothing to lose when it is cancelled.
                 await self._ready_to("get").wait()
 
-    async def aput(self, obj: Any) -> None:
+    async def aput(self, obj: _T) -> None:
         """Puts an object into the queue, waiting for room in an asyncio program. A cancelled call puts nothing."""
         try:
             return self.put_nowait(obj)
@@ -152,7 +154,7 @@ class Queue(_native.Queue):
             readiness.end()
 
 
-class JoinableQueue(Queue):
+class JoinableQueue(Queue[_T]):
     """A queue of tasks: `join` waits until everything that was put was worked on.
 
     Whoever gets an object calls `task_done` when the work on it is done. If the worker dies before that, another one
@@ -187,7 +189,7 @@ class JoinableQueue(Queue):
         """Waits until `task_done` was called for everything that was put."""
         self._join()
 
-    def dead_letters(self) -> list[tuple[Any, int]]:
+    def dead_letters(self) -> list[tuple[_T, int]]:
         """Takes out what was set aside: each object with how often it was delivered.
 
         Looks for dead workers first, so what one of them had in its hands for the last time is among it.

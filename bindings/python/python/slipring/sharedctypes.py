@@ -23,7 +23,18 @@ from slipring import _native
 from slipring._native import Synchronized, SynchronizedArray, SynchronizedBase, SynchronizedString
 from slipring.reduction import ForkingPickler, assert_spawning, reduce_native
 
-__all__ = ["Array", "RawArray", "RawValue", "Value", "copy", "synchronized"]
+__all__ = [
+    "Array",
+    "RawArray",
+    "RawValue",
+    "Synchronized",
+    "SynchronizedArray",
+    "SynchronizedBase",
+    "SynchronizedString",
+    "Value",
+    "copy",
+    "synchronized",
+]
 
 typecode_to_type = {
     "c": ctypes.c_char,

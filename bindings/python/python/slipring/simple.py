@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import types
 from multiprocessing.context import assert_spawning
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from slipring import _native, connection
 
 __all__ = ["SimpleQueue"]
 
+_T = TypeVar("_T")
+
 # How many bytes may be put before anybody gets; see `connection`.
 _RING = 256 << 10
 
 
-class SimpleQueue:
+class SimpleQueue(Generic[_T]):
     """A queue with `get`, `put` and `empty`, for any number of processes.
 
         >>> import slipring
@@ -50,11 +51,11 @@ class SimpleQueue:
         """Whether there is nothing to get at this moment."""
         return not self._poll()
 
-    def get(self) -> Any:
+    def get(self) -> _T:
         """Remove and return an object, waiting for one."""
         return self._reader._recv_under(self._rlock)
 
-    def put(self, obj: Any) -> None:
+    def put(self, obj: _T) -> None:
         """Put an object, waiting for room."""
         self._writer.send(obj)
 
@@ -65,5 +66,3 @@ class SimpleQueue:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self._reader, self._writer, self._rlock, self._wlock = state
         self._poll = self._reader.poll
-
-    __class_getitem__ = classmethod(types.GenericAlias)

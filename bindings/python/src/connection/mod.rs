@@ -153,7 +153,7 @@ impl Connection {
 
     /// Whether a receive would not wait: a message is there, or the end. Waits for that up to `timeout` seconds, without a
     /// limit if it is None.
-    #[pyo3(signature = (timeout=Some(0.0)))]
+    #[pyo3(signature = (timeout=Some(0.0)), text_signature = "($self, timeout=0.0)")]
     fn poll(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         self.ends.poll(py, Deadline::after(timeout))
     }
