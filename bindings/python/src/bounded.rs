@@ -188,6 +188,7 @@ impl BoundedSemaphore {
         self.get_value() == 0
     }
 
+    /// How many places there are.
     #[getter]
     fn maxvalue(&self) -> u32 {
         self.permits.most()

@@ -44,6 +44,7 @@ pub struct Count {
 
 #[pymethods]
 impl Count {
+    /// The number.
     fn get_value(&self) -> u32 {
         self.value
     }

@@ -15,7 +15,20 @@ means what it means there. An unchanged program runs with
 >>> queue.get()
 {'answer': 42}
 
-Differences, all of them on purpose, are listed in the package's README.
+    Process, Pool, WorkerDied         processes; pools whose workers may be killed
+    Queue, JoinableQueue, SimpleQueue many to many; tasks that outlive their workers; `get` and `put` alone
+    Pipe                              two ends
+    Lock, RLock                       had by the next one when the holder is killed
+    Semaphore, BoundedSemaphore       counts and signals; places, which a killed process gives back
+    Condition, Event, Barrier         waiting for each other
+    Value, Array, RawValue, RawArray  ctypes objects in shared memory, with a lock and without
+    Manager                           the standard library's
+    get_context, set_start_method     'fork', 'spawn', 'forkserver'
+    patch, unpatch                    slipring in the place of multiprocessing
+
+`help(slipring.queues.Queue)`, `help(slipring.connection.Connection)`, `help(slipring.pool.Pool)` and the classes of
+`slipring.synchronize` and `slipring.sharedctypes` say what each can do. The section "In Python" of the project's README
+lists every difference from multiprocessing, all of them on purpose.
 """
 
 from __future__ import annotations

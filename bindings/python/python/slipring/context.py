@@ -53,43 +53,105 @@ class BaseContext(_standard.BaseContext):
     Process: ClassVar[type[_process.BaseProcess]]
 
     def Pipe(self, duplex: bool = True) -> tuple[connection.Connection, connection.Connection]:
-        """Two connected ends; of a one-way pipe the first one receives and the second one sends."""
+        """Two connected ends, each a `slipring.connection.Connection`.
+
+        Both send and receive, or with `duplex=False` the first one receives and the second one sends. Any number of
+        processes may use one end. When nobody has the other end any more, by `close`, exit or a kill, `recv` raises
+        EOFError and `send` BrokenPipeError.
+
+        >>> import slipring
+        >>> here, there = slipring.Pipe()
+        >>> here.send({"answer": 42})
+        >>> there.recv()
+        {'answer': 42}
+        """
         from slipring.connection import Pipe
 
         return Pipe(duplex)
 
     def Lock(self, *, name: str | None = None) -> synchronize.Lock:
-        """A lock that is not recursive; one whose holder was killed can be had again."""
+        """A lock that is not recursive, a `slipring.synchronize.Lock`; anybody may release it.
+
+        If the process that has it is killed, the next one gets it. With a `name` it is the lock of all programs that
+        use that name.
+
+        >>> import slipring
+        >>> lock = slipring.Lock()
+        >>> with lock:
+        ...     lock.acquire(timeout=0.01)
+        False
+        """
         from slipring.synchronize import Lock
 
         return Lock(ctx=self.get_context(), name=name)
 
     def RLock(self, *, name: str | None = None) -> synchronize.RLock:
-        """A recursive lock; one whose holder was killed can be had again."""
+        """A recursive lock, a `slipring.synchronize.RLock`: the thread that has it may take it again.
+
+        If the process that has it is killed, the next one gets it.
+
+        >>> import slipring
+        >>> lock = slipring.RLock()
+        >>> with lock, lock:
+        ...     lock
+        <RLock(MainProcess, 2)>
+        """
         from slipring.synchronize import RLock
 
         return RLock(ctx=self.get_context(), name=name)
 
     def Condition(self, lock: Any = None, *, name: str | None = None) -> synchronize.Condition:
-        """A condition variable, with a lock of its own or the one given."""
+        """A condition variable, a `slipring.synchronize.Condition`, with an `RLock` of its own or the lock given.
+
+        >>> import slipring
+        >>> changed = slipring.Condition()
+        >>> with changed:
+        ...     changed.wait_for(lambda: True)
+        True
+        """
         from slipring.synchronize import Condition
 
         return Condition(lock, ctx=self.get_context(), name=name)
 
     def Semaphore(self, value: int = 1, *, name: str | None = None) -> synchronize.Semaphore:
-        """A semaphore, which anybody may release; what a killed process took is gone."""
+        """A semaphore, a `slipring.synchronize.Semaphore`: `value` permits, which anybody takes and anybody gives.
+
+        Nobody's death gives anything back, since nobody knows whose permits are whose; see `BoundedSemaphore`.
+
+        >>> import slipring
+        >>> ready = slipring.Semaphore(0)
+        >>> ready.release()
+        >>> ready.acquire()
+        True
+        """
         from slipring.synchronize import Semaphore
 
         return Semaphore(value, ctx=self.get_context(), name=name)
 
     def BoundedSemaphore(self, value: int = 1, *, name: str | None = None) -> synchronize.BoundedSemaphore:
-        """A semaphore with a bound; places that a killed process held come back."""
+        """So many places, a `slipring.synchronize.BoundedSemaphore`: those of a killed process come back.
+
+        >>> import slipring
+        >>> seats = slipring.BoundedSemaphore(2)
+        >>> with seats:
+        ...     seats.get_value()
+        1
+        """
         from slipring.synchronize import BoundedSemaphore
 
         return BoundedSemaphore(value, ctx=self.get_context(), name=name)
 
     def Event(self, *, name: str | None = None) -> synchronize.Event:
-        """A flag that processes wait for."""
+        """A flag that processes wait for, a `slipring.synchronize.Event`.
+
+        >>> import slipring
+        >>> started = slipring.Event()
+        >>> started.wait(timeout=0.01)
+        False
+        >>> started.set()
+        >>> started.wait()
+        True
+        """
         from slipring.synchronize import Event
 
         return Event(ctx=self.get_context(), name=name)
@@ -97,13 +159,33 @@ class BaseContext(_standard.BaseContext):
     def Barrier(
         self, parties: int, action: Any = None, timeout: float | None = None, *, name: str | None = None
     ) -> synchronize.Barrier:
-        """A point at which a number of processes wait for each other."""
+        """A place where so many parties meet, a `slipring.synchronize.Barrier`; the last to come runs `action`.
+
+        >>> import slipring
+        >>> slipring.Barrier(1, action=lambda: print("all here")).wait()
+        all here
+        0
+        """
         from slipring.synchronize import Barrier
 
         return Barrier(parties, action, timeout, ctx=self.get_context(), name=name)
 
     def Queue(self, maxsize: int = 0, *, name: str | None = None) -> queues.Queue[Any]:
-        """A queue, many to many; what was put is there when `put` returns. `slipring.queues.Queue` is its class."""
+        """A queue of objects, many to many: a `slipring.queues.Queue`, which has all that it can do.
+
+        What was put is there when `put` returns. With a `maxsize` it holds so many; with a `name` it is the same queue
+        in every program that uses that name.
+
+        >>> import slipring
+        >>> queue = slipring.Queue(maxsize=10)
+        >>> queue.put({"id": 1})
+        >>> queue.qsize(), queue.get()
+        (1, {'id': 1})
+        >>> queue.put_many("abc")
+        3
+        >>> queue.get_many(10)
+        ['a', 'b', 'c']
+        """
         from slipring.queues import Queue
 
         return Queue(maxsize, ctx=self.get_context(), name=name)
@@ -116,14 +198,33 @@ class BaseContext(_standard.BaseContext):
         max_deliveries: int | None = 10,
         max_leases: int = 4096,
     ) -> queues.JoinableQueue[Any]:
-        """A queue of tasks; a killed worker's goes to another one. `slipring.queues.JoinableQueue` is its class."""
+        """A queue of tasks, a `slipring.queues.JoinableQueue`: `join` waits until all of them are done.
+
+        A task whose worker is killed before `task_done` goes to another worker. One that was delivered
+        `max_deliveries` times and never done is set aside.
+
+        >>> import slipring
+        >>> tasks = slipring.JoinableQueue()
+        >>> tasks.put("sweep")
+        >>> tasks.get()
+        'sweep'
+        >>> tasks.task_done()
+        >>> tasks.join()
+        """
         from slipring.queues import JoinableQueue
 
         tasks = {"max_deliveries": max_deliveries, "max_leases": max_leases}
         return JoinableQueue(maxsize, ctx=self.get_context(), name=name, **tasks)
 
     def SimpleQueue(self) -> queues.SimpleQueue[Any]:
-        """A queue with `get`, `put` and `empty`."""
+        """A queue with `get`, `put` and `empty`, a `slipring.queues.SimpleQueue`.
+
+        >>> import slipring
+        >>> queue = slipring.SimpleQueue()
+        >>> queue.put(1)
+        >>> queue.get()
+        1
+        """
         from slipring.queues import SimpleQueue
 
         return SimpleQueue(ctx=self.get_context())
@@ -135,19 +236,35 @@ class BaseContext(_standard.BaseContext):
         initargs: Any = (),
         maxtasksperchild: int | None = None,
     ) -> pool.Pool:
-        """A pool of worker processes; a task whose worker is killed fails with `WorkerDied`."""
+        """A pool of worker processes, a `slipring.pool.Pool`; a task whose worker is killed fails with `WorkerDied`.
+
+        >>> import slipring
+        >>> with slipring.Pool(2) as pool:
+        ...     pool.map(abs, [1, -2, 3])
+        [1, 2, 3]
+        """
         from slipring.pool import Pool
 
         return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
 
     def RawValue(self, typecode_or_type: Any, *args: Any, name: str | None = None) -> Any:
-        """A ctypes object in shared memory."""
+        """A ctypes object in shared memory, without a lock. With a `name` it is that of all programs which use it.
+
+        >>> import slipring
+        >>> slipring.RawValue("d", 2.5).value
+        2.5
+        """
         from slipring.sharedctypes import RawValue
 
         return RawValue(typecode_or_type, *args, name=name)
 
     def RawArray(self, typecode_or_type: Any, size_or_initializer: Any, *, name: str | None = None) -> Any:
-        """A ctypes array in shared memory."""
+        """A ctypes array in shared memory, without a lock: of so many zeros, or of what the initializer has.
+
+        >>> import slipring
+        >>> slipring.RawArray("i", [1, 2, 3])[:]
+        [1, 2, 3]
+        """
         from slipring.sharedctypes import RawArray
 
         return RawArray(typecode_or_type, size_or_initializer, name=name)
@@ -157,7 +274,15 @@ class BaseContext(_standard.BaseContext):
     @overload
     def Value(self, typecode_or_type: Any, *args: Any, lock: Any = True) -> Any: ...
     def Value(self, typecode_or_type: Any, *args: Any, lock: Any = True) -> Any:
-        """A ctypes object in shared memory, with a lock."""
+        """A ctypes object in shared memory, with a lock: a new `RLock`, or the one given.
+
+        >>> import slipring
+        >>> counter = slipring.Value("i", 7)
+        >>> with counter.get_lock():
+        ...     counter.value += 1
+        >>> counter.value
+        8
+        """
         from slipring.sharedctypes import Value
 
         return Value(typecode_or_type, *args, lock=lock, ctx=self.get_context())
@@ -173,7 +298,14 @@ class BaseContext(_standard.BaseContext):
     @overload
     def Array(self, typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True) -> Any: ...
     def Array(self, typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True) -> Any:
-        """A ctypes array in shared memory, with a lock."""
+        """A ctypes array in shared memory, with a lock: a new `RLock`, or the one given.
+
+        >>> import slipring
+        >>> numbers = slipring.Array("d", [1.0, 2.0])
+        >>> numbers[0] = 0.5
+        >>> numbers[:]
+        [0.5, 2.0]
+        """
         from slipring.sharedctypes import Array
 
         return Array(typecode_or_type, size_or_initializer, lock=lock, ctx=self.get_context())
