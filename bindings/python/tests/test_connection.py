@@ -47,7 +47,7 @@ OBJECTS = [
     {},
     {"a": 1, 2: [None]},
     {1, 2},
-    frozenset("ab"),
+    frozenset("a"),
     3 + 4j,
     ...,
     NotImplemented,
