@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import builtins
+import importlib.machinery
 import io
 import os
+import pkgutil
 import runpy
 import sys
 import types
@@ -41,26 +44,56 @@ def main() -> None:
         import multiprocessing
 
         multiprocessing.set_start_method(options.start_method)
+    sys.argv = [options.script, *options.args]
+    sys.excepthook = report
     if options.module:
-        sys.argv = [options.script, *options.args]
         sys.path[0] = os.getcwd()
-        runpy.run_module(options.script, run_name="__main__", alter_sys=True)
-    else:
-        if not os.path.isfile(options.script):
-            parser.error(f"there is no file {options.script!r}")
-        sys.argv = [options.script, *options.args]
-        sys.path[0] = os.path.dirname(os.path.abspath(options.script))
+        run_module(options.script)
+    elif pkgutil.get_importer(options.script) is not None:
+        # A folder or an archive, with a `__main__.py`.
+        sys.path[0] = os.path.abspath(options.script)
+        run_module("__main__")
+    elif os.path.isfile(options.script):
+        sys.path[0] = os.path.dirname(os.path.realpath(options.script))
         run(options.script)
+    else:
+        parser.error(f"there is no file {options.script!r}")
 
 
 def run(path: str) -> None:
     """Runs a file as the main module, which it stays: threads and exit handlers find it when it has ended."""
-    main = types.ModuleType("__main__")
+    path = os.path.abspath(path)
+    main = main_module()
     main.__file__ = path
+    main.__cached__ = None  # type: ignore[attr-defined]
+    main.__loader__ = importlib.machinery.SourceFileLoader("__main__", path)
     with io.open_code(path) as file:
-        code = compile(file.read(), path, "exec")
-    sys.modules["__main__"] = main
+        code = compile(file.read(), path, "exec", dont_inherit=True)
     exec(code, vars(main))
+
+
+def run_module(name: str) -> None:
+    """Runs a module as the main module, as the interpreter does it, and for the same reason not by `runpy.run_module`."""
+    main_module()
+    runpy._run_module_as_main(name, alter_argv=name != "__main__")  # type: ignore[attr-defined]
+
+
+def main_module() -> types.ModuleType:
+    """A main module with nothing in it yet."""
+    main = types.ModuleType("__main__")
+    main.__builtins__ = builtins  # type: ignore[attr-defined]
+    sys.modules["__main__"] = main
+    return main
+
+
+def report(kind: type[BaseException], error: BaseException, trace: types.TracebackType | None) -> None:
+    """Shows an exception of the script as the interpreter does, without what is here."""
+    at = trace
+    while at is not None:
+        if at.tb_frame.f_code.co_filename == __file__:
+            trace = at.tb_next
+        at = at.tb_next
+    sys.__excepthook__(kind, error.with_traceback(trace), trace)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import types
 from multiprocessing import context as _standard
 from typing import Any
 
@@ -78,8 +79,7 @@ def patch() -> None:
     for module, names in _REPLACED.items():
         theirs = importlib.import_module(f"multiprocessing.{module}")
         mine = importlib.import_module(f"slipring.{module}")
-        for name in names:
-            _replace(theirs, name, getattr(mine, name))
+        _replace(theirs, "__class__", _showing({name: getattr(mine, name) for name in names}))
 
 
 def unpatch() -> None:
@@ -96,6 +96,20 @@ def unpatch() -> None:
 def is_patched() -> bool:
     """Whether slipring is in the place of multiprocessing."""
     return _before is not None
+
+
+def _showing(names: dict[str, Any]) -> type[types.ModuleType]:
+    """A class of modules that show these names to whoever asks them. The module's own functions, which do not ask, find
+    what they were written for: what was made of the old classes goes on working, and so do subclasses of them.
+    """
+    return type("module", (types.ModuleType,), {name: _shown(name, value) for name, value in names.items()})
+
+
+def _shown(name: str, value: Any) -> property:
+    def set(module: types.ModuleType, value: Any) -> None:
+        type.__setattr__(type(module), name, _shown(name, value))
+
+    return property(lambda module: value, set)
 
 
 def _replace(where: Any, name: str, value: Any) -> None:
