@@ -19,6 +19,7 @@ from multiprocessing import process as _process
 from multiprocessing.context import (
     AuthenticationError,
     BufferTooShort,
+    ForkProcess,
     ProcessError,
     TimeoutError,
     assert_spawning,
@@ -36,6 +37,7 @@ __all__ = [
     "BufferTooShort",
     "DefaultContext",
     "ForkContext",
+    "ForkProcess",
     "ForkServerContext",
     "Process",
     "ProcessError",

@@ -23,7 +23,7 @@ import threading
 from collections.abc import Callable, Sequence
 from multiprocessing import pool as _standard
 from multiprocessing import util
-from multiprocessing.context import ProcessError
+from multiprocessing.context import ProcessError, TimeoutError
 from multiprocessing.pool import (
     INIT,
     RUN,
@@ -55,6 +55,7 @@ __all__ = [
     "Pool",
     "RemoteTraceback",
     "ThreadPool",
+    "TimeoutError",
     "WorkerDied",
 ]
 

@@ -63,6 +63,7 @@ class Voyage:
         self.seats: dict[int, Seat] = {}
 
     def seat(self, index: int) -> Seat:
+        """The seat of a berth: always the same object, so that a pickle has it once."""
         if index not in self.seats:
             self.seats[index] = Seat(self.berths, index)
         return self.seats[index]
