@@ -10,7 +10,7 @@ all of them; a figure is the median of its rounds. Before and after each sample 
 sample is *near* if both trips were short, *far* otherwise (two CPUs of this kind of machine are now close to each other
 and now not, and that decides everything). Where there are near samples, only they count.
 
-Build slipring with optimisations first: `./ci/python.sh --release` or `maturin develop --release`.
+Build slipring with optimisations first: `./ci/venv.sh --release` or `maturin develop --release`.
 """
 
 from __future__ import annotations
