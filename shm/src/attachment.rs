@@ -247,6 +247,22 @@ impl Attachment {
         Err(Error::TooManyParticipants { max: MAX_PARTICIPANTS - 1 })
     }
 
+    /// An embryo for a child of this process. Under the recovery lock.
+    ///
+    /// Who starts children again and again, and never waits in the segment, is who must look for those that have ended:
+    /// for the sake of the memory that they had, and of their places here.
+    pub(crate) fn begin_embryo(&self, proof: BorrowedFd<'_>) -> Result<OwnerId> {
+        if self.is_time_to_reap() {
+            self.bury_all_dead();
+        }
+        match self.begin_life(proof, false) {
+            Err(Error::TooManyParticipants { .. }) if self.bury_all_dead() > 0 => {
+                self.begin_life(proof, false)
+            }
+            begun => begun,
+        }
+    }
+
     /// This process is the one that `embryo` was prepared for.
     pub(crate) fn hatch(&self, embryo: OwnerId) -> Result<()> {
         let record = self.record(embryo.index()).ok_or(Error::Forked)?;
@@ -268,13 +284,20 @@ impl Attachment {
     /// Looks for dead participants and repairs what they left, unless this process did so a moment ago.
     #[cold]
     pub(crate) fn reap(&self) {
+        if self.is_time_to_reap() {
+            self.reap_now();
+        }
+    }
+
+    /// Whether this process has not looked for the dead for a moment; it is about to.
+    fn is_time_to_reap(&self) -> bool {
         let now = clock::now();
         // ORDERING: Relaxed; private memory, a lost update costs one more look.
         if now.wrapping_sub(self.last_reap.load(Ordering::Relaxed)) < REAP_INTERVAL {
-            return;
+            return false;
         }
         self.last_reap.store(now, Ordering::Relaxed);
-        self.reap_now();
+        true
     }
 
     /// Looks for dead participants and repairs what they left. Returns how many were buried.

@@ -322,21 +322,14 @@ impl Handoff {
 /// Prepares another process's place, as a fork does: an embryo, which `give` has hold what it is to hold, and the proof of
 /// its life.
 fn prepare(attachment: &Attachment, give: impl Fn(OwnerId)) -> Result<(OwnerId, OwnedFd)> {
-    let once = || {
-        attachment.me()?;
-        let proof = attachment.reopen()?;
-        let embryo = attachment.with_recovery(|| -> Result<OwnerId> {
-            let embryo = attachment.begin_life(proof.as_fd(), false)?;
-            give(embryo);
-            Ok(embryo)
-        })??;
-        Ok((embryo, proof))
-    };
-    match once() {
-        // Some may be dead: parcels that nobody received.
-        Err(Error::TooManyParticipants { .. }) if attachment.reap_now() > 0 => once(),
-        prepared => prepared,
-    }
+    attachment.me()?;
+    let proof = attachment.reopen()?;
+    let embryo = attachment.with_recovery(|| -> Result<OwnerId> {
+        let embryo = attachment.begin_embryo(proof.as_fd())?;
+        give(embryo);
+        Ok(embryo)
+    })??;
+    Ok((embryo, proof))
 }
 
 #[cfg(test)]

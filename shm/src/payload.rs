@@ -342,6 +342,24 @@ pub(crate) fn alloc(
     len: u64,
     me: OwnerId,
 ) -> Result<BlockRef> {
+    match attachment.pool.alloc(magazines, len, me, attachment) {
+        Ok(block) => Ok(block),
+        Err(error) => alloc_again(attachment, magazines, (len, me), alloc_error(error, len)),
+    }
+}
+
+/// Where memory is short, what the dead had is looked for before it is said so.
+#[cold]
+fn alloc_again(
+    attachment: &Attachment,
+    magazines: &mut Magazines,
+    (len, me): (u64, OwnerId),
+    error: Error,
+) -> Result<BlockRef> {
+    let is_short = matches!(error, Error::NoSpace { .. } | Error::Budget { .. });
+    if !is_short || attachment.reap_now() == 0 {
+        return Err(error);
+    }
     attachment.pool.alloc(magazines, len, me, attachment).map_err(|error| alloc_error(error, len))
 }
 

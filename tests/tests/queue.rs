@@ -104,6 +104,20 @@ fn a_forked_copy_keeps_a_queue_open_until_the_child_ends() {
 }
 
 #[test]
+fn children_that_come_and_go_leave_room_for_others() {
+    let peer = Peer::alone(&["fork-on-and-on", "1100"]);
+    peer.expect("ok");
+    peer.join();
+}
+
+#[test]
+fn memory_of_the_dead_is_had_by_whoever_runs_short() {
+    let peer = Peer::alone(&["fork-and-run-short"]);
+    peer.expect("ok");
+    peer.join();
+}
+
+#[test]
 fn a_bounded_queue_holds_exactly_its_capacity() {
     for capacity in [1, 3, 64] {
         let segment = segment();

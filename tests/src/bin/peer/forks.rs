@@ -15,6 +15,8 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         "fork-queue" => fork_queue(args),
         "fork-while-sending" => fork_while_sending(args),
         "fork-eof" => fork_eof(),
+        "fork-on-and-on" => fork_on_and_on(args),
+        "fork-and-run-short" => fork_and_run_short(),
         _ => return false,
     }
     true
@@ -166,5 +168,38 @@ fn fork_eof() {
     assert!(waited >= Duration::from_millis(250), "the child had a sender: {waited:?}");
     assert!(waited < Duration::from_millis(500), "its exit is an end: {waited:?}");
     join(child);
+    say("ok");
+}
+
+/// `fork-on-and-on CHILDREN`: one child after the other keeps a loan and ends, and nobody ever waits in the segment.
+fn fork_on_and_on(args: &mut Args) {
+    let children: u32 = args.number();
+    let segment = small_segment();
+    let (mut tx, rx) = ByteQueue::unbounded(&segment).unwrap();
+    for _ in 0..children {
+        join(fork(|| {
+            tx.send(b"from a child").unwrap();
+            std::mem::forget(tx.loan(100_000).unwrap());
+        }));
+    }
+    assert_eq!(rx.len(), u64::from(children), "every child took part");
+    let committed = segment.memory().committed;
+    assert!(
+        committed < 512 << 20,
+        "{committed} bytes: what the children had was given back in time"
+    );
+    say("ok");
+}
+
+/// `fork-and-run-short`: a child ends with all of the memory, and nobody has noticed when some is wanted.
+fn fork_and_run_short() {
+    let segment = Segment::with(SegmentOptions::new().reserve(4 << 30).budget(64 << 20)).unwrap();
+    let (mut tx, _rx) = ByteQueue::unbounded(&segment).unwrap();
+    join(fork(|| {
+        while let Ok(loan) = tx.loan(1 << 20) {
+            std::mem::forget(loan);
+        }
+    }));
+    drop(tx.loan(1 << 20).expect("the dead child's memory"));
     say("ok");
 }
