@@ -20,21 +20,13 @@ from multiprocessing import sharedctypes as _standard
 from typing import Any
 
 from slipring import _native
-from slipring._native import Synchronized, SynchronizedArray, SynchronizedBase, SynchronizedString
+from slipring._native import Synchronized as Synchronized
+from slipring._native import SynchronizedArray as SynchronizedArray
+from slipring._native import SynchronizedBase as SynchronizedBase
+from slipring._native import SynchronizedString as SynchronizedString
 from slipring.reduction import ForkingPickler, assert_spawning, reduce_native
 
-__all__ = [
-    "Array",
-    "RawArray",
-    "RawValue",
-    "Synchronized",
-    "SynchronizedArray",
-    "SynchronizedBase",
-    "SynchronizedString",
-    "Value",
-    "copy",
-    "synchronized",
-]
+__all__ = ["Array", "RawArray", "RawValue", "Value", "copy", "synchronized"]
 
 typecode_to_type = {
     "c": ctypes.c_char,
