@@ -126,7 +126,9 @@ LOOKS = """
 """
 
 
-@pytest.mark.parametrize("error", ["ValueError('boom')", "SystemExit(3)", "SystemExit('why')", "KeyboardInterrupt", "1"])
+@pytest.mark.parametrize(
+    "error", ["ValueError('boom')", "SystemExit(3)", "SystemExit('why')", "KeyboardInterrupt", "1"]
+)
 def test_a_script_finds_what_it_would_find_and_ends_as_it_would(both, error):
     text = LOOKS.format(error=error)
     files = {"folder/program.py": text, "folder/sibling.py": ""}

@@ -73,7 +73,7 @@ def run(path: str) -> None:
 
 
 def run_module(name: str) -> None:
-    """Runs a module as the main module, as the interpreter does it, and for the same reason not by `runpy.run_module`."""
+    """Runs a module as the main module, as the interpreter does: not by `runpy.run_module`, for the same reason."""
     main_module()
     runpy._run_module_as_main(name, alter_argv=name != "__main__")  # type: ignore[attr-defined]
 
