@@ -20,8 +20,8 @@ use crate::many;
 use crate::passage::Passage;
 use crate::watched::Watched;
 
-/// What multiprocessing takes for "no limit".
-const NO_LIMIT: i64 = i32::MAX as i64;
+/// More than a bounded queue can hold: no limit, as where multiprocessing asks for the most that there is.
+const NO_LIMIT: i64 = (1 << 26) + 1;
 
 static EMPTY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 static FULL: PyOnceLock<Py<PyType>> = PyOnceLock::new();

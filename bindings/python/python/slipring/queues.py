@@ -40,6 +40,8 @@ class Queue(_native.Queue[_T]):
     (0, [1, 2, 3, 4])
     """
 
+    _name: str | None = None
+
     def __init__(self, maxsize: int = 0, *, ctx: Any = None, name: str | None = None) -> None:
         self._begin(maxsize, name)
         self._open(maxsize, name)
@@ -58,7 +60,8 @@ class Queue(_native.Queue[_T]):
         if self._name is not None:
             return self._maxsize, self._name, None
         assert_spawning(self)
-        return self._maxsize, None, self._passage()
+        passage = self._passage()
+        return self._maxsize, None, passage
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         maxsize, name, passage = state
@@ -69,9 +72,7 @@ class Queue(_native.Queue[_T]):
             self._arrive(passage)
 
     def __repr__(self) -> str:
-        # Before `__init__` there is no name.
-        name = self.__dict__.get("_name")
-        name = "" if name is None else f" {name!r}"
+        name = "" if self._name is None else f" {self._name!r}"
         closed = " closed" if self._closed else ""
         return f"<slipring.{type(self).__name__}{name}{closed} at {id(self):#x}>"
 
@@ -150,7 +151,8 @@ class Queue(_native.Queue[_T]):
     def close(self) -> None:
         """Says that this process uses the queue no more. What it has put stays, and other processes go on."""
         super().close()
-        for readiness in self._readiness.values():
+        # Before `__init__` nobody waits.
+        for readiness in self.__dict__.get("_readiness", {}).values():
             readiness.end()
 
 

@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 use std::ops::Range;
 
-use pyo3::exceptions::{PyMemoryError, PyUnicodeEncodeError};
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyUnicodeEncodeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -273,6 +273,7 @@ fn encode_other<'py>(object: &Bound<'py, PyAny>) -> PyResult<Encoded<'py>> {
             keepers.push(Keeper::Object(part));
         } else {
             let exported = Exported::new(&part)?;
+            check_len(keepers.last(), pickle.spans.last(), exported.len())?;
             pickle.push(exported.as_ptr(), exported.len());
             keepers.push(Keeper::Exported(exported));
         }
@@ -293,6 +294,22 @@ fn encode_other<'py>(object: &Bound<'py, PyAny>) -> PyResult<Encoded<'py>> {
         keepers.push(Keeper::Exported(buffer));
     }
     Ok(Encoded::Pieces { spans, _head: head, _keepers: keepers })
+}
+
+/// Whether an object whose memory is part of a pickle is as long as it was when the pickler came by: Python code that ran
+/// since then may have changed that. The part before ends with the length, in eight bytes.
+fn check_len(keeper: Option<&Keeper<'_>>, before: Option<&Span>, len: usize) -> PyResult<()> {
+    if let (Some(Keeper::Object(_)), Some(span)) = (keeper, before)
+        && let Some(at) = span.len.checked_sub(8)
+    {
+        let mut pickled = [0; 8];
+        // SAFETY: the last eight bytes of a `bytes` object that is kept.
+        unsafe { span.from.add(at).copy_to_nonoverlapping(pickled.as_mut_ptr(), 8) };
+        if u64::from_le_bytes(pickled) == len as u64 {
+            return Ok(());
+        }
+    }
+    Err(PyRuntimeError::new_err("a bytearray changed its size while it was pickled"))
 }
 
 /// The message that an array is but for what is in it, and where that goes. `None` where it is not one buffer.
