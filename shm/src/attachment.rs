@@ -248,18 +248,20 @@ impl Attachment {
     }
 
     /// An embryo for a child of this process. Under the recovery lock.
-    ///
-    /// Who starts children again and again, and never waits in the segment, is who must look for those that have ended:
-    /// for the sake of the memory that they had, and of their places here.
     pub(crate) fn begin_embryo(&self, proof: BorrowedFd<'_>) -> Result<OwnerId> {
-        if self.is_time_to_reap() {
-            self.bury_all_dead();
-        }
         match self.begin_life(proof, false) {
             Err(Error::TooManyParticipants { .. }) if self.bury_all_dead() > 0 => {
                 self.begin_life(proof, false)
             }
             begun => begun,
+        }
+    }
+
+    /// As [`Attachment::reap`], under the recovery lock: for who starts children again and again and never waits in the
+    /// segment. Nobody else would look for those that have ended, for the sake of the memory that they had.
+    pub(crate) fn reap_held(&self) {
+        if self.is_time_to_reap() {
+            self.bury_all_dead();
         }
     }
 

@@ -105,6 +105,7 @@ fn conceive(attachment: &Attachment, private: &Private) -> Result<(OwnerId, Owne
     attachment.me()?;
     let proof = attachment.reopen()?;
     let embryo = attachment.with_recovery_held(RECOVERY_PATIENCE, || -> Result<OwnerId> {
+        attachment.reap_held();
         let embryo = attachment.begin_embryo(std::os::fd::AsFd::as_fd(&proof))?;
         for (id, role) in private.handles.keys() {
             object::hold(attachment, *id, *role, embryo);

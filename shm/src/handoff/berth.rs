@@ -90,6 +90,8 @@ impl Berth {
 
     fn in_segment(attachment: &Arc<Attachment>) -> Result<Self> {
         let me = attachment.me()?;
+        // Who starts children again and again, and never waits in the segment, is who must look for those that have ended.
+        attachment.reap();
         let (embryo, proof) = prepare(attachment, |_| {})?;
         Ok(Self { seat: Seat { attachment: attachment.clone(), embryo, proof, me } })
     }
