@@ -1,7 +1,10 @@
 //! A place where a fixed number of parties meet.
 
-use pyo3::exceptions::PyValueError;
+use std::sync::OnceLock;
+
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 use slipring::{Arrival, Barrier as Meeting, BarrierTurn};
 
 use crate::blocking::{Deadline, wait};
@@ -12,6 +15,11 @@ use crate::transfer::{Berths, Part};
 /// The engine's half of a barrier; the class in `slipring.synchronize` adds what a process does when it ends.
 #[pyclass(frozen, subclass, module = "slipring._native")]
 pub struct Barrier {
+    /// From `__init__` on.
+    parts: OnceLock<Parts>,
+}
+
+struct Parts {
     meeting: Meeting,
     action: Option<Py<PyAny>>,
     timeout: Option<f64>,
@@ -21,16 +29,27 @@ pub struct Barrier {
 #[pymethods]
 impl Barrier {
     #[new]
+    #[pyo3(signature = (*args, **options))]
+    #[pyo3(text_signature = "(parties, action=None, timeout=None, *, ctx=None, name=None)")]
+    fn new(args: &Bound<'_, PyTuple>, options: Option<&Bound<'_, PyDict>>) -> Self {
+        let _ = (args, options);
+        Self { parts: OnceLock::new() }
+    }
+
     #[pyo3(signature = (parties, action=None, timeout=None, *, ctx=None, name=None))]
-    fn new(
+    fn __init__(
+        &self,
         py: Python<'_>,
         parties: &Bound<'_, PyAny>,
         action: Option<Py<PyAny>>,
         timeout: Optional<'_, '_>,
         ctx: Optional<'_, '_>,
         name: Option<String>,
-    ) -> PyResult<Self> {
+    ) -> PyResult<()> {
         let _ = ctx;
+        if self.parts.get().is_some() {
+            return Ok(());
+        }
         let count = || {
             parties.extract::<u32>().map_err(|error| {
                 let is_number = parties.extract::<i128>().is_ok();
@@ -39,15 +58,17 @@ impl Barrier {
             })
         };
         let meeting = make(py, Some(parties), name.as_deref(), count, Meeting::new)?;
-        Ok(Self { meeting, action, timeout: seconds(timeout)?, name })
+        let _ = self.parts.set(Parts { meeting, action, timeout: seconds(timeout)?, name });
+        Ok(())
     }
 
     /// Comes, waits for the others, and returns how many had come before: 0 to `parties - 1`. The last one runs the action
     /// first. Giving up breaks the barrier.
     #[pyo3(signature = (timeout=None))]
     fn wait(&self, py: Python<'_>, timeout: Optional<'_, '_>) -> PyResult<u32> {
-        let deadline = Deadline::after(seconds(timeout)?.or(self.timeout));
-        let arrived = wait(py, deadline, |until| self.meeting.arrive_until(until))?;
+        let deadline = Deadline::after(seconds(timeout)?.or(self.parts()?.timeout));
+        let meeting = &self.parts()?.meeting;
+        let arrived = wait(py, deadline, |until| meeting.arrive_until(until))?;
         let Some(arrival) = arrived else {
             self.abort()?;
             return Err(gave_up());
@@ -57,62 +78,68 @@ impl Barrier {
 
     /// Breaks the barrier: all who wait and who come get a `BrokenBarrierError`, until it is reset.
     fn abort(&self) -> PyResult<()> {
-        self.meeting.abort().map_err(raise)
+        self.parts()?.meeting.abort().map_err(raise)
     }
 
     /// Makes the barrier whole again. Those who wait at it get a `BrokenBarrierError`.
     fn reset(&self) -> PyResult<()> {
-        self.meeting.reset().map_err(raise)
+        self.parts()?.meeting.reset().map_err(raise)
     }
 
     /// Whether the barrier is broken.
     #[getter]
-    fn broken(&self) -> bool {
-        self.meeting.is_broken()
+    fn broken(&self) -> PyResult<bool> {
+        Ok(self.parts()?.meeting.is_broken())
     }
 
     /// How many meet.
     #[getter]
-    fn parties(&self) -> u32 {
-        self.meeting.parties()
+    fn parties(&self) -> PyResult<u32> {
+        Ok(self.parts()?.meeting.parties())
     }
 
     /// How many are here and wait for the others.
     #[getter]
-    fn n_waiting(&self) -> u32 {
-        self.meeting.n_waiting()
+    fn n_waiting(&self) -> PyResult<u32> {
+        Ok(self.parts()?.meeting.n_waiting())
     }
 
     /// Its name, if it has one.
     #[getter]
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+    fn name(&self) -> PyResult<Option<&str>> {
+        Ok(self.parts()?.name.as_deref())
     }
 
     #[getter]
-    fn _action<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        self.action.as_ref().map(|action| action.bind(py).clone())
+    fn _action<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(self.parts()?.action.as_ref().map(|action| action.bind(py).clone()))
     }
 
     #[getter]
-    fn _timeout(&self) -> Option<f64> {
-        self.timeout
+    fn _timeout(&self) -> PyResult<Option<f64>> {
+        Ok(self.parts()?.timeout)
     }
 
     /// This process ends in good order: that does not break the barrier, as its death would.
     fn _retire(&self) -> PyResult<()> {
-        self.meeting.retire().map_err(raise)
+        self.parts()?.meeting.retire().map_err(raise)
     }
 
     fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, [Part; 1])> {
-        let (berth, part) = berths.give(py, &self.meeting)?;
+        let (berth, part) = berths.give(py, &self.parts()?.meeting)?;
         Ok((berth, [part]))
     }
 }
 
 impl Barrier {
+    fn parts(&self) -> PyResult<&Parts> {
+        let unmade =
+            || PyRuntimeError::new_err("the barrier was not made: call Barrier.__init__ first");
+        self.parts.get().ok_or_else(unmade)
+    }
+
     fn meet(&self, py: Python<'_>, deadline: Deadline, mut arrival: Arrival<'_>) -> PyResult<u32> {
-        if let (true, Some(action)) = (arrival.is_last(), &self.action) {
+        if let (true, Some(action)) = (arrival.is_last(), &self.parts()?.action) {
             // What it raises breaks the barrier: the arrival is dropped.
             action.call0(py)?;
         }

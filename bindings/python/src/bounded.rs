@@ -1,11 +1,14 @@
 //! Permits that are places: never more than there were, and those of a killed process come back.
 
+use std::ops::Deref;
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 use slipring::{BoundedSemaphore as Owned, Error, Result, Semaphore as Counted, Until};
 
 use crate::error::raise;
-use crate::synchronized::{Optional, Patience, make, permits, reduce, release_failed};
+use crate::synchronized::{Late, Optional, Patience, Plain, make, permits, reduce, release_failed};
 use crate::transfer::{Berths, Part, ticket};
 
 /// A number of places: whoever takes one gives it back, and there are never more than there were.
@@ -19,8 +22,34 @@ use crate::transfer::{Berths, Part, ticket};
 /// <BoundedSemaphore(value=1, maxvalue=2)>
 #[pyclass(frozen, subclass, dict, weakref, module = "slipring.synchronize")]
 pub struct BoundedSemaphore {
+    parts: Late<Parts>,
+}
+
+/// What it is made of.
+pub struct Parts {
     permits: Permits,
     name: Option<String>,
+}
+
+impl Deref for BoundedSemaphore {
+    type Target = Parts;
+
+    #[inline]
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+impl Plain for Parts {
+    fn plain(py: Python<'_>) -> PyResult<Self> {
+        Self::new(py, None, None)
+    }
+}
+
+impl Parts {
+    fn new(py: Python<'_>, value: Optional<'_, '_>, name: Option<String>) -> PyResult<Self> {
+        Ok(Self { permits: Permits::make(py, value, name.as_deref())?, name })
+    }
 }
 
 /// So many permits at most can have owners.
@@ -99,16 +128,24 @@ impl Permits {
 #[pymethods]
 impl BoundedSemaphore {
     #[new]
-    #[pyo3(signature = (value=None, *, ctx=None, name=None))]
+    #[pyo3(signature = (*args, **options))]
     #[pyo3(text_signature = "(value=1, *, ctx=None, name=None)")]
-    fn new(
+    fn new(args: &Bound<'_, PyTuple>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let _ = options;
+        let take = |first: Optional<'_, '_>| Parts::new(args.py(), first, None);
+        Ok(Self { parts: Late::new(args, take)? })
+    }
+
+    #[pyo3(signature = (value=None, *, ctx=None, name=None))]
+    fn __init__(
+        &self,
         py: Python<'_>,
         value: Optional<'_, '_>,
         ctx: Optional<'_, '_>,
         name: Option<String>,
-    ) -> PyResult<Self> {
+    ) -> PyResult<()> {
         let _ = ctx;
-        Ok(Self { permits: Permits::make(py, value, name.as_deref())?, name })
+        self.parts.make(|| Parts::new(py, value, name))
     }
 
     /// Takes a place; returns whether there was one. A negative timeout is none at all.

@@ -1,14 +1,17 @@
 //! A condition to wait for while a lock is open.
 
+use std::ops::Deref;
+
 use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 use slipring::{Condvar, Release, Result, Until, Waiting};
 
 use crate::any_lock::AnyLock;
 use crate::blocking::{Deadline, wait};
 use crate::error::raise;
 use crate::rlock::RLock;
-use crate::synchronized::{Optional, make, seconds};
+use crate::synchronized::{Late, Optional, Plain, make, seconds};
 use crate::transfer::{Berths, Part};
 
 /// Those who wait for a condition: the part of it that is not its lock.
@@ -62,36 +65,75 @@ impl Count {
 /// False
 #[pyclass(frozen, subclass, dict, weakref, module = "slipring.synchronize")]
 pub struct Condition {
+    parts: Late<Parts>,
+}
+
+/// What it is made of.
+pub struct Parts {
     lock: AnyLock,
     waiters: Py<Waiters>,
     name: Option<String>,
 }
 
+impl Deref for Condition {
+    type Target = Parts;
+
+    #[inline]
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+impl Plain for Parts {
+    fn plain(py: Python<'_>) -> PyResult<Self> {
+        Self::new(py, None, None, None)
+    }
+}
+
+impl Parts {
+    fn new(
+        py: Python<'_>,
+        lock: Optional<'_, '_>,
+        name: Option<String>,
+        waiters: Option<Py<Waiters>>,
+    ) -> PyResult<Self> {
+        let lock = match lock {
+            Some(lock) if lock.is_truthy()? => AnyLock::of(lock),
+            _ => {
+                let name = name.as_ref().map(|name| format!("{name}.lock"));
+                AnyLock::RLock(Py::new(py, RLock::make(py, name)?)?)
+            }
+        };
+        let waiters = match waiters {
+            Some(waiters) => waiters,
+            None => Py::new(py, Waiters::new(py, None, name.clone())?)?,
+        };
+        Ok(Self { lock, waiters, name })
+    }
+}
+
 #[pymethods]
 impl Condition {
     #[new]
-    #[pyo3(signature = (lock=None, *, ctx=None, name=None, _waiters=None))]
+    #[pyo3(signature = (*args, **options))]
     #[pyo3(text_signature = "(lock=None, *, ctx=None, name=None)")]
-    fn new(
+    fn new(args: &Bound<'_, PyTuple>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let _ = options;
+        let take = |first: Optional<'_, '_>| Parts::new(args.py(), first, None, None);
+        Ok(Self { parts: Late::new(args, take)? })
+    }
+
+    #[pyo3(signature = (lock=None, *, ctx=None, name=None, _waiters=None))]
+    fn __init__(
+        &self,
         py: Python<'_>,
         lock: Optional<'_, '_>,
         ctx: Optional<'_, '_>,
         name: Option<String>,
         _waiters: Option<Py<Waiters>>,
-    ) -> PyResult<Self> {
+    ) -> PyResult<()> {
         let _ = ctx;
-        let lock = match lock {
-            Some(lock) if lock.is_truthy()? => AnyLock::of(lock),
-            _ => {
-                let name = name.as_ref().map(|name| format!("{name}.lock"));
-                AnyLock::RLock(Py::new(py, RLock::new(py, None, None, name)?)?)
-            }
-        };
-        let waiters = match _waiters {
-            Some(waiters) => waiters,
-            None => Py::new(py, Waiters::new(py, None, name.clone())?)?,
-        };
-        Ok(Self { lock, waiters, name })
+        self.parts.make(|| Parts::new(py, lock, name, _waiters))
     }
 
     /// Takes the lock, as its own `acquire` does.

@@ -1,11 +1,14 @@
 //! A flag that processes wait for.
 
+use std::ops::Deref;
+
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 use slipring::Event as Flag;
 
 use crate::blocking::{Deadline, wait};
 use crate::error::raise;
-use crate::synchronized::{Optional, make, reduce, seconds};
+use crate::synchronized::{Late, Optional, Plain, make, reduce, seconds};
 use crate::transfer::{Berths, Part};
 
 /// A flag that anybody sets, clears and waits for. Nobody who is killed while it waits keeps others from setting it.
@@ -19,24 +22,58 @@ use crate::transfer::{Berths, Part};
 /// True
 #[pyclass(frozen, subclass, dict, weakref, module = "slipring.synchronize")]
 pub struct Event {
+    parts: Late<Parts>,
+}
+
+/// What it is made of.
+pub struct Parts {
     flag: Flag,
     name: Option<String>,
+}
+
+impl Deref for Event {
+    type Target = Parts;
+
+    #[inline]
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+impl Plain for Parts {
+    fn plain(py: Python<'_>) -> PyResult<Self> {
+        Self::new(py, None, None)
+    }
+}
+
+impl Parts {
+    fn new(py: Python<'_>, ticket: Optional<'_, '_>, name: Option<String>) -> PyResult<Self> {
+        let new = |segment: &_, ()| Flag::new(segment);
+        Ok(Self { flag: make(py, ticket, name.as_deref(), || Ok(()), new)?, name })
+    }
 }
 
 #[pymethods]
 impl Event {
     #[new]
-    #[pyo3(signature = (ticket=None, /, *, ctx=None, name=None))]
+    #[pyo3(signature = (*args, **options))]
     #[pyo3(text_signature = "(*, ctx=None, name=None)")]
-    fn new(
+    fn new(args: &Bound<'_, PyTuple>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let _ = options;
+        let take = |first: Optional<'_, '_>| Parts::new(args.py(), first, None);
+        Ok(Self { parts: Late::new(args, take)? })
+    }
+
+    #[pyo3(signature = (ticket=None, /, *, ctx=None, name=None))]
+    fn __init__(
+        &self,
         py: Python<'_>,
         ticket: Optional<'_, '_>,
         ctx: Optional<'_, '_>,
         name: Option<String>,
-    ) -> PyResult<Self> {
+    ) -> PyResult<()> {
         let _ = ctx;
-        let new = |segment: &_, ()| Flag::new(segment);
-        Ok(Self { flag: make(py, ticket, name.as_deref(), || Ok(()), new)?, name })
+        self.parts.make(|| Parts::new(py, ticket, name))
     }
 
     /// Sets the flag and wakes everybody who waits for it.

@@ -1,12 +1,17 @@
 //! A lock that anybody may release, and that the death of its holder's process releases.
 
+use std::ops::Deref;
+
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 use slipring::{BoundedSemaphore, Error, Until};
 
 use crate::attached::Attached;
 use crate::error::raise;
-use crate::synchronized::{Holder, Optional, Patience, make, reduce, release_failed, this_thread};
+use crate::synchronized::{
+    Holder, Late, Optional, Patience, Plain, make, reduce, release_failed, this_thread,
+};
 use crate::transfer::{Berths, Part};
 
 /// A lock that is not recursive: it is one's that took it, until anybody, in any process, releases it.
@@ -20,6 +25,11 @@ use crate::transfer::{Berths, Part};
 /// False
 #[pyclass(frozen, subclass, dict, weakref, module = "slipring.synchronize")]
 pub struct Lock {
+    parts: Late<Parts>,
+}
+
+/// What it is made of.
+pub struct Parts {
     /// One permit, of the process that took it.
     permit: BoundedSemaphore,
     name: Option<String>,
@@ -27,18 +37,23 @@ pub struct Lock {
     taker: Attached<usize>,
 }
 
-#[pymethods]
-impl Lock {
-    #[new]
-    #[pyo3(signature = (ticket=None, /, *, ctx=None, name=None))]
-    #[pyo3(text_signature = "(*, ctx=None, name=None)")]
-    fn new(
-        py: Python<'_>,
-        ticket: Optional<'_, '_>,
-        ctx: Optional<'_, '_>,
-        name: Option<String>,
-    ) -> PyResult<Self> {
-        let _ = ctx;
+impl Deref for Lock {
+    type Target = Parts;
+
+    #[inline]
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+impl Plain for Parts {
+    fn plain(py: Python<'_>) -> PyResult<Self> {
+        Self::new(py, None, None)
+    }
+}
+
+impl Parts {
+    fn new(py: Python<'_>, ticket: Optional<'_, '_>, name: Option<String>) -> PyResult<Self> {
         let permit: BoundedSemaphore =
             make(py, ticket, name.as_deref(), || Ok(1), BoundedSemaphore::new)?;
         if permit.limit() != 1 {
@@ -46,6 +61,30 @@ impl Lock {
             return Err(PyTypeError::new_err(text));
         }
         Ok(Self { permit, name, taker: Attached::new(0) })
+    }
+}
+
+#[pymethods]
+impl Lock {
+    #[new]
+    #[pyo3(signature = (*args, **options))]
+    #[pyo3(text_signature = "(*, ctx=None, name=None)")]
+    fn new(args: &Bound<'_, PyTuple>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let _ = options;
+        let take = |first: Optional<'_, '_>| Parts::new(args.py(), first, None);
+        Ok(Self { parts: Late::new(args, take)? })
+    }
+
+    #[pyo3(signature = (ticket=None, /, *, ctx=None, name=None))]
+    fn __init__(
+        &self,
+        py: Python<'_>,
+        ticket: Optional<'_, '_>,
+        ctx: Optional<'_, '_>,
+        name: Option<String>,
+    ) -> PyResult<()> {
+        let _ = ctx;
+        self.parts.make(|| Parts::new(py, ticket, name))
     }
 
     /// Takes the lock; returns whether it was to be had. A negative timeout is none at all.

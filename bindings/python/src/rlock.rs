@@ -1,13 +1,15 @@
 //! A lock that the thread which holds it may take again.
 
 use std::mem::forget;
+use std::ops::Deref;
 
 use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 use slipring::{Error, OrRecover, ReentrantMutex, Result, Until};
 
 use crate::error::raise;
-use crate::synchronized::{Holder, Optional, Patience, make, reduce};
+use crate::synchronized::{Holder, Late, Optional, Patience, Plain, make, reduce};
 use crate::transfer::{Berths, Part};
 
 /// A lock that the thread which has it may take again, and gives back as often.
@@ -21,24 +23,58 @@ use crate::transfer::{Berths, Part};
 /// <RLock(MainProcess, 2)>
 #[pyclass(frozen, subclass, dict, weakref, module = "slipring.synchronize")]
 pub struct RLock {
+    parts: Late<Parts>,
+}
+
+/// What it is made of.
+pub struct Parts {
     mutex: ReentrantMutex,
     name: Option<String>,
+}
+
+impl Deref for RLock {
+    type Target = Parts;
+
+    #[inline]
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+impl Plain for Parts {
+    fn plain(py: Python<'_>) -> PyResult<Self> {
+        Self::new(py, None, None)
+    }
+}
+
+impl Parts {
+    fn new(py: Python<'_>, ticket: Optional<'_, '_>, name: Option<String>) -> PyResult<Self> {
+        let new = |segment: &_, ()| ReentrantMutex::new(segment);
+        Ok(Self { mutex: make(py, ticket, name.as_deref(), || Ok(()), new)?, name })
+    }
 }
 
 #[pymethods]
 impl RLock {
     #[new]
-    #[pyo3(signature = (ticket=None, /, *, ctx=None, name=None))]
+    #[pyo3(signature = (*args, **options))]
     #[pyo3(text_signature = "(*, ctx=None, name=None)")]
-    pub fn new(
+    fn new(args: &Bound<'_, PyTuple>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let _ = options;
+        let take = |first: Optional<'_, '_>| Parts::new(args.py(), first, None);
+        Ok(Self { parts: Late::new(args, take)? })
+    }
+
+    #[pyo3(signature = (ticket=None, /, *, ctx=None, name=None))]
+    fn __init__(
+        &self,
         py: Python<'_>,
         ticket: Optional<'_, '_>,
         ctx: Optional<'_, '_>,
         name: Option<String>,
-    ) -> PyResult<Self> {
+    ) -> PyResult<()> {
         let _ = ctx;
-        let new = |segment: &_, ()| ReentrantMutex::new(segment);
-        Ok(Self { mutex: make(py, ticket, name.as_deref(), || Ok(()), new)?, name })
+        self.parts.make(|| Parts::new(py, ticket, name))
     }
 
     /// Takes the lock, once more if this thread has it; returns whether it was to be had. A negative timeout is none at
@@ -133,6 +169,11 @@ impl RLock {
 }
 
 impl RLock {
+    /// A lock of its own, or of that name.
+    pub fn make(py: Python<'_>, name: Option<String>) -> PyResult<Self> {
+        Ok(Self { parts: Late::of(Parts::new(py, None, name)?) })
+    }
+
     fn lock(&self, until: Until) -> Result<()> {
         // What it protects is the program's affair: in Python nobody is told of a holder's death.
         forget(self.mutex.lock_until(until).or_recover()?);

@@ -1,11 +1,14 @@
 //! Permits that are counts and signals: anybody releases, and nobody's death changes them.
 
+use std::ops::Deref;
+
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 use slipring::{Error, Semaphore as Permits};
 
 use crate::error::raise;
 use crate::synchronized::{
-    Optional, Patience, SEM_VALUE_MAX, make, permits, reduce, release_failed,
+    Late, Optional, Patience, Plain, SEM_VALUE_MAX, make, permits, reduce, release_failed,
 };
 use crate::transfer::{Berths, Part};
 
@@ -20,24 +23,58 @@ use crate::transfer::{Berths, Part};
 /// <Semaphore(value=1)>
 #[pyclass(frozen, subclass, dict, weakref, module = "slipring.synchronize")]
 pub struct Semaphore {
+    parts: Late<Parts>,
+}
+
+/// What it is made of.
+pub struct Parts {
     permits: Permits,
     name: Option<String>,
+}
+
+impl Deref for Semaphore {
+    type Target = Parts;
+
+    #[inline]
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+impl Plain for Parts {
+    fn plain(py: Python<'_>) -> PyResult<Self> {
+        Self::new(py, None, None)
+    }
+}
+
+impl Parts {
+    fn new(py: Python<'_>, value: Optional<'_, '_>, name: Option<String>) -> PyResult<Self> {
+        let permits = make(py, value, name.as_deref(), || permits(value), Permits::new)?;
+        Ok(Self { permits, name })
+    }
 }
 
 #[pymethods]
 impl Semaphore {
     #[new]
-    #[pyo3(signature = (value=None, *, ctx=None, name=None))]
+    #[pyo3(signature = (*args, **options))]
     #[pyo3(text_signature = "(value=1, *, ctx=None, name=None)")]
-    fn new(
+    fn new(args: &Bound<'_, PyTuple>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let _ = options;
+        let take = |first: Optional<'_, '_>| Parts::new(args.py(), first, None);
+        Ok(Self { parts: Late::new(args, take)? })
+    }
+
+    #[pyo3(signature = (value=None, *, ctx=None, name=None))]
+    fn __init__(
+        &self,
         py: Python<'_>,
         value: Optional<'_, '_>,
         ctx: Optional<'_, '_>,
         name: Option<String>,
-    ) -> PyResult<Self> {
+    ) -> PyResult<()> {
         let _ = ctx;
-        let permits = make(py, value, name.as_deref(), || permits(value), Permits::new)?;
-        Ok(Self { permits, name })
+        self.parts.make(|| Parts::new(py, value, name))
     }
 
     /// Takes a permit; returns whether there was one. A negative timeout is none at all.

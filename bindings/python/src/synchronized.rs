@@ -1,7 +1,11 @@
 //! What the classes of locks have in common.
 
+use std::ops::Deref;
+use std::sync::OnceLock;
+
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 use slipring::handoff::Transfer;
 use slipring::{Error, Name, Named, Result, Segment, Until};
 
@@ -41,6 +45,61 @@ where
     let object = py.detach(|| T::open_or_create(Name::new(name), options)).map_err(raise)?;
     object.segment().set_interruptible(true);
     Ok(object)
+}
+
+/// What an object is made of, from its `__init__` on: subclasses have arguments of their own for `__new__`.
+///
+/// Of one that is used without, it is what its class makes of no arguments.
+pub struct Late<T>(OnceLock<T>);
+
+/// What a [`Late`] can be of.
+pub trait Plain: Sized {
+    /// Of no arguments.
+    fn plain(py: Python<'_>) -> PyResult<Self>;
+}
+
+impl<T: Plain> Late<T> {
+    /// Of what `__new__` was given: a ticket, or what is for `__init__`.
+    pub fn new(
+        args: &Bound<'_, PyTuple>,
+        take: impl FnOnce(Optional<'_, '_>) -> PyResult<T>,
+    ) -> PyResult<Self> {
+        let late = Self(OnceLock::new());
+        let first = args.get_item(0).ok();
+        if ticket(first.as_ref()).is_some() {
+            late.make(|| take(first.as_ref()))?;
+        }
+        Ok(late)
+    }
+
+    /// Of these parts.
+    pub fn of(parts: T) -> Self {
+        Self(OnceLock::from(parts))
+    }
+
+    /// In `__init__`. What was made stays.
+    pub fn make(&self, parts: impl FnOnce() -> PyResult<T>) -> PyResult<()> {
+        if self.0.get().is_none() {
+            let _ = self.0.set(parts()?);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn plain(&self) -> &T {
+        let parts = Python::attach(|py| T::plain(py));
+        let parts = parts.unwrap_or_else(|error| panic!("an object without __init__: {error}"));
+        self.0.get_or_init(|| parts)
+    }
+}
+
+impl<T: Plain> Deref for Late<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        self.0.get().unwrap_or_else(|| self.plain())
+    }
 }
 
 /// What `acquire(block=True, timeout=None)` was asked for.

@@ -24,7 +24,7 @@ impl SynchronizedBase {
         let (_, py) = (ctx, obj.py());
         let lock = match lock {
             Some(lock) if lock.is_truthy()? => AnyLock::of(lock),
-            _ => AnyLock::RLock(Py::new(py, RLock::new(py, None, None, None)?)?),
+            _ => AnyLock::RLock(Py::new(py, RLock::make(py, None)?)?),
         };
         Ok(Self { object: obj.unbind(), lock })
     }

@@ -187,7 +187,7 @@ class Locks(Station):
             locks[which].release()
 
     def poke(self):
-        if all(now > before for now, before in zip(self.turns, self.seen)):
+        if all(now > before for now, before in zip(self.turns, self.seen, strict=True)):
             self.seen, self.since = list(self.turns), time.monotonic()
         assert time.monotonic() - self.since < PATIENCE, f"nobody gets {self.locks}"
 
@@ -214,7 +214,7 @@ class Waiters(Station):
         seen = 0
         while not stop.is_set():
             with changed:
-                assert changed.wait_for(lambda: value.value != seen, PATIENCE), "no change is heard of"
+                assert changed.wait_for(lambda seen=seen: value.value != seen, PATIENCE), "no change is heard of"
                 seen = value.value
 
     def poke(self):

@@ -35,7 +35,15 @@ def _reduce(obj: Any, args: list[Any]) -> tuple[Any, ...]:
 
 
 def _named(cls: type, args: list[Any], name: str) -> Any:
-    return cls(*args, name=name)
+    return _made(cls, *args, name=name)
+
+
+def _made(cls: type, *args: Any, **options: Any) -> Any:
+    """An object made as the class here makes it, of which `cls` may be a subclass with an `__init__` of its own."""
+    obj = cls.__new__(cls)
+    base = next(base for base in cls.__mro__ if base in _CLASSES)
+    base.__init__(obj, *args, **options)
+    return obj
 
 
 def _reduce_condition(condition: Condition, lock: Any, waiters: Any) -> tuple[Any, ...]:
@@ -43,11 +51,11 @@ def _reduce_condition(condition: Condition, lock: Any, waiters: Any) -> tuple[An
     if condition.name is not None:
         return _named, (type(condition), [lock], condition.name)
     assert_spawning(condition)
-    return _condition, (type(condition), lock, waiters)
+    return _condition, (type(condition), lock, waiters), vars(condition) or None
 
 
 def _condition(cls: type, lock: Any, waiters: Any) -> Any:
-    return cls(lock, _waiters=waiters)
+    return _made(cls, lock, _waiters=waiters)
 
 
 class Barrier(_native.Barrier):
@@ -74,7 +82,7 @@ class Barrier(_native.Barrier):
             return _named, (type(self), [self.parties, self._action, self._timeout], self.name)
         assert_spawning(self)
         _, (cls, boarding, parts), *_ = reduce_native(self)
-        return _barrier, (cls, boarding, parts, self._action, self._timeout)
+        return _barrier, (cls, boarding, parts, self._action, self._timeout), vars(self) or None
 
     def __repr__(self) -> str:
         state = "broken" if self.broken else f"waiters={self.n_waiting}/{self.parties}"
@@ -83,7 +91,10 @@ class Barrier(_native.Barrier):
 
 def _barrier(cls: type, boarding: Any, parts: list[Any], action: Any, timeout: float | None) -> Barrier:
     ((text, fds),) = parts
-    return cls(_native.Ticket(boarding, [(text, [fd.detach() for fd in fds])]), action, timeout)
+    return _made(cls, _native.Ticket(boarding, [(text, [fd.detach() for fd in fds])]), action, timeout)
+
+
+_CLASSES = (Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore)
 
 
 #: The barriers that this process has been at, and which process that is.
