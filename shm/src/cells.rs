@@ -14,20 +14,23 @@
 //! * I2. Items are accessed through [`bytes`] alone: by safe code, there is no data race whoever writes to them when.
 //! * I3. A guard of a process that is not the one that took the lock, a forked child's copy, accesses nothing.
 
+mod kinds;
+
+pub(crate) use kinds::{ArrayKind, ValueKind};
+
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
 use bytemuck::Pod;
 use slipring_core::bytes;
 use slipring_core::directory::EXTENT_UNIT;
-use slipring_core::directory::Place;
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, AtomicU64, Ordering};
 use slipring_core::sync::{Acquired, Mutex};
 
-use crate::attachment::Attachment;
-use crate::object::{HEADER_BYTES, Handle, Kind};
+use crate::handle::Handle;
+use crate::object::{HEADER_BYTES, Kind, SharedWords};
 use crate::segment::Region;
 use crate::sync::Words;
 use crate::until::Until;
@@ -53,6 +56,9 @@ pub(crate) struct Head {
 /// Bytes before the items, where their alignment does not ask for more.
 pub(crate) const HEAD_BYTES: u64 = size_of::<Head>() as u64;
 const _: () = assert!(HEAD_BYTES == 32);
+
+// SAFETY: atomics, of which all bit patterns are valid.
+unsafe impl SharedWords for Head {}
 
 /// A handle of items.
 #[derive(Clone)]
@@ -321,20 +327,6 @@ impl Drop for Held<'_> {
         if self.is_ours() {
             self.cells.core().unlock(self.me, Scope::Shared);
         }
-    }
-}
-
-/// Gives the memory of an array back that nobody has a handle of any more, or never will, but for what its header lies in.
-/// Under the recovery lock.
-pub(crate) fn give_back(attachment: &Attachment, place: Place) {
-    let kept = HEADER_BYTES + HEAD_BYTES;
-    if Kind::from_word(place.kind) == Some(Kind::Array)
-        && place.len > kept
-        // A reservation's extent can be anywhere, if a peer gone mad wrote it.
-        && let Some(offset) = place.offset.checked_add(kept)
-    {
-        // What cannot be given back stays committed, and is used again with the extent.
-        let _ = attachment.decommit_arena(offset, place.len - kept);
     }
 }
 

@@ -22,19 +22,25 @@ use std::sync::{Arc, Once, Weak};
 
 use slipring_core::owner::OwnerId;
 
-use crate::attachment::{Attachment, Private, RECOVERY_PATIENCE};
-use crate::object;
+use crate::attachment::{Attachment, Private};
+use crate::object::{self, Hooks};
 use crate::private_lock::PrivateLock;
+use crate::recovery_lock::LONG_PATIENCE;
 use crate::sys::{file, process};
-use crate::{Error, Result, watch};
+use crate::watch::ring;
+use crate::{Error, Result};
 
 /// All attachments of this process, and, during a fork, those that take part in it.
 struct List {
     all: Vec<Weak<Attachment>>,
     forking: Vec<Arc<Attachment>>,
+    /// What else is done at a fork. It came with the first attachment, and cannot come between two steps of a fork: the
+    /// list is locked across it.
+    hooks: Option<&'static dyn Hooks>,
 }
 
-static LIST: PrivateLock<List> = PrivateLock::new(List { all: Vec::new(), forking: Vec::new() });
+static LIST: PrivateLock<List> =
+    PrivateLock::new(List { all: Vec::new(), forking: Vec::new(), hooks: None });
 static HANDLERS: Once = Once::new();
 
 thread_local! {
@@ -50,6 +56,7 @@ pub(crate) fn register(attachment: &Arc<Attachment>) -> Result<()> {
     let mut list = LIST.lock();
     list.all.retain(|known| known.strong_count() > 0);
     list.all.push(Arc::downgrade(attachment));
+    list.hooks = Some(attachment.kinds().hooks());
     Ok(())
 }
 
@@ -72,9 +79,10 @@ unsafe extern "C" fn prepare() {
         LIST.with_held(|list| {
             list.forking = list.all.iter().filter_map(Weak::upgrade).collect();
             list.forking.iter().for_each(|attachment| prepare_one(attachment));
+            list.hooks.into_iter().for_each(|hooks| hooks.prepare_fork());
         });
     }
-    watch::prepare_fork();
+    ring::lock_for_fork();
 }
 
 /// Runs `start`, which forks to start a program. That child takes no part: it is another program in a moment, and until
@@ -104,7 +112,7 @@ fn prepare_one(attachment: &Attachment) {
 fn conceive(attachment: &Attachment, private: &Private) -> Result<(OwnerId, OwnedFd)> {
     attachment.me()?;
     let proof = attachment.reopen()?;
-    let embryo = attachment.with_recovery_held(RECOVERY_PATIENCE, || -> Result<OwnerId> {
+    let embryo = attachment.with_recovery_held(LONG_PATIENCE, || -> Result<OwnerId> {
         attachment.reap_held();
         let embryo = attachment.begin_embryo(std::os::fd::AsFd::as_fd(&proof))?;
         for (id, role) in private.handles.keys() {
@@ -118,10 +126,11 @@ fn conceive(attachment: &Attachment, private: &Private) -> Result<(OwnerId, Owne
 }
 
 unsafe extern "C" fn parent() {
-    watch::after_fork_in_parent();
+    ring::unlock_after_fork();
     // SAFETY: `prepare` locked the list, and fork runs this handler in the same thread.
     let gone = unsafe {
         LIST.with_held(|list| {
+            list.hooks.into_iter().for_each(|hooks| hooks.after_fork_in_parent());
             for attachment in &list.forking {
                 // SAFETY: `prepare` locked it in this thread.
                 let proof = attachment.private.with_held(|private| private.embryo.take());
@@ -139,7 +148,7 @@ unsafe extern "C" fn parent() {
 
 unsafe extern "C" fn child() {
     // SAFETY: `prepare` locked the list, and the child's only thread is a copy of the one that did.
-    let gone = unsafe {
+    let (gone, hooks) = unsafe {
         LIST.with_held(|list| {
             for attachment in &list.forking {
                 // SAFETY: as above.
@@ -147,11 +156,12 @@ unsafe extern "C" fn child() {
                 become_child(attachment, embryo);
                 attachment.private.unlock_after_fork();
             }
-            std::mem::take(&mut list.forking)
+            (std::mem::take(&mut list.forking), list.hooks)
         })
     };
     LIST.unlock_after_fork();
-    watch::after_fork_in_child();
+    ring::unlock_after_fork();
+    hooks.into_iter().for_each(|hooks| hooks.after_fork_in_child());
     drop(gone);
 }
 

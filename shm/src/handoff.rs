@@ -10,123 +10,30 @@
 //! | [`Berth`], [`Boarding`] | a program that somebody else starts, and that is told in some other way what it was given |
 
 use std::fmt::Write as _;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::Arc;
 
-use slipring_core::directory::ObjectId;
 use slipring_core::owner::OwnerId;
 
 use crate::attachment::Attachment;
-use crate::object::{Handle, Kind, Role};
-use crate::parcel::{Packed, post};
 use crate::sys::file;
-use crate::until::Until;
+use crate::ticket::{Ticket, Transfer};
 use crate::{Error, Result, Segment, fork, object};
 
 mod berth;
 mod boarding;
+mod embryo;
 mod inherited;
 
 pub use berth::{Berth, Given};
 pub use boarding::Boarding;
 pub use inherited::Inherited;
-pub(crate) use inherited::{Place, not_inherited};
+pub(crate) use inherited::{Place, from_text, not_inherited};
 
 /// Where a child finds what it inherits.
-const VARIABLE: &str = "SLIPRING_HANDOFF";
-
-/// What a handle is, in terms that another process can use.
-#[derive(Debug)]
-pub struct Ticket {
-    kind: Kind,
-    role: Role,
-    id: ObjectId,
-    fds: Vec<OwnedFd>,
-    /// What keeps the object until somebody else has it.
-    _kept: Option<Handle>,
-}
-
-impl Ticket {
-    /// The ticket of a handle that has these descriptors beside the segment.
-    pub(crate) fn new(kind: Kind, handle: &Handle, fds: Vec<OwnedFd>) -> Self {
-        Self { kind, role: handle.role(), id: handle.id(), fds, _kept: Some(handle.clone()) }
-    }
-
-    /// `KIND:ROLE:OBJECT`.
-    fn describe(&self) -> String {
-        format!("{}:{}:{}", self.kind as u32, self.role as u32, self.id.to_bits())
-    }
-
-    /// The handle that the ticket stands for, which was kept for this process, and its descriptors.
-    pub(crate) fn redeem(self, segment: &Segment, kind: Kind) -> Result<(Handle, Vec<OwnedFd>)> {
-        if self.kind != kind {
-            return Err(Error::WrongKind { wanted: kind.name(), found: self.kind.name() });
-        }
-        let handle = Handle::adopt(segment.attachment(), self.id, kind, self.role)?;
-        Ok((handle, self.fds))
-    }
-}
-
-/// A handle that another process can be given: queues' and pipes' ends, locks, slot rings.
-pub trait Transfer: Sized + sealed::Sealed {
-    /// What stands for this handle on its way.
-    ///
-    /// # Errors
-    ///
-    /// No descriptors left.
-    fn ticket(&self) -> Result<Ticket>;
-
-    /// The handle in the process that got the ticket.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongKind`], [`Error::NotInherited`], [`Error::TypeMismatch`].
-    fn from_ticket(ticket: Ticket, segment: &Segment) -> Result<Self>;
-}
-
-pub(crate) mod sealed {
-    use crate::object::Handle;
-
-    /// Only this crate's handles can be transferred.
-    pub trait Sealed {
-        /// The handle within.
-        fn handle_of(&self) -> &Handle;
-    }
-}
-
-/// Makes handles transferable whose constructor takes nothing but a [`Handle`].
-macro_rules! transfer {
-    ($(($($generic:tt)*) $handle:ty, $kind:ident, $of:expr, $from:expr;)*) => {$(
-        impl<$($generic)*> crate::handoff::sealed::Sealed for $handle {
-            fn handle_of(&self) -> &crate::object::Handle {
-                let of: fn(&Self) -> &crate::object::Handle = $of;
-                of(self)
-            }
-        }
-
-        crate::parcel::enclosed::enclosable! { ($($generic)*) $handle }
-
-        impl<$($generic)*> crate::handoff::Transfer for $handle {
-            fn ticket(&self) -> crate::Result<crate::handoff::Ticket> {
-                let handle = crate::handoff::sealed::Sealed::handle_of(self);
-                let kind = crate::object::Kind::$kind;
-                Ok(crate::handoff::Ticket::new(kind, handle, Vec::new()))
-            }
-
-            fn from_ticket(
-                ticket: crate::handoff::Ticket,
-                segment: &crate::Segment,
-            ) -> crate::Result<Self> {
-                let (handle, _) = ticket.redeem(segment, crate::object::Kind::$kind)?;
-                let from: fn(crate::object::Handle) -> crate::Result<Self> = $from;
-                from(handle)
-            }
-        }
-    )*};
-}
-pub(crate) use transfer;
+pub(crate) const VARIABLE: &str = "SLIPRING_HANDOFF";
 
 /// Handles on their way to another process: a program that is about to be started ([`Handoff::spawn`]), or one that runs
 /// ([`Handoff::send`]).
@@ -236,58 +143,9 @@ impl Handoff {
         child
     }
 
-    /// Sends all that was given to whoever receives it from the other end of a Unix socket, a stream or one that keeps
-    /// boundaries (`SOCK_SEQPACKET`), with [`Inherited::receive`]. Waits for room for as long as it takes.
-    ///
-    /// This process need not wait for the other one to receive it, nor live that long. The handles count as held while
-    /// they are on their way; if the socket is closed with them in it, they are given back.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Disconnected`] where nobody has the other end. [`Error::Capacity`] for more than 253 descriptors: each
-    /// pipe's end has one or two, the segment one. [`Error::TooLong`] for some thousands of handles. Too many participants.
-    /// Nothing was handed over then.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::os::unix::net::UnixStream;
-    /// use slipring::{ByteQueue, ByteReceiver, Error, Handoff, Inherited, Segment};
-    ///
-    /// let (here, there) = UnixStream::pair().unwrap();
-    /// let segment = Segment::create()?;
-    /// let (mut sender, receiver) = ByteQueue::bounded(&segment, 16)?;
-    /// let mut handoff = Handoff::new(&segment);
-    /// handoff.give("lines", &receiver)?;
-    /// handoff.send(&here)?;
-    /// drop(receiver);
-    /// sender.send(b"sent while nobody had taken it")?;
-    ///
-    /// // In another process:
-    /// let mut inherited = Inherited::receive(&there)?;
-    /// let mut lines: ByteReceiver = inherited.take("lines")?;
-    /// assert_eq!(lines.recv()?.len(), 30);
-    /// # Ok::<(), Error>(())
-    /// ```
-    pub fn send(self, socket: impl AsFd) -> Result<()> {
-        self.send_until(socket, Until::NEVER)
-    }
-
-    /// The same, waiting for room until a deadline.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TimedOut`], or [`Error::WouldBlock`] for [`Until::NOW`]: a stream may have a part of the message then, and
-    /// is of no further use. And as [`Handoff::send`].
-    pub fn send_until(self, socket: impl AsFd, until: impl Into<Until>) -> Result<()> {
-        let attachment = self.attachment.clone();
-        let packed = Packed::new(vec![self])?;
-        post::send(socket.as_fd(), packed, 0, &attachment, until.into())
-    }
-
     /// Prepares the other process's place.
     pub(crate) fn prepare(&self) -> Result<(OwnerId, OwnedFd)> {
-        prepare(&self.attachment, |embryo| {
+        embryo::prepare(&self.attachment, |embryo| {
             for (_, ticket) in &self.tickets {
                 object::hold(&self.attachment, ticket.id, ticket.role, embryo);
                 crash_point!("handoff.prepare.held");
@@ -317,19 +175,6 @@ impl Handoff {
         }
         text
     }
-}
-
-/// Prepares another process's place, as a fork does: an embryo, which `give` has hold what it is to hold, and the proof of
-/// its life.
-fn prepare(attachment: &Attachment, give: impl Fn(OwnerId)) -> Result<(OwnerId, OwnedFd)> {
-    attachment.me()?;
-    let proof = attachment.reopen()?;
-    let embryo = attachment.with_recovery(|| -> Result<OwnerId> {
-        let embryo = attachment.begin_embryo(proof.as_fd())?;
-        give(embryo);
-        Ok(embryo)
-    })??;
-    Ok((embryo, proof))
 }
 
 #[cfg(test)]

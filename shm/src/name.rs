@@ -47,26 +47,20 @@
 //! belongs to another user (root excepted) is opened only where [`Name::trust`] says so: it could hold anything, and whoever
 //! can shrink it can kill everybody who has it open.
 
-use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 
-use crate::attachment::{Attachment, RECOVERY_PATIENCE, lock_recovery_of};
-use crate::handoff::sealed::Sealed;
-use crate::object::{Handle, Kind, Role};
-use crate::segment::{MAX_NAME, Mapping, is_segment};
+use crate::open::KINDS;
+use crate::recovery_lock::{self, LONG_PATIENCE};
+pub use crate::segment::directory;
+use crate::segment::{Mapping, PREFIX, is_segment, path_of, unlink_if_its};
 use crate::sys::name as sys;
+use crate::ticket::Nameable;
 use crate::{Error, Result, Segment, SegmentOptions, fork};
 
 pub(crate) mod socket;
 
-/// Where names are kept.
-const DIRECTORY: &str = "/dev/shm";
-/// The variable that names another directory.
-const VARIABLE: &str = "SLIPRING_DIR";
-/// What the names of our files begin with.
-const PREFIX: &str = "slipring.";
 /// So often a name can change hands under somebody who opens or creates it before that one gives up.
 const ATTEMPTS: u32 = 1000;
 
@@ -140,14 +134,7 @@ impl<'a> Name<'a> {
     }
 
     fn path(&self) -> Result<PathBuf> {
-        let bad = |why| Err(Error::BadName { why });
-        match self.text {
-            "" => bad("it is empty"),
-            text if text.len() > MAX_NAME => bad("it is longer than 128 bytes"),
-            text if text.contains('/') => bad("it has a slash in it"),
-            text if text.contains('\0') => bad("it has a NUL in it"),
-            text => Ok(directory().join(format!("{PREFIX}{text}"))),
-        }
+        path_of(self.text)
     }
 
     /// Its file, for looking only.
@@ -198,17 +185,15 @@ impl<'a> From<&'a String> for Name<'a> {
 ///
 /// `Options` is what it takes to make one: a queue's [`QueueOptions`](crate::QueueOptions), a mutex's first value, a
 /// semaphore's permits.
-pub trait Named: Sized + Sealed {
+pub trait Named: Nameable<Making = <Self as Named>::Options> {
     /// What is needed to make one.
     type Options;
 
-    /// Makes one in a new segment.
-    #[doc(hidden)]
-    fn make(segment: &Segment, options: &Self::Options) -> Result<Self>;
-
     /// The one that a named segment was made for.
     #[doc(hidden)]
-    fn root(segment: &Segment) -> Result<Self>;
+    fn root(segment: &Segment) -> Result<Self> {
+        Self::root_of(segment)
+    }
 
     /// Makes a new object with this name.
     ///
@@ -257,30 +242,8 @@ pub trait Named: Sized + Sealed {
     }
 }
 
-/// Makes handles nameable: type, kind, side, what it takes to make one, how it is made, how it is had from a handle.
-macro_rules! named {
-    ($(($($generic:tt)*) $handle:ty, $kind:ident, $role:ident, $options:ty, $make:expr, $from:expr;)*) => {$(
-        impl<$($generic)*> crate::name::Named for $handle {
-            type Options = $options;
-
-            fn make(segment: &crate::Segment, options: &Self::Options) -> crate::Result<Self> {
-                let make: fn(&crate::Segment, &Self::Options) -> crate::Result<Self> = $make;
-                make(segment, options)
-            }
-
-            fn root(segment: &crate::Segment) -> crate::Result<Self> {
-                let (kind, role) = (crate::object::Kind::$kind, crate::object::Role::$role);
-                let from: fn(crate::object::Handle) -> crate::Result<Self> = $from;
-                from(crate::name::root(segment, kind, role)?)
-            }
-        }
-    )*};
-}
-pub(crate) use named;
-
-/// A handle of the object that a named segment was made for.
-pub(crate) fn root(segment: &Segment, kind: Kind, role: Role) -> Result<Handle> {
-    Handle::open_root(segment.attachment(), kind, role)
+impl<T: Nameable> Named for T {
+    type Options = T::Making;
 }
 
 /// Takes a name away, whoever uses what it names: they go on, and nobody else finds them.
@@ -308,8 +271,9 @@ pub fn unlink<'a>(name: impl Into<Name<'a>>) -> Result<()> {
     if !is_segment(file.as_fd())? {
         return Err(Error::NotASegment { why: "it was not made by slipring".into() });
     }
-    let _lock = lock_recovery_of(&file, RECOVERY_PATIENCE)?;
-    unlink_if_its(&path, file.as_fd()).map_err(|e| name.refused("take the name away", e))
+    let gone =
+        recovery_lock::with(file.as_fd(), LONG_PATIENCE, || unlink_if_its(&path, file.as_fd()));
+    gone?.map_err(|e| name.refused("take the name away", e))
 }
 
 /// What [`clean`] did.
@@ -342,11 +306,6 @@ pub fn clean<'a>(name: impl Into<Name<'a>>) -> Result<Cleaned> {
     Ok(Cleaned { dead, is_gone, persists })
 }
 
-/// The directory that names are kept in.
-pub fn directory() -> PathBuf {
-    std::env::var_os(VARIABLE).unwrap_or_else(|| OsString::from(DIRECTORY)).into()
-}
-
 /// All names that there are, whoever they belong to, in order.
 ///
 /// # Errors
@@ -374,7 +333,7 @@ pub(crate) fn create<T>(name: &Name<'_>, make: impl FnOnce(&Segment) -> Result<T
     })?;
     let access = sys::set_access(file.as_fd(), name.mode, name.group);
     access.map_err(|e| name.refused("set the group and mode of the name", e))?;
-    let segment = Segment::new_named(file.as_fd(), name.text, name.persists, name.segment)?;
+    let segment = Segment::new_named(file.as_fd(), name.text, name.persists, name.segment, KINDS)?;
     let made = make(&segment)?;
     crash_point!("name.create.before_link");
     for _ in 0..ATTEMPTS {
@@ -420,7 +379,7 @@ fn enter_clean(name: &Name<'_>) -> Result<Segment> {
 
 /// Takes part in the segment that has the name.
 fn enter(name: &Name<'_>) -> Result<Segment> {
-    Segment::join(Mapping::attach_own(file_of(name)?)?)
+    Segment::join(Mapping::attach_own(file_of(name)?, KINDS.layout())?, KINDS)
 }
 
 /// This process's place in the segment that has the name, a new one where it has none; cleaned up after the dead.
@@ -428,7 +387,7 @@ pub(crate) fn visit(name: &Name<'_>) -> Result<Segment> {
     let file = file_of(name)?;
     let segment = match fork::attached_to(file.as_fd())? {
         Some(attachment) => Segment::of(&attachment),
-        None => Segment::join(Mapping::attach_own(file)?)?,
+        None => Segment::join(Mapping::attach_own(file, KINDS.layout())?, KINDS)?,
     };
     segment.attachment().reap_patiently()?;
     Ok(segment)
@@ -472,27 +431,6 @@ pub(crate) fn look_again(name: &Name<'_>, segment: &Segment) -> Result<()> {
         Err(Error::NotPermitted { name }) => Err(Error::NoSuchName { name }),
         looked => looked.map(drop),
     }
-}
-
-/// Takes away the name of a segment, if it still means this one. Under its recovery lock (I2).
-pub(crate) fn take_away(attachment: &Attachment) {
-    let Some(text) = attachment.mapping.header().name() else { return };
-    let Ok(path) = Name::new(&text).path() else { return };
-    // What cannot be taken away is found to have ended by whoever opens it.
-    let _ = unlink_if_its(&path, attachment.mapping.fd());
-}
-
-/// Takes the name away if it is this file's; and before that the file's socket, if it has one. Under its recovery lock.
-fn unlink_if_its(path: &Path, file: BorrowedFd<'_>) -> io::Result<()> {
-    socket::unlink(file)?;
-    crash_point!("name.unlink.socket_gone");
-    if means(path, file)? { sys::unlink(path) } else { Ok(()) }
-}
-
-/// Whether the name is this file's.
-fn means(path: &Path, file: BorrowedFd<'_>) -> io::Result<bool> {
-    let own = sys::status(file)?;
-    Ok(sys::status_at(path).is_ok_and(|named| named.file == own.file))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use slipring_core::block::{AllocError, BlockRef, Magazines};
 use slipring_core::owner::OwnerId;
 
 use crate::attachment::Attachment;
+use crate::segment::Regions;
 use crate::{Error, Result};
 
 /// A block in this process's hands. Dropping it frees it; in a forked child, where it is still the parent's, it does not.
@@ -342,7 +343,7 @@ pub(crate) fn alloc(
     len: u64,
     me: OwnerId,
 ) -> Result<BlockRef> {
-    match attachment.pool.alloc(magazines, len, me, attachment) {
+    match attachment.pool.alloc(magazines, len, me, attachment.regions()) {
         Ok(block) => Ok(block),
         Err(error) => alloc_again(attachment, magazines, (len, me), alloc_error(error, len)),
     }
@@ -360,7 +361,10 @@ fn alloc_again(
     if !is_short || attachment.reap_now() == 0 {
         return Err(error);
     }
-    attachment.pool.alloc(magazines, len, me, attachment).map_err(|error| alloc_error(error, len))
+    attachment
+        .pool
+        .alloc(magazines, len, me, attachment.regions())
+        .map_err(|error| alloc_error(error, len))
 }
 
 #[cold]
@@ -391,20 +395,20 @@ pub(crate) fn alloc_copy(
 
 /// Appends the first `len` bytes of a block that is in our hands to `into`.
 #[inline]
-pub(crate) fn append_block(attachment: &Attachment, block: BlockRef, len: u64, into: &mut Vec<u8>) {
+pub(crate) fn append_block(regions: &Regions, block: BlockRef, len: u64, into: &mut Vec<u8>) {
     let len = len as usize;
     into.reserve(len);
     // SAFETY: the block's first `len` bytes are committed, which whoever took it has checked; the spare capacity is
     // at least `len` bytes, private, and initialised by the copy before it counts.
     unsafe {
-        let from = attachment.pool.payload(block).as_ptr();
+        let from = regions.pool.payload(block).as_ptr();
         from.copy_to_nonoverlapping(into.as_mut_ptr().add(into.len()), len);
         into.set_len(into.len() + len);
     }
 }
 
-fn copy_out(attachment: &Attachment, block: BlockRef, len: u64) -> Vec<u8> {
+fn copy_out(regions: &Regions, block: BlockRef, len: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    append_block(attachment, block, len, &mut bytes);
+    append_block(regions, block, len, &mut bytes);
     bytes
 }

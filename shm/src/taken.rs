@@ -3,7 +3,7 @@
 use slipring_core::block::{BlockRef, Descriptor, INLINE_MAX, Returns};
 use slipring_core::owner::OwnerId;
 
-use crate::attachment::Attachment;
+use crate::segment::Regions;
 use crate::{Error, Result, payload};
 
 /// A message in our hands.
@@ -16,7 +16,7 @@ impl Taken {
     /// Makes the block behind a descriptor `me`'s that `me` took from `position` of `ring_id`.
     #[inline]
     pub(crate) fn settle(
-        attachment: &Attachment,
+        regions: &Regions,
         me: OwnerId,
         ring_id: u32,
         position: u64,
@@ -25,10 +25,10 @@ impl Taken {
         match Descriptor::decode(word) {
             Some(Descriptor::Inline { len, bytes }) => Ok(Self::Inline(len, bytes)),
             Some(Descriptor::Block { block, len }) => {
-                let pool = &attachment.pool;
+                let pool = &regions.pool;
                 let block = pool.check(block, len).ok_or_else(not_ours)?;
                 let ours = pool.control(block).taken(me, ring_id, position)
-                    && pool.is_committed(block, len, attachment);
+                    && pool.is_committed(block, len, regions);
                 if ours { Ok(Self::Block(block, len)) } else { Err(not_ours()) }
             }
             None => Err(not_ours()),
@@ -39,7 +39,7 @@ impl Taken {
     #[inline]
     pub(crate) fn free_into(
         self,
-        attachment: &Attachment,
+        regions: &Regions,
         me: OwnerId,
         returns: &mut Returns,
         into: &mut Vec<u8>,
@@ -47,8 +47,8 @@ impl Taken {
         match self {
             Self::Inline(len, bytes) => into.extend_from_slice(&bytes[..usize::from(len)]),
             Self::Block(block, len) => {
-                payload::append_block(attachment, block, len, into);
-                attachment.pool.free(returns, block, me);
+                payload::append_block(regions, block, len, into);
+                regions.pool.free(returns, block, me);
             }
         }
     }
@@ -61,18 +61,18 @@ fn not_ours() -> Error {
 
 /// Frees the block behind a descriptor that was just taken as its channel ends, if there is one.
 pub(crate) fn free(
-    attachment: &Attachment,
+    regions: &Regions,
     me: OwnerId,
     ring_id: u32,
     position: u64,
     word: u64,
     returns: &mut Returns,
 ) {
-    let named = Descriptor::block_of(word).and_then(|block| attachment.pool.check(block, 0));
+    let named = Descriptor::block_of(word).and_then(|block| regions.pool.check(block, 0));
     if let Some(block) = named
-        && attachment.pool.control(block).taken(me, ring_id, position)
+        && regions.pool.control(block).taken(me, ring_id, position)
     {
         crash_point!("taken.free.owned");
-        attachment.pool.free(returns, block, me);
+        regions.pool.free(returns, block, me);
     }
 }

@@ -7,10 +7,11 @@ use std::marker::PhantomData;
 use bytemuck::Pod;
 
 use crate::cells::{Cells, Held, Locked};
-use crate::handoff::transfer;
-use crate::name::named;
-use crate::object::{Handle, Kind};
+use crate::handle::Handle;
+use crate::object::Kind;
+use crate::parcel::enclosed::transfer;
 use crate::sync::{LockResult, told};
+use crate::ticket::named;
 use crate::until::Until;
 use crate::{Error, Result, Segment};
 

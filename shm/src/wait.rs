@@ -8,8 +8,7 @@ use slipring_core::primitive::{AtomicU32, Ordering, spin_hint};
 use slipring_core::wait::Waiter;
 
 use crate::Error;
-use crate::attachment::Attachment;
-use crate::sys::{clock, membarrier};
+use crate::sys::clock;
 
 /// How long one sleep lasts at most before the sleeper looks who is dead.
 pub(crate) const SLICE: Duration = Duration::from_millis(50);
@@ -128,30 +127,8 @@ pub(crate) trait Place {
     fn fence_peers(&self);
 }
 
-impl Place for Attachment {
-    const SCOPE: Scope = Scope::Shared;
-    const SLICE: Option<Duration> = Some(SLICE);
-
-    fn interruptible(&self) -> bool {
-        Attachment::interruptible(self)
-    }
-
-    fn reap(&self) {
-        Attachment::reap(self);
-    }
-
-    fn is_dead(&self, owner: OwnerId) -> bool {
-        Attachment::is_dead(self, owner)
-    }
-
-    fn fence_peers(&self) {
-        // Where the call fails the segment would not have said that it is asymmetric; the slice bounds the harm.
-        let _ = membarrier::fence_registered();
-    }
-}
-
 /// The waiter of one blocking call.
-pub(crate) struct Wait<'a, P = Attachment> {
+pub(crate) struct Wait<'a, P> {
     place: &'a P,
     spin: Option<&'a mut Spin>,
     deadline: Option<Deadline>,
@@ -160,20 +137,13 @@ pub(crate) struct Wait<'a, P = Attachment> {
     sleeps: u32,
 }
 
-impl<'a> Wait<'a> {
+impl<'a, P: Place> Wait<'a, P> {
     /// Until `deadline` (none: for ever), spinning as `spin` has learnt (none: never).
     pub(crate) fn new(
-        attachment: &'a Attachment,
+        place: &'a P,
         spin: Option<&'a mut Spin>,
         deadline: Option<Deadline>,
     ) -> Self {
-        Self::at(attachment, spin, deadline)
-    }
-}
-
-impl<'a, P: Place> Wait<'a, P> {
-    /// As [`Wait::new`], at any place.
-    pub(crate) fn at(place: &'a P, spin: Option<&'a mut Spin>, deadline: Option<Deadline>) -> Self {
         Self { place, spin, deadline, spun: 0, spin_end: 0, sleeps: 0 }
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::{ArrayGuard, zeros};
 use crate::cells::{Cells, Locked};
-use crate::object::Handle;
+use crate::handle::Handle;
 use crate::sync::LockResult;
 use crate::until::Until;
 use crate::{Result, Segment};

@@ -25,10 +25,11 @@ pub use guard::ArrayGuard;
 pub use raw::RawArray;
 
 use crate::cells::{Cells, Locked};
-use crate::handoff::transfer;
-use crate::name::named;
-use crate::object::{Handle, Kind};
+use crate::handle::Handle;
+use crate::object::Kind;
+use crate::parcel::enclosed::transfer;
 use crate::sync::LockResult;
+use crate::ticket::named;
 use crate::until::Until;
 use crate::{Result, Segment};
 

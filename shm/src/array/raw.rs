@@ -8,7 +8,7 @@ use bytemuck::Pod;
 
 use super::{ArrayBytes, copy, zeros};
 use crate::cells::{Cells, Locked};
-use crate::object::Handle;
+use crate::handle::Handle;
 use crate::{Result, Segment};
 
 /// An array in shared memory, without a lock: loads and stores that others can come in between.

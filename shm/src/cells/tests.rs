@@ -1,7 +1,7 @@
 use super::*;
-use crate::handoff::Transfer;
-use crate::object::Role;
+use crate::object::{ObjectKind, Role};
 use crate::sync::testing::{alone, in_child, somebody_dead};
+use crate::ticket::Transfer;
 use crate::{
     Array, ArrayBytes, Error, LockError, Mutex, OrRecover, RawArray, RawValue, SegmentOptions,
     Value,
@@ -201,7 +201,7 @@ fn an_array_that_there_is_no_memory_for_takes_none() {
     let array = RawArray::<u8>::new(&segment, 16 << 20).unwrap();
     // And what somebody had paid for who died before it was made goes back, too.
     let place = segment.attachment().directory.find(array.handle().id()).unwrap();
-    give_back(segment.attachment(), place);
+    ArrayKind.unmake(segment.attachment(), place);
     assert!(segment.memory().committed < before + (1 << 20));
 }
 

@@ -19,8 +19,11 @@ use std::sync::Arc;
 
 use slipring_core::owner::OwnerId;
 
-use super::{Transfer, not_inherited, prepare};
-use crate::attachment::{Attachment, SHORT_PATIENCE};
+use super::embryo;
+use super::inherited::not_inherited;
+use crate::attachment::Attachment;
+use crate::recovery_lock::SHORT_PATIENCE;
+use crate::ticket::Transfer;
 use crate::{Error, Result, Segment, object, recovery};
 
 /// A place in a segment for a process that somebody else starts. Handles are given to it one at a time; the process takes
@@ -92,7 +95,7 @@ impl Berth {
         let me = attachment.me()?;
         // Who starts children again and again, and never waits in the segment, is who must look for those that have ended.
         attachment.reap();
-        let (embryo, proof) = prepare(attachment, |_| {})?;
+        let (embryo, proof) = embryo::prepare(attachment, |_| {})?;
         Ok(Self { seat: Seat { attachment: attachment.clone(), embryo, proof, me } })
     }
 
@@ -180,7 +183,7 @@ impl Seat {
         let _ = attachment.with_recovery_held(SHORT_PATIENCE, || {
             // Another copy may have ended it already.
             if self.check().is_ok() {
-                recovery::end_embryo(attachment, self.embryo, self.me);
+                recovery::end_embryo(attachment, attachment.kinds(), self.embryo, self.me);
             }
         });
     }

@@ -7,9 +7,11 @@ use slipring_core::owner::OwnerId;
 
 use super::berth::Seat;
 use super::inherited::described;
-use super::{Ticket, Transfer, not_inherited};
-use crate::object::{Handle, Kind, Role};
+use super::inherited::not_inherited;
+use crate::handle::Handle;
+use crate::object::{Kind, Kinds, Role};
 use crate::sys::file;
+use crate::ticket::{Ticket, Transfer};
 use crate::{Error, Result, Segment};
 
 /// A place that somebody prepared for this process with a [`Berth`](super::Berth), while the handles are taken out of it.
@@ -22,21 +24,15 @@ pub struct Boarding {
 }
 
 impl Boarding {
-    /// Boards the place `id`, whose proof of life is `proof`: a copy of [`Berth::as_fd`](super::Berth::as_fd). It is made
-    /// close-on-exec.
-    ///
-    /// If this process takes part in the segment already, as the one that made the berth does, it stays one participant.
-    /// If not, it joins.
+    /// Boards the place of `embryo`, whose proof of life is `proof`.
     ///
     /// # Errors
     ///
-    /// [`Error::NotInherited`] where there is no such place (any more), or `proof` is not its proof; and as
-    /// [`Segment::from_fd`].
-    pub fn new(proof: OwnedFd, id: u32) -> Result<Self> {
-        let embryo = OwnerId::from_bits(id).ok_or_else(|| not_inherited("a berth with that id"))?;
+    /// As [`Boarding::new`].
+    pub(crate) fn at(proof: OwnedFd, embryo: OwnerId, kinds: Kinds) -> Result<Self> {
         file::set_close_on_exec(proof.as_fd(), true)
             .map_err(Error::io("make the berth's descriptor close-on-exec"))?;
-        let segment = Segment::joined(&proof)?;
+        let segment = Segment::joined(&proof, kinds)?;
         let attachment = segment.attachment().clone();
         let me = attachment.me()?;
         let seat = Seat { attachment, embryo, proof, me };

@@ -6,13 +6,12 @@ use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 use slipring_core::directory::ObjectId;
 use slipring_core::owner::OwnerId;
 
-use super::{Ticket, Transfer, VARIABLE};
 use crate::attachment::Attachment;
-use crate::object::{Handle, Kind, Role};
-use crate::parcel::post;
+use crate::handle::Handle;
+use crate::object::{Kind, Kinds, Role};
 use crate::segment::Mapping;
 use crate::sys::file;
-use crate::until::Until;
+use crate::ticket::{Ticket, Transfer};
 use crate::{Error, Result, Segment};
 
 /// What [`Handoff::describe`](super::Handoff::describe) wrote, read by whoever it is for.
@@ -46,76 +45,10 @@ pub struct Inherited {
 }
 
 impl Inherited {
-    /// Takes over what was handed to this process. Once: a second call finds it taken.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotInherited`] in a process that was not started by [`Handoff::spawn`](super::Handoff::spawn), or whose descriptors were closed;
-    /// and as [`Segment::from_fd`].
-    pub fn from_env() -> Result<Self> {
-        let text = std::env::var(VARIABLE).map_err(|_| not_inherited("a segment"))?;
-        let mut take = |number| take_fd(RawFd::try_from(number).unwrap_or(-1));
-        let place = Place::parse(&text, &mut take)?;
-        let mapping = Mapping::attach_own(place.proof)?;
-        let segment = Segment::registered(Attachment::adopt(mapping, place.embryo)?)?;
-        let mut tickets = HashMap::new();
-        for (name, ticket) in place.tickets {
-            let Ticket { id, kind, role, .. } = ticket;
-            let handle = Handle::adopt(segment.attachment(), id, kind, role)?;
-            tickets.insert(name, (ticket, handle));
-        }
-        Ok(Self { segment, tickets })
-    }
-
-    /// Takes over what [`Handoff::send`](super::Handoff::send) sent from the other end of a Unix socket, waiting for it for as long as it takes.
-    ///
-    /// If this process takes part in the segment already, it stays one participant. If not, it joins.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Disconnected`] when nobody has the other end any more. [`Error::NotInherited`] for anything else than
-    /// what `send` sends, and for what was taken before: all descriptors that came were closed then, and a stream is of
-    /// no further use. And as [`Segment::from_fd`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::os::unix::net::UnixStream;
-    /// use slipring::{Error, Handoff, Inherited, Mutex, Segment};
-    ///
-    /// let (here, there) = UnixStream::pair().unwrap();
-    /// let segment = Segment::create()?;
-    /// let mut handoff = Handoff::new(&segment);
-    /// handoff.give("count", &Mutex::new(&segment, 7_u64)?)?;
-    /// handoff.send(&here)?;
-    ///
-    /// let mut inherited = Inherited::receive(&there)?;
-    /// let count: Mutex<u64> = inherited.take("count")?;
-    /// assert_eq!(count.lock().unwrap().get(), 7);
-    /// drop(here);
-    /// assert!(matches!(Inherited::receive(&there), Err(Error::Disconnected)));
-    /// # Ok::<(), Error>(())
-    /// ```
-    pub fn receive(socket: impl AsFd) -> Result<Self> {
-        Self::receive_until(socket, Until::NEVER)
-    }
-
-    /// The same, waiting until a deadline.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TimedOut`], or [`Error::WouldBlock`] for [`Until::NOW`]: of a stream a part of the message may have been
-    /// read then. And as [`Inherited::receive`].
-    pub fn receive_until(socket: impl AsFd, until: impl Into<Until>) -> Result<Self> {
-        let mut places = post::receive(socket.as_fd(), until.into())?.open()?;
-        let only = places.pop().filter(|_| places.is_empty());
-        only.ok_or_else(|| not_inherited("a parcel of one segment"))
-    }
-
     /// What was kept in a place for whoever takes it: this process, from now on.
-    pub(crate) fn take_over(place: Place) -> Result<Self> {
+    pub(crate) fn take_over(place: Place, kinds: Kinds) -> Result<Self> {
         let Place { proof, embryo, tickets } = place;
-        let segment = Segment::joined(&proof)?;
+        let segment = Segment::joined(&proof, kinds)?;
         let wanted: Vec<_> = tickets.iter().map(|(_, t)| (t.id, t.kind, t.role)).collect();
         let handles = Handle::take_over(segment.attachment(), embryo, proof.as_fd(), &wanted)?;
         let named = tickets.into_iter().zip(handles);
@@ -146,6 +79,25 @@ impl Inherited {
     }
 }
 
+/// Takes over what was handed to this process, as `text` says. Once: a second call finds the descriptors taken.
+///
+/// # Errors
+///
+/// As [`Inherited::from_env`].
+pub(crate) fn from_text(text: &str, kinds: Kinds) -> Result<Inherited> {
+    let mut take = |number| take_fd(RawFd::try_from(number).unwrap_or(-1));
+    let place = Place::parse(text, &mut take)?;
+    let mapping = Mapping::attach_own(place.proof, kinds.layout())?;
+    let segment = Segment::registered(Attachment::adopt(mapping, place.embryo, kinds)?)?;
+    let mut tickets = HashMap::new();
+    for (name, ticket) in place.tickets {
+        let Ticket { id, kind, role, .. } = ticket;
+        let handle = Handle::adopt(segment.attachment(), id, kind, role)?;
+        tickets.insert(name, (ticket, handle));
+    }
+    Ok(Inherited { segment, tickets })
+}
+
 pub(crate) fn not_inherited(what: &str) -> Error {
     Error::NotInherited(what.to_owned())
 }
@@ -162,7 +114,7 @@ fn parse_ticket(
     let [kind, role, id, fds @ ..] = &numbers[..] else { return Err(broken()) };
     let (kind, role, id) = described([*kind, *role, *id]).ok_or_else(broken)?;
     let fds = fds.iter().map(|fd| take(*fd)).collect::<Result<_>>()?;
-    Ok((name.to_owned(), Ticket { kind, role, id, fds, _kept: None }))
+    Ok((name.to_owned(), Ticket::described(kind, role, id, fds)))
 }
 
 /// The handle that these numbers describe, if they can describe one: kind, role, object.

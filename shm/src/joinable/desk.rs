@@ -11,10 +11,12 @@ use slipring_core::ring::sides::Side;
 
 use super::{DeadLetter, Hook};
 use crate::attachment::Attachment;
-use crate::object::{Handle, Role};
-use crate::queue::{BODY_BYTES, End, RING_UNIT};
+use crate::attachment::Wait;
+use crate::handle::Handle;
+use crate::object::{RING_UNIT, Role};
+use crate::queue::{BODY_BYTES, End};
 use crate::until::Until;
-use crate::wait::{Spin, Wait};
+use crate::wait::Spin;
 use crate::{Error, Result, payload};
 
 /// The shared words of one queue, as one handle and its leases see them.
@@ -95,7 +97,7 @@ impl Desk {
         let Some((block, len)) = self.block_of(hold) else { return Err(corrupt) };
         let attachment = self.attachment();
         let ours = attachment.pool.control(block).redirect(here, me, here)
-            && attachment.pool.is_committed(block, len, &**attachment);
+            && attachment.pool.is_committed(block, len, attachment.regions());
         if ours { Ok((block, len)) } else { Err(corrupt) }
     }
 

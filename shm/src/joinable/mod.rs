@@ -25,6 +25,7 @@
 //! | `recover.rs` | what the death procedure does |
 
 mod desk;
+mod kind;
 mod lease;
 mod receiver;
 mod recover;
@@ -41,16 +42,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use slipring_core::ring::leases::{self, Leases};
 
+pub(crate) use kind::JoinableKind;
 pub use lease::{ByteLease, Lease};
 pub use receiver::ByteJoinableReceiver;
-pub(crate) use recover::{Desks, Glance, drain, give_up, glance, wake};
 pub use sender::ByteJoinableSender;
 pub use typed::{JoinableReceiver, JoinableSender};
 
-use crate::handoff::transfer;
-use crate::name::named;
-use crate::object::{Handle, Kind, Role};
+use crate::handle::Handle;
+use crate::object::{Kind, Role};
+use crate::parcel::enclosed::transfer;
 use crate::queue::{self, QueueOptions, decode};
+use crate::ticket::named;
 use crate::{Error, Result, Segment};
 
 /// Deliveries that an item may have, unless something else is said.

@@ -15,11 +15,11 @@ use slipring_core::ring::mpmc::PopError;
 use super::desk::{Desk, not_held};
 use super::lease::ByteLease;
 use super::{DeadLetter, Hook};
+use crate::attachment::Wait;
+use crate::handle::Handle;
 use crate::message::{Batch, Message};
-use crate::object::Handle;
 use crate::queue::{self, End, TRIES_PER_REAP};
 use crate::until::Until;
-use crate::wait::Wait;
 use crate::{Error, Result};
 
 /// Bits of an item's order that hold its position in a ring; above them is the ring's level.
@@ -459,7 +459,7 @@ fn redirect(
     let attachment = desk.attachment();
     let block = attachment.pool.check(block, len)?;
     let ours = attachment.pool.control(block).redirect(from, me, (desk.table_id, claim.place()))
-        && attachment.pool.is_committed(block, len, &**attachment);
+        && attachment.pool.is_committed(block, len, attachment.regions());
     ours.then_some((block, len))
 }
 

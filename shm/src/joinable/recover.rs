@@ -19,41 +19,43 @@ use slipring_core::ring::leases::{Hold, Leases, State};
 
 use super::desk;
 use super::receiver::{order_of, position_of};
-use crate::attachment::Attachment;
-use crate::object::HEADER_BYTES;
+use crate::object::{self, About, Held, tally};
 use crate::queue;
+use crate::segment::Regions;
 
 /// The table of the queue at `place`, and its number.
-pub(crate) fn table_of(attachment: &Attachment, place: Place) -> Option<(u32, Leases)> {
-    queue::chain_at(attachment, place)?;
-    let (offset, len) = (place.offset + HEADER_BYTES, place.len - HEADER_BYTES);
-    if !attachment.arena_is_committed(offset, len) {
-        return None;
-    }
-    let table = desk::table_at(attachment.arena(offset, len).ok()?, len).ok()?;
-    Some((desk::table_id(offset).ok()?, table))
+pub(super) fn table_of(regions: &Regions, place: Place) -> Option<(u32, Leases)> {
+    queue::chain_at(regions, place)?;
+    let body = object::body_at(regions, place)?;
+    let table = desk::table_at(body.at, body.len).ok()?;
+    Some((desk::table_id(body.offset).ok()?, table))
 }
 
 /// What of a queue the death procedure looks at.
-pub(crate) struct Desks {
+pub(super) struct Desks {
     table_id: u32,
     table: Leases,
     rings: Vec<(u32, slipring_core::ring::mpmc::Ring)>,
 }
 
 impl Desks {
-    pub(crate) fn new(attachment: &Attachment, place: Place) -> Option<Self> {
-        let (table_id, table) = table_of(attachment, place)?;
-        Some(Self { table_id, table, rings: queue::rings_of(attachment, place) })
+    pub(super) fn new(regions: &Regions, place: Place) -> Option<Self> {
+        let (table_id, table) = table_of(regions, place)?;
+        Some(Self { table_id, table, rings: queue::rings_of(regions, place) })
+    }
+
+    /// The table's number.
+    pub(super) fn number(&self) -> u32 {
+        self.table_id
     }
 
     /// Whether the item whose block is in flight at this place of the table is wanted there.
-    pub(crate) fn holds(&self, ring: u32, position: u64, names_it: impl Fn(u64) -> bool) -> bool {
+    pub(super) fn holds(&self, ring: u32, position: u64, names_it: impl Fn(u64) -> bool) -> bool {
         ring == self.table_id && self.table.holds(position, names_it)
     }
 
     /// Whether a claim names what was at this position of one of the queue's rings.
-    pub(crate) fn is_claimed(
+    pub(super) fn is_claimed(
         &self,
         ring: u32,
         position: u64,
@@ -64,34 +66,34 @@ impl Desks {
     }
 
     /// Gives the dead's items back. Returns how many claims a living process's note keeps from being decided.
-    pub(crate) fn recover(
+    pub(super) fn recover(
         &self,
-        attachment: &Attachment,
+        regions: &Regions,
         is_dead: impl Fn(OwnerId) -> bool,
         noted_by_living: impl Fn(u32, u64) -> bool,
     ) -> u64 {
         self.table.recover(is_dead, |claim, owner, descriptor, order| {
-            self.salvage(attachment, claim, owner, descriptor, order, &noted_by_living)
+            self.salvage(regions, claim, owner, descriptor, order, &noted_by_living)
         })
     }
 
     /// Whether a dead one has taken what its claim names. By then the item's block is, or goes to, the claim's place.
     fn salvage(
         &self,
-        attachment: &Attachment,
+        regions: &Regions,
         claim: Hold,
         owner: OwnerId,
         descriptor: u64,
         order: u64,
         noted_by_living: impl Fn(u32, u64) -> bool,
     ) -> Salvage {
-        let named = Descriptor::block_of(descriptor).and_then(|b| attachment.pool.check(b, 0));
+        let named = Descriptor::block_of(descriptor).and_then(|b| regions.pool.check(b, 0));
         let Some(block) = named else { return Salvage::Nothing };
         let (level, position) = position_of(order);
         let Some((id, ring)) = self.rings.get(level) else { return Salvage::Nothing };
         let names_it = |word| Descriptor::block_of(word) == Some(block);
         recover::salvage(
-            attachment.pool.control(block),
+            regions.pool.control(block),
             owner,
             (*id, position),
             (self.table_id, claim.place()),
@@ -101,19 +103,10 @@ impl Desks {
     }
 }
 
-/// What there is to say of a queue, for people who look.
-pub(crate) struct Glance {
-    pub(crate) unfinished: u64,
-    pub(crate) given_back: u64,
-    pub(crate) letters: u64,
-    /// Whose the leases are: as many times as that one has some.
-    pub(crate) leases: Vec<OwnerId>,
-}
-
-/// Looks at the queue at `place`.
-pub(crate) fn glance(attachment: &Attachment, place: Place) -> Option<Glance> {
-    let (_, table) = table_of(attachment, place)?;
-    let rings = queue::rings_of(attachment, place);
+/// What there is to say of the queue at `place`; `ids` are the participants.
+pub(super) fn about(regions: &Regions, place: Place, ids: &[OwnerId]) -> About {
+    let Some((_, table)) = table_of(regions, place) else { return About::damaged() };
+    let rings = queue::rings_of(regions, place);
     let published =
         || rings.iter().map(|(_, ring)| ring.published()).fold(0_u64, u64::wrapping_add);
     let mut leases = Vec::new();
@@ -123,46 +116,52 @@ pub(crate) fn glance(attachment: &Attachment, place: Place) -> Option<Glance> {
         }
         false
     });
-    Some(Glance {
-        unfinished: table.unfinished(published),
-        given_back: table.count_in(|state| state == State::GivenBack),
-        letters: table.count_in(State::is_letter),
-        leases,
-    })
+    let held = tally(leases.into_iter()).into_iter().map(|(owner, count)| {
+        let what = if count == 1 { "a lease".into() } else { format!("{count} leases") };
+        Held::by(owner, ids, what)
+    });
+    let about = queue::about(regions, place);
+    let mut state = format!("{}, {} unfinished", about.state, table.unfinished(published));
+    let letters = table.count_in(State::is_letter);
+    if letters > 0 {
+        state.push_str(&format!(", {letters} set aside"));
+    }
+    let given_back = table.count_in(|state| state == State::GivenBack);
+    let depth = about.depth.map(|depth| depth + given_back);
+    About { depth, state, held: held.collect(), ..about }
 }
 
 /// Gives back what `me`, who has no receiver any more, leased by id.
-pub(crate) fn give_up(attachment: &Attachment, place: Place, me: OwnerId) {
-    let Some((_, table)) = table_of(attachment, place) else { return };
+pub(super) fn give_up(regions: &Regions, place: Place, me: OwnerId) {
+    let Some((_, table)) = table_of(regions, place) else { return };
     let mut any = false;
     for lease in table.of(me) {
         any |= table.give_back(lease, me).is_ok();
     }
     if any {
-        wake(attachment, place);
+        wake(regions, place);
     }
 }
 
 /// Wakes whoever sleeps on the queue at `place`.
-pub(crate) fn wake(attachment: &Attachment, place: Place) {
-    queue::wake(attachment, place);
-    if let Some((_, table)) = table_of(attachment, place) {
+pub(super) fn wake(regions: &Regions, place: Place) {
+    queue::wake(regions, place);
+    if let Some((_, table)) = table_of(regions, place) {
         table.finished_event().wake_all(Scope::Shared);
     }
 }
 
-/// Frees what is in a queue that nobody has a handle of, as `me`, under the recovery lock.
-pub(crate) fn drain(attachment: &Attachment, place: Place, me: OwnerId) {
-    if let Some((table_id, table)) = table_of(attachment, place) {
+/// Frees what is in the table of a queue that nobody has a handle of, as `me`, under the recovery lock.
+pub(super) fn drain(regions: &Regions, place: Place, me: OwnerId) {
+    if let Some((table_id, table)) = table_of(regions, place) {
         table.drain(|at, descriptor| {
-            let named = Descriptor::block_of(descriptor).and_then(|b| attachment.pool.check(b, 0));
+            let named = Descriptor::block_of(descriptor).and_then(|b| regions.pool.check(b, 0));
             if let Some(block) = named
-                && attachment.pool.control(block).taken(me, table_id, at)
+                && regions.pool.control(block).taken(me, table_id, at)
             {
                 crash_point!("joinable.drain.taken");
-                attachment.pool.free_now(block, me);
+                regions.pool.free_now(block, me);
             }
         });
     }
-    queue::drain(attachment, place, me);
 }

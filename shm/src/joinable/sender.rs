@@ -5,7 +5,7 @@ use std::fmt;
 use super::desk::Desk;
 use super::{DeadLetter, Hook};
 use crate::Result;
-use crate::object::Handle;
+use crate::handle::Handle;
 use crate::payload::Loan;
 use crate::queue::{self, End};
 use crate::until::Until;

@@ -91,7 +91,7 @@ impl Condvar {
     /// [`Error::TimedOut`](crate::Error::TimedOut); the guard holds the lock.
     pub fn wait_until<G: Reopen>(&self, guard: &mut G, until: impl Into<Until>) -> LockResult<()> {
         let sealed::Held { lock, me } = guard.held();
-        let relock = Wait::at(&Threads, None, None);
+        let relock = Wait::new(&Threads, None, None);
         self.words.wait(until.into(), |wait| wait_open(self.words.get(), &lock, me, wait, relock))
     }
 

@@ -108,7 +108,7 @@ mod tests {
         let word = AtomicU32::new(0);
         std::thread::scope(|s| {
             let sleeper = s.spawn(|| {
-                let mut wait = Wait::at(&Threads, None, deadline);
+                let mut wait = Wait::new(&Threads, None, deadline);
                 // ORDERING: Relaxed; nothing is read through it.
                 while word.load(Ordering::Relaxed) == 0 {
                     wait.sleep(&word, 0).unwrap();
@@ -141,7 +141,8 @@ mod tests {
     #[test]
     fn a_sleep_ends_at_its_deadline() {
         let word = AtomicU32::new(0);
-        let mut wait = Wait::at(&Threads, None, Some(clock::deadline_in(Duration::from_millis(2))));
+        let mut wait =
+            Wait::new(&Threads, None, Some(clock::deadline_in(Duration::from_millis(2))));
         // The kernel may wake it for no reason first.
         while wait.sleep(&word, 0).is_ok() {}
         assert_eq!(wait.sleep(&word, 0), Err(Stop::TimedOut));
@@ -161,10 +162,10 @@ mod tests {
         alone(|| {
             set_spin(SpinPolicy::Never);
             let mut spin = new_spin();
-            assert!(!Wait::at(&Threads, Some(&mut spin), None).spin());
+            assert!(!Wait::new(&Threads, Some(&mut spin), None).spin());
             set_spin(SpinPolicy::Forever);
             let mut spin = new_spin();
-            assert!(Wait::at(&Threads, Some(&mut spin), None).spin());
+            assert!(Wait::new(&Threads, Some(&mut spin), None).spin());
         });
     }
 

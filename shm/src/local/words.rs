@@ -30,7 +30,7 @@ impl<B> Words<B> {
         call: impl FnOnce(&mut Wait<'_, Threads>) -> R,
     ) -> R {
         let mut spin = self.spin.get();
-        let result = call(&mut Wait::at(&Threads, Some(&mut spin), until.deadline()));
+        let result = call(&mut Wait::new(&Threads, Some(&mut spin), until.deadline()));
         self.spin.keep(&spin);
         result
     }

@@ -17,26 +17,13 @@
 //! The name is there before its socket. Who connects meanwhile tries again, as long as anybody lives who has the name.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
-use super::{Name, directory, means, sys};
+use super::Name;
 use crate::attachment::Attachment;
-use crate::sys::listener::{self, Address};
+use crate::segment::{means, socket_of};
+use crate::sys::listener;
 use crate::{Error, Result};
-
-/// What the names of sockets begin with. No name's file does: [`PREFIX`](super::PREFIX) is another.
-const PREFIX: &str = "slipring-socket.";
-
-/// Where the socket of this file lies.
-fn address_of(file: BorrowedFd<'_>) -> io::Result<Address> {
-    let (_, inode) = sys::status(file)?.file;
-    Address::new(&directory(), format!("{PREFIX}{inode}"))
-}
-
-/// Takes the socket of this file away, if it has one. Under its recovery lock (S2).
-pub(super) fn unlink(file: BorrowedFd<'_>) -> io::Result<()> {
-    address_of(file)?.unlink()
-}
 
 /// Makes the socket of a segment that was just given its name, and has it listen.
 ///
@@ -51,7 +38,7 @@ pub(crate) fn listen(name: &Name<'_>, attachment: &Attachment) -> Result<OwnedFd
         if !means(&path, file)? {
             return Ok(None);
         }
-        let address = address_of(file)?;
+        let address = socket_of(file)?;
         // Somebody took away the name of an earlier file with this number, by hand.
         address.unlink()?;
         let socket = address.bind()?;
@@ -73,7 +60,7 @@ pub(crate) fn listen(name: &Name<'_>, attachment: &Attachment) -> Result<OwnedFd
 /// [`Error::NotPermitted`]; [`Error::ForeignOwner`] where whoever listens is not trusted.
 pub(crate) fn connect(name: &Name<'_>, attachment: &Attachment) -> Result<Option<OwnedFd>> {
     let refused = |e| name.refused("connect to the name", e);
-    let address = address_of(attachment.mapping.fd()).map_err(refused)?;
+    let address = socket_of(attachment.mapping.fd()).map_err(refused)?;
     let Some(socket) = address.connect().map_err(refused)? else { return Ok(None) };
     let uid = listener::peer_user(socket.as_fd()).map_err(refused)?;
     if !name.is_trusted(uid) {

@@ -21,10 +21,8 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `kinds.rs` | what is to be said of an object of each kind |
 //! | `waiters.rs` | which threads sleep on which object, as far as `/proc` tells |
 
-mod kinds;
 mod waiters;
 
 use std::os::fd::AsFd;
@@ -33,19 +31,19 @@ use slipring_core::directory::Place;
 use slipring_core::member::MemberState;
 use slipring_core::owner::OwnerId;
 
-pub use kinds::Held;
+pub use crate::object::Held;
 pub use waiters::Waiting;
 
-use crate::attachment::Attachment;
 use crate::name::Name;
 use crate::object::{self, Kind, ROOT, Role};
-use crate::segment::{Mapping, Memory, Participant};
+use crate::open::KINDS;
+use crate::segment::{Mapping, Memory, Participant, Regions};
 use crate::{Error, Result};
 
 /// Looks at one named segment.
 #[derive(Debug)]
 pub struct Observer {
-    attachment: Attachment,
+    regions: Regions,
     uid: u32,
     mode: u32,
 }
@@ -102,26 +100,26 @@ impl Observer {
     /// As [`Named::open`](crate::Named::open). It needs permission to read, and no more; whose the file is does not matter.
     pub fn open<'a>(name: impl Into<Name<'a>>) -> Result<Self> {
         let (file, status) = name.into().open_for_reading()?;
-        let attachment = Attachment::observe(Mapping::observe(file)?)?;
-        if !attachment.mapping.header().is_named() {
+        let regions = Regions::observe(Mapping::observe(file, KINDS.layout())?)?;
+        if !regions.mapping.header().is_named() {
             return Err(Error::NotASegment { why: "it was not made to have a name".into() });
         }
-        Ok(Self { attachment, uid: status.uid, mode: status.mode })
+        Ok(Self { regions, uid: status.uid, mode: status.mode })
     }
 
     /// What there is to see now.
     pub fn look(&self) -> Seen {
-        let attachment = &self.attachment;
-        let ids: Vec<_> = attachment.participants().map(|(id, _)| id).collect();
-        let mut places: Vec<_> = attachment.directory.objects().collect();
-        places.retain(|place| Kind::from_word(place.kind).is_some_and(|kind| kind != Kind::Ring));
-        let participants: Vec<_> = ids.iter().filter_map(|id| seen(attachment, *id)).collect();
-        let waiting = waiters::find(attachment, &participants, &places);
+        let regions = &self.regions;
+        let ids: Vec<_> = regions.participants().map(|(id, _)| id).collect();
+        let mut places: Vec<_> = regions.directory.objects().collect();
+        places.retain(|place| KINDS.of(*place).is_some_and(|kind| kind.has_handles()));
+        let participants: Vec<_> = ids.iter().filter_map(|id| seen(regions, *id)).collect();
+        let waiting = waiters::find(regions, &participants, &places);
         Seen {
             uid: self.uid,
             mode: self.mode,
-            persists: attachment.mapping.header().persists(),
-            memory: crate::segment::memory_of(attachment),
+            persists: regions.mapping.header().persists(),
+            memory: crate::segment::memory_of(regions),
             objects: places.iter().filter_map(|place| self.object(*place, &ids)).collect(),
             participants,
             waiting,
@@ -130,8 +128,8 @@ impl Observer {
 
     fn object(&self, place: Place, ids: &[OwnerId]) -> Option<ObjectSeen> {
         let kind = Kind::from_word(place.kind)?;
-        let header = object::header(&self.attachment, place).ok()?;
-        let about = kinds::about(&self.attachment, place, kind, ids);
+        let header = object::header(&self.regions, place).ok()?;
+        let about = KINDS.of(place)?.about(&self.regions, place, ids);
         let holders = |role| {
             let holds =
                 |(at, id): (usize, &OwnerId)| header.holders(role).contains(*id).then_some(at);
@@ -152,15 +150,15 @@ impl Observer {
 
     /// Which file it is: device and inode.
     pub fn file(&self) -> Option<(u64, u64)> {
-        crate::sys::name::status(self.attachment.mapping.fd().as_fd()).ok().map(|s| s.file)
+        crate::sys::name::status(self.regions.mapping.fd().as_fd()).ok().map(|s| s.file)
     }
 }
 
 /// What is known of one participant.
-fn seen(attachment: &Attachment, id: OwnerId) -> Option<Participant> {
-    let record = attachment.record(id.index())?;
+fn seen(regions: &Regions, id: OwnerId) -> Option<Participant> {
+    let record = regions.record(id.index())?;
     let is_embryo = record.state() == MemberState::Embryo;
-    Some(Participant::new(record.identity(), is_embryo, attachment.is_dead(id), false))
+    Some(Participant::new(record.identity(), is_embryo, regions.record_is_dead(id), false))
 }
 
 #[cfg(test)]

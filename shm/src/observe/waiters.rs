@@ -3,7 +3,7 @@
 
 use slipring_core::directory::Place;
 
-use crate::attachment::Attachment;
+use crate::segment::Regions;
 use crate::segment::{Participant, Region};
 use crate::sys::{name, process};
 
@@ -21,13 +21,13 @@ pub struct Waiting {
 
 /// All that can be found. Nothing where this user may not look into a process, or where that is in another pid namespace.
 pub(super) fn find(
-    attachment: &Attachment,
+    regions: &Regions,
     participants: &[Participant],
     places: &[Place],
 ) -> Vec<Waiting> {
-    let Ok(file) = name::status(attachment.mapping.fd()) else { return Vec::new() };
+    let Ok(file) = name::status(regions.mapping.fd()) else { return Vec::new() };
     let here = process::pid_namespace().unwrap_or(0);
-    let (arena, _) = attachment.mapping.geometry().region(Region::Arena);
+    let (arena, _) = regions.mapping.geometry().region(Region::Arena);
     let object_at = |offset: u64| {
         let offset = offset.checked_sub(arena)?;
         places.iter().position(|place| (place.offset..place.offset + place.len).contains(&offset))

@@ -21,11 +21,13 @@ use slipring_core::sync::EventCount;
 
 use super::OrderedOptions;
 use crate::attachment::Attachment;
-use crate::object::{HEADER_BYTES, Handle, Kind, Role};
-use crate::queue::RING_UNIT;
+use crate::attachment::Wait;
+use crate::handle::Handle;
+use crate::object::{self, About, Held, Kind, RING_UNIT, Role};
+use crate::segment::Regions;
 use crate::sys::clock;
 use crate::until::Until;
-use crate::wait::{SLICE, Spin, Wait};
+use crate::wait::{SLICE, Spin};
 use crate::{Error, Result, Segment, taken};
 
 /// Bytes of the words before the store, for the layout fingerprint.
@@ -189,11 +191,11 @@ impl Shape {
 
     /// The position at which a message was published that is in the store at `at`, and whose block is `block`. The heap
     /// knows it; of the stack the block does, and what it says has to fit.
-    pub(super) fn position(&self, attachment: &Attachment, at: u64, block: BlockRef) -> u64 {
+    pub(super) fn position(&self, regions: &Regions, at: u64, block: BlockRef) -> u64 {
         if matches!(self.store, Store::Priority(_)) {
             return at;
         }
-        match attachment.pool.control(block).look() {
+        match regions.pool.control(block).look() {
             (State::InFlight(_, ring), seen)
                 if ring == self.store_id && stack::depth(seen.position) == at =>
             {
@@ -330,55 +332,43 @@ pub(super) fn would_block(error: Error, until: Until) -> Error {
 }
 
 /// The queue at `place`.
-fn shape_at(attachment: &Attachment, place: Place) -> Option<Shape> {
-    let (offset, len) = (place.offset + HEADER_BYTES, place.len.checked_sub(HEADER_BYTES)?);
-    if !attachment.arena_is_committed(offset, len) {
-        return None;
-    }
-    Shape::new(attachment.arena(offset, len).ok()?, len, offset).ok()
+fn shape_at(regions: &Regions, place: Place) -> Option<Shape> {
+    let body = object::body_at(regions, place)?;
+    Shape::new(body.at, body.len, body.offset).ok()
 }
 
 /// The store of the queue at `place`, and its number.
-pub(crate) fn store_of(attachment: &Attachment, place: Place) -> Option<(u32, Store)> {
-    shape_at(attachment, place).map(|shape| (shape.store_id, shape.store))
+pub(crate) fn store_of(regions: &Regions, place: Place) -> Option<(u32, Store)> {
+    shape_at(regions, place).map(|shape| (shape.store_id, shape.store))
 }
 
-/// What can be seen of a queue from outside.
-pub(crate) struct Glance {
-    pub(crate) depth: u64,
-    pub(crate) capacity: u64,
-    pub(crate) is_lifo: bool,
-    pub(crate) is_closed: bool,
-    /// Whose turn it is.
-    pub(crate) holder: Option<OwnerId>,
-}
-
-/// Looks at the queue at `place`.
-pub(crate) fn glance(attachment: &Attachment, place: Place) -> Option<Glance> {
-    let shape = shape_at(attachment, place)?;
-    let holder = match shape.store {
-        Store::Lifo(_) => None,
-        Store::Priority(heap) => heap.holder(),
+/// What there is to say of the queue at `place`; `ids` are the participants.
+pub(super) fn about(regions: &Regions, place: Place, ids: &[OwnerId]) -> About {
+    let Some(shape) = shape_at(regions, place) else { return About::damaged() };
+    let (order, holder) = match shape.store {
+        Store::Lifo(_) => ("last in first out", None),
+        Store::Priority(heap) => ("by priority", heap.holder()),
     };
-    Some(Glance {
-        depth: shape.store.len(),
-        capacity: shape.store.capacity(),
-        is_lifo: shape.order == Order::Lifo,
-        is_closed: shape.words().sides().is_closed(),
-        holder,
-    })
+    let open = if shape.words().sides().is_closed() { "closed" } else { "open" };
+    let turn = |owner| Held::by(owner, ids, "a turn");
+    About {
+        depth: Some(shape.store.len()),
+        capacity: Some(shape.store.capacity()),
+        held: holder.map(turn).into_iter().collect(),
+        ..About::state(format!("{order}, {open}"))
+    }
 }
 
 /// Frees the dead one's turn.
-pub(crate) fn free_locks(attachment: &Attachment, place: Place, dead: OwnerId) {
-    if let Some((_, Store::Priority(heap))) = store_of(attachment, place) {
+pub(crate) fn free_locks(regions: &Regions, place: Place, dead: OwnerId) {
+    if let Some((_, Store::Priority(heap))) = store_of(regions, place) {
         heap.recover(dead, Scope::Shared);
     }
 }
 
 /// The last holder of a side has gone.
-pub(crate) fn side_emptied(attachment: &Attachment, place: Place, role: Role) {
-    if let Some(shape) = shape_at(attachment, place) {
+pub(crate) fn side_emptied(regions: &Regions, place: Place, role: Role) {
+    if let Some(shape) = shape_at(regions, place) {
         if shape.words().sides().has_begun(role.side()) {
             shape.words().sides().side_gone(role.side());
         }
@@ -387,28 +377,28 @@ pub(crate) fn side_emptied(attachment: &Attachment, place: Place, role: Role) {
 }
 
 /// Wakes whoever sleeps on the queue at `place`.
-pub(crate) fn wake(attachment: &Attachment, place: Place) {
-    if let Some(shape) = shape_at(attachment, place) {
+pub(crate) fn wake(regions: &Regions, place: Place) {
+    if let Some(shape) = shape_at(regions, place) {
         shape.words().wake_all();
     }
 }
 
 /// Frees the messages of a queue that nobody has a handle of, as `me`, under the recovery lock.
-pub(crate) fn drain(attachment: &Attachment, place: Place, me: OwnerId) {
-    let Some(shape) = shape_at(attachment, place) else { return };
+pub(crate) fn drain(regions: &Regions, place: Place, me: OwnerId) {
+    let Some(shape) = shape_at(regions, place) else { return };
     // Without a note a death in here would lose a block; without a free line we leave the queue to the next one.
-    let Ok(note) = attachment.claim_note(me) else { return };
+    let Ok(note) = regions.claim_note(me) else { return };
     // SAFETY: `claim_note` gives out lines in bounds, committed, valid as long as the mapping.
     let note = unsafe { note.as_ref() };
     let mut returns = Returns::default();
     let position_of = |at, word| {
-        let block = Descriptor::block_of(word).and_then(|block| attachment.pool.check(block, 0));
-        block.map_or(at, |block| shape.position(attachment, at, block))
+        let block = Descriptor::block_of(word).and_then(|block| regions.pool.check(block, 0));
+        block.map_or(at, |block| shape.position(regions, at, block))
     };
     let take_note = |at, word| note.write(shape.store_id, position_of(at, word), word);
     let mut free = |at, word| {
         let position = position_of(at, word);
-        taken::free(attachment, me, shape.store_id, position, word, &mut returns);
+        taken::free(regions, me, shape.store_id, position, word, &mut returns);
         note.erase();
     };
     match shape.store {
@@ -421,7 +411,7 @@ pub(crate) fn drain(attachment: &Attachment, place: Place, me: OwnerId) {
             }
         }
     }
-    attachment.pool.flush(&mut Default::default(), &mut returns);
+    regions.pool.flush(&mut Default::default(), &mut returns);
     note.free(me);
     crash_point!("ordered.drain.emptied");
 }

@@ -9,9 +9,9 @@ use slipring_core::primitive::FenceMode;
 use slipring_core::ring::heap::Popped;
 
 use super::end::{End, Store, damaged, would_block};
+use crate::attachment::Wait;
 use crate::taken::Taken;
 use crate::until::Until;
-use crate::wait::Wait;
 use crate::{Error, Result};
 
 /// After so many failed tries in a row a `try_` call looks who is dead.

@@ -34,6 +34,7 @@
 
 mod end;
 mod inlet;
+mod kind;
 mod outlet;
 mod receiver;
 mod sender;
@@ -46,16 +47,17 @@ use std::marker::PhantomData;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use end::{BODY_BYTES, Store, drain, free_locks, glance, side_emptied, store_of, wake};
 use end::{End, Order};
 use inlet::Inlet;
+pub(crate) use kind::OrderedKind;
 use outlet::Outlet;
 pub use receiver::{ByteLifoReceiver, BytePriorityReceiver, LifoReceiver, PriorityReceiver};
 pub use sender::{ByteLifoSender, BytePrioritySender, LifoSender, PrioritySender};
 
-use crate::handoff::transfer;
-use crate::name::named;
-use crate::object::{Handle, Role};
+use crate::handle::Handle;
+use crate::object::Role;
+use crate::parcel::enclosed::transfer;
+use crate::ticket::named;
 use crate::{Error, Result, Segment};
 
 /// What handles of both sides tell of their queue.

@@ -7,8 +7,8 @@ use slipring_core::primitive::FenceMode;
 use slipring_core::ring::spsc_slots::PushError;
 
 use super::end::{End, Store, damaged, would_block};
+use crate::attachment::Wait;
 use crate::until::Until;
-use crate::wait::Wait;
 use crate::{Error, Result, payload};
 
 /// The sending side of a queue.

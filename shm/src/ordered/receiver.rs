@@ -143,7 +143,7 @@ macro_rules! receiver {
                 Ok(Self(self.0.another()?))
             }
 
-            pub(super) fn handle(&self) -> &crate::object::Handle {
+            pub(super) fn handle(&self) -> &crate::handle::Handle {
                 &self.0.end.handle
             }
         }
@@ -200,7 +200,7 @@ macro_rules! receiver {
                 Ok(Self::new(self.bytes.try_clone()?))
             }
 
-            pub(super) fn handle(&self) -> &crate::object::Handle {
+            pub(super) fn handle(&self) -> &crate::handle::Handle {
                 self.bytes.handle()
             }
         }

@@ -180,7 +180,7 @@ macro_rules! sender {
                 Ok(Self(self.0.another()?))
             }
 
-            pub(super) fn handle(&self) -> &crate::object::Handle {
+            pub(super) fn handle(&self) -> &crate::handle::Handle {
                 &self.0.end.handle
             }
         }
@@ -206,7 +206,7 @@ macro_rules! sender {
                 Ok(Self::new(self.bytes.try_clone()?))
             }
 
-            pub(super) fn handle(&self) -> &crate::object::Handle {
+            pub(super) fn handle(&self) -> &crate::handle::Handle {
                 self.bytes.handle()
             }
         }

@@ -7,6 +7,7 @@ use slipring_core::futex::Scope;
 use slipring_core::primitive::AtomicU32;
 use slipring_core::wait::Waiter;
 
+use super::end::Store;
 use super::*;
 use crate::{SegmentOptions, Until};
 
@@ -138,7 +139,7 @@ fn a_queue_ends_with_its_last_handle_and_its_messages_with_it() {
 
 #[test]
 fn a_ticket_makes_what_it_was_made_of_and_nothing_else() {
-    use crate::handoff::Transfer;
+    use crate::ticket::Transfer;
     let segment = segment();
     let (tx, rx) = ByteLifoQueue::bounded(&segment, 1).unwrap();
     let wrong = |error| matches!(error, Error::WrongKind { .. });

@@ -11,7 +11,8 @@ use std::thread::LocalKey;
 
 use serde::{Deserialize, Deserializer, Serializer};
 
-use crate::handoff::{Handoff, Inherited, Transfer, not_inherited};
+use crate::handoff::{Handoff, Inherited, not_inherited};
+use crate::ticket::Transfer;
 use crate::{Error, Result};
 
 /// What serde is told outside of a pipe's message.
@@ -187,3 +188,35 @@ macro_rules! enclosable {
     };
 }
 pub(crate) use enclosable;
+
+/// Makes handles transferable whose constructor takes nothing but a [`Handle`].
+macro_rules! transfer {
+    ($(($($generic:tt)*) $handle:ty, $kind:ident, $of:expr, $from:expr;)*) => {$(
+        impl<$($generic)*> crate::ticket::sealed::Sealed for $handle {
+            fn handle_of(&self) -> &crate::handle::Handle {
+                let of: fn(&Self) -> &crate::handle::Handle = $of;
+                of(self)
+            }
+        }
+
+        crate::parcel::enclosed::enclosable! { ($($generic)*) $handle }
+
+        impl<$($generic)*> crate::ticket::Transfer for $handle {
+            fn ticket(&self) -> crate::Result<crate::ticket::Ticket> {
+                let handle = crate::ticket::sealed::Sealed::handle_of(self);
+                let kind = crate::object::Kind::$kind;
+                Ok(crate::ticket::Ticket::new(kind, handle, Vec::new()))
+            }
+
+            fn from_ticket(
+                ticket: crate::ticket::Ticket,
+                segment: &crate::Segment,
+            ) -> crate::Result<Self> {
+                let (handle, _) = ticket.redeem(segment, crate::object::Kind::$kind)?;
+                let from: fn(crate::handle::Handle) -> crate::Result<Self> = $from;
+                from(handle)
+            }
+        }
+    )*};
+}
+pub(crate) use transfer;

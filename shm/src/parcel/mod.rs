@@ -11,6 +11,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `post.rs` | a parcel through a socket: framing, deadlines |
+//! | `through.rs` | a handoff through a socket: a parcel by itself |
 //! | `enclosed.rs` | handles inside of values: serde |
 //!
 //! # Memory
@@ -27,14 +28,16 @@
 
 pub(crate) mod enclosed;
 pub(crate) mod post;
+pub(crate) mod through;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bytemuck::{Pod, Zeroable};
 use slipring_core::owner::OwnerId;
 
-use crate::attachment::SHORT_PATIENCE;
 use crate::handoff::{Handoff, Inherited, Place, not_inherited};
+use crate::object::Kinds;
+use crate::recovery_lock::SHORT_PATIENCE;
 use crate::sys::socket::MAX_FDS;
 use crate::{Error, Result, recovery};
 
@@ -143,7 +146,7 @@ impl Drop for Packed {
             let _private = attachment.private.lock();
             // If the lock is not to be had, the embryo dies with its proof, and others bury it.
             let _ = attachment.with_recovery_held(SHORT_PATIENCE, || {
-                recovery::end_embryo(attachment, *embryo, me);
+                recovery::end_embryo(attachment, attachment.kinds(), *embryo, me);
             });
         }
     }
@@ -171,7 +174,7 @@ impl Arrived {
     ///
     /// [`Error::NotInherited`] where the description is none, or somebody has taken the handles already; and as
     /// [`Segment::from_fd`](crate::Segment::from_fd).
-    pub(crate) fn open(self) -> Result<Vec<Inherited>> {
+    pub(crate) fn open(self, kinds: Kinds) -> Result<Vec<Inherited>> {
         let broken = || not_inherited("a parcel with a description that can be read");
         let text = String::from_utf8(self.text).map_err(|_| broken())?;
         let mut fds: Vec<_> = self.fds.into_iter().map(Some).collect();
@@ -184,6 +187,6 @@ impl Arrived {
         if fds.iter().any(Option::is_some) {
             return Err(broken());
         }
-        places.into_iter().map(Inherited::take_over).collect()
+        places.into_iter().map(|place| Inherited::take_over(place, kinds)).collect()
     }
 }

@@ -6,9 +6,9 @@ use slipring_core::futex::Wake;
 
 use super::{Arrived, HEAD, Head, MAX_TEXT, Packed, not_inherited};
 use crate::attachment::Attachment;
+use crate::attachment::Wait;
 use crate::sys::socket::{self, Posted, Ready, Received};
 use crate::until::Until;
-use crate::wait::Wait;
 use crate::{Error, Result};
 
 const RECEIVE: &str = "receive handles";

@@ -37,16 +37,17 @@ use slipring_core::futex::Wake;
 use slipring_core::primitive::{AtomicU32, AtomicU64, Ordering};
 
 use super::{Connection, Pipe, PipeOptions};
-use crate::attachment::Attachment;
-use crate::handoff::{Handoff, Ticket, Transfer, sealed};
+use crate::attachment::Wait;
+use crate::handle::Handle;
+use crate::handoff::Handoff;
 use crate::name::{self, Name, socket as named_socket};
-use crate::object::{Handle, Kind, Role};
+use crate::object::{Kind, Role, SharedWords, words_at};
 use crate::parcel::enclosed::enclosable;
-use crate::recovery::with_body;
+use crate::segment::Regions;
 use crate::sys::socket::Ready;
 use crate::sys::{clock, file, listener, name as files, socket};
+use crate::ticket::{Ticket, Transfer, sealed};
 use crate::until::Until;
-use crate::wait::Wait;
 use crate::{Error, Result, Segment};
 
 /// Bytes of an acceptor's words, for the layout fingerprint.
@@ -94,6 +95,9 @@ impl Body {
     }
 }
 
+// SAFETY: atomics, of which all bit patterns are valid.
+unsafe impl SharedWords for Body {}
+
 /// What is seen of an acceptor.
 pub(crate) struct AcceptorGlance {
     pub(crate) accepted: u64,
@@ -101,17 +105,14 @@ pub(crate) struct AcceptorGlance {
 }
 
 /// A look at the acceptor at `place`; `None` where it is damaged.
-pub(crate) fn glance_at_acceptor(attachment: &Attachment, place: Place) -> Option<AcceptorGlance> {
-    let mut glance = None;
-    with_body(attachment, place, |body: &Body| {
-        glance = Some(AcceptorGlance {
-            // ORDERING: Relaxed; a number that stands for itself.
-            accepted: body.accepted.load(Ordering::Relaxed),
-            // ORDERING: Acquire; "the socket listens", `Acceptor::create`'s Release.
-            listens: body.listens.load(Ordering::Acquire) != 0,
-        });
-    });
-    glance
+pub(super) fn glance_at_acceptor(regions: &Regions, place: Place) -> Option<AcceptorGlance> {
+    let body = words_at::<Body>(regions, place)?;
+    Some(AcceptorGlance {
+        // ORDERING: Relaxed; a number that stands for itself.
+        accepted: body.accepted.load(Ordering::Relaxed),
+        // ORDERING: Acquire; "the socket listens", `Acceptor::create`'s Release.
+        listens: body.listens.load(Ordering::Acquire) != 0,
+    })
 }
 
 /// Accepts those who connect to a name, each with a pipe of its own.

@@ -8,13 +8,13 @@ use slipring_core::futex::Wake;
 use super::acceptor::{PARCEL, glance_at_acceptor};
 use super::{Connection, Pipe};
 use crate::attachment::Attachment;
-use crate::handoff::Inherited;
+use crate::attachment::Wait;
 use crate::name::{self, Name, socket as named_socket};
 use crate::object::{self, Kind};
+use crate::parcel::through::receive_one;
 use crate::sys::clock;
 use crate::sys::socket::{self, Ready};
 use crate::until::Until;
-use crate::wait::Wait;
 use crate::{Error, Result, Segment};
 
 /// The first wait before another try, and the longest.
@@ -89,7 +89,7 @@ fn connect_to(name: &Name<'_>, segment: &Segment, until: Until) -> Result<Option
 /// Whether the acceptor listens; `None` where it has ended.
 fn listens(attachment: &Attachment) -> Result<Option<bool>> {
     let place = match object::find_root(attachment, Kind::Acceptor) {
-        Ok(place) => place,
+        Ok((place, _)) => place,
         Err(Error::NoSuchObject) => return Ok(None),
         Err(error) => return Err(error),
     };
@@ -103,7 +103,7 @@ fn listens(attachment: &Attachment) -> Result<Option<bool>> {
 fn receive(socket: &OwnedFd, attachment: &Attachment, until: Until) -> Result<Option<Connection>> {
     let mut wait = Wait::new(attachment, None, until.deadline());
     loop {
-        match Inherited::receive_until(socket, Until::NOW) {
+        match receive_one(socket, Until::NOW, attachment.kinds()) {
             Ok(mut parcel) => {
                 crash_point!("connect.received");
                 return parcel.take(PARCEL).map(Some);

@@ -25,6 +25,7 @@ use super::end::End;
 use super::lane::ENCLOSING;
 use super::writer::PipeWriter;
 use crate::handoff::Handoff;
+use crate::object::Kinds;
 use crate::parcel::{Arrived, Packed, enclosed, post};
 use crate::queue::{decode, encode};
 use crate::until::Until;
@@ -96,7 +97,8 @@ impl End {
 pub(super) fn decode_with<T: DeserializeOwned>(
     parcel: Result<Arrived>,
     message: &[u8],
+    kinds: Kinds,
 ) -> Result<T> {
-    let places = parcel?.open()?;
+    let places = parcel?.open(kinds)?;
     enclosed::hand_out(places, || decode(message))
 }

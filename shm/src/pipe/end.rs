@@ -9,10 +9,12 @@ use slipring_core::sync::{Acquired, Mutex};
 
 use super::lane::{Lane, LaneWords, Shape};
 use crate::attachment::Attachment;
-use crate::object::{Handle, Role};
+use crate::attachment::Wait;
+use crate::handle::Handle;
+use crate::object::Role;
 use crate::sys::socket;
 use crate::until::Until;
-use crate::wait::{Spin, Wait};
+use crate::wait::Spin;
 use crate::{Error, Result};
 
 /// What the kernel counts of an end, and what goes through it.

@@ -23,9 +23,8 @@ use slipring_core::ring::sides::Sides;
 use slipring_core::ring::spsc_records::{Layout, Records};
 use slipring_core::sync::{Bell, Mutex};
 
-use crate::attachment::Attachment;
-use crate::object::{HEADER_BYTES, Role};
-use crate::queue::RING_UNIT;
+use crate::object::{self, About, Held, RING_UNIT, Role};
+use crate::segment::Regions;
 use crate::{Error, Result};
 
 /// The record is the message.
@@ -222,49 +221,36 @@ fn ring_offset(layout: Layout, index: u64) -> u64 {
     size_of::<Body>() as u64 + index * ring_bytes(layout)
 }
 
-/// The pipe at `place`, for the death procedure.
-fn shape_at(attachment: &Attachment, place: Place) -> Option<(Shape, u64)> {
-    let (offset, len) = (place.offset + HEADER_BYTES, place.len.checked_sub(HEADER_BYTES)?);
-    if !attachment.arena_is_committed(offset, len) {
-        return None;
-    }
-    let body = attachment.arena(offset, len).ok()?;
-    Some((Shape::new(body, len).ok()?, offset))
+/// The pipe at `place`, and where in the arena its body begins.
+fn shape_at(regions: &Regions, place: Place) -> Option<(Shape, u64)> {
+    let body = object::body_at(regions, place)?;
+    Some((Shape::new(body.at, body.len).ok()?, body.offset))
 }
 
-fn for_each_lane(attachment: &Attachment, place: Place, mut f: impl FnMut(Lane)) {
-    if let Some((shape, offset)) = shape_at(attachment, place) {
+fn for_each_lane(regions: &Regions, place: Place, mut f: impl FnMut(Lane)) {
+    if let Some((shape, offset)) = shape_at(regions, place) {
         shape.lanes(offset).for_each(&mut f);
     }
 }
 
 /// The rings of the pipe at `place`, by number.
-pub(crate) fn rings_of(attachment: &Attachment, place: Place) -> Vec<(u32, Records)> {
+pub(crate) fn rings_of(regions: &Regions, place: Place) -> Vec<(u32, Records)> {
     let mut rings = Vec::new();
-    for_each_lane(attachment, place, |lane| rings.push((lane.ring_id, lane.ring)));
+    for_each_lane(regions, place, |lane| rings.push((lane.ring_id, lane.ring)));
     rings
 }
 
-/// What can be seen of one direction from outside.
-pub(crate) struct Glance {
-    /// Bytes of the ring in use, and in all.
-    pub(crate) used: u64,
-    pub(crate) size: u64,
-    /// Whose turn it is on each side.
-    pub(crate) sender: Option<OwnerId>,
-    pub(crate) receiver: Option<OwnerId>,
-}
-
-/// Looks at the directions of the pipe at `place`.
-pub(crate) fn glance(attachment: &Attachment, place: Place) -> Option<Vec<Glance>> {
-    let (shape, offset) = shape_at(attachment, place)?;
-    let look = |lane: Lane| Glance {
-        used: lane.ring.used(),
-        size: lane.ring.size(),
-        sender: lane.words().send.owner(),
-        receiver: lane.words().recv.owner(),
-    };
-    Some(shape.lanes(offset).map(look).collect())
+/// What there is to say of the pipe at `place`; `ids` are the participants.
+pub(super) fn about(regions: &Regions, place: Place, ids: &[OwnerId]) -> About {
+    let Some((shape, offset)) = shape_at(regions, place) else { return About::damaged() };
+    let (mut used, mut held) = (Vec::new(), Vec::new());
+    for lane in shape.lanes(offset) {
+        used.push(format!("{} of {} bytes", lane.ring.used(), lane.ring.size()));
+        let turn = |lock: &Mutex, what| lock.owner().map(|owner| Held::by(owner, ids, what));
+        held.extend(turn(&lane.words().send, "a turn to send"));
+        held.extend(turn(&lane.words().recv, "a turn to receive"));
+    }
+    About { held, ..About::state(used.join(", and back ")) }
 }
 
 /// More records than this are in no ring: a header takes eight bytes.
@@ -283,32 +269,32 @@ pub(crate) fn names_block(ring: &Records, position: u64, block: BlockRef) -> boo
 }
 
 /// Frees the dead one's turns.
-pub(crate) fn free_locks(attachment: &Attachment, place: Place, dead: OwnerId) {
-    for_each_lane(attachment, place, |lane| {
+pub(crate) fn free_locks(regions: &Regions, place: Place, dead: OwnerId) {
+    for_each_lane(regions, place, |lane| {
         lane.words().send.recover(dead, Scope::Shared);
         lane.words().recv.recover(dead, Scope::Shared);
     });
 }
 
 /// The last holder of an end has gone.
-pub(crate) fn side_emptied(attachment: &Attachment, place: Place, role: Role) {
-    if let Some((shape, _)) = shape_at(attachment, place) {
+pub(crate) fn side_emptied(regions: &Regions, place: Place, role: Role) {
+    if let Some((shape, _)) = shape_at(regions, place) {
         shape.sides().side_gone(role.side());
         crash_point!("pipe.side_emptied.marked");
     }
 }
 
 /// Wakes senders that wait for room, and those who watch; readers sleep on their socket, which tells them by itself.
-pub(crate) fn wake(attachment: &Attachment, place: Place) {
-    for_each_lane(attachment, place, |lane| {
+pub(crate) fn wake(regions: &Regions, place: Place) {
+    for_each_lane(regions, place, |lane| {
         lane.ring.wake_all(Scope::Shared);
         lane.words().bell.wake_watchers();
     });
 }
 
 /// Frees the blocks of messages that nobody can receive any more, as `me`, under the recovery lock.
-pub(crate) fn drain(attachment: &Attachment, place: Place, me: OwnerId) {
-    for_each_lane(attachment, place, |lane| {
+pub(crate) fn drain(regions: &Regions, place: Place, me: OwnerId) {
+    for_each_lane(regions, place, |lane| {
         // SAFETY: nobody has a handle of the pipe, and the recovery lock keeps others from doing the same.
         let consumer = unsafe { lane.ring.consumer(Scope::Shared, FenceMode::Symmetric) };
         let Ok(mut consumer) = consumer else { return };
@@ -320,11 +306,11 @@ pub(crate) fn drain(attachment: &Attachment, place: Place, me: OwnerId) {
                 let mut word = [0; 8];
                 record.copy_to(&mut word);
                 let block = Descriptor::block_of(u64::from_le_bytes(word));
-                if let Some(block) = block.and_then(|block| attachment.pool.check(block, 0))
-                    && attachment.pool.control(block).taken(me, lane.ring_id, position)
+                if let Some(block) = block.and_then(|block| regions.pool.check(block, 0))
+                    && regions.pool.control(block).taken(me, lane.ring_id, position)
                 {
                     crash_point!("pipe.drain.taken");
-                    attachment.pool.free_now(block, me);
+                    regions.pool.free_now(block, me);
                 }
             }
             consumer.release();

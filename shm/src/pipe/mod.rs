@@ -22,6 +22,7 @@ mod acceptor;
 mod connect;
 mod enclosing;
 mod end;
+mod kind;
 mod lane;
 mod reader;
 #[cfg(test)]
@@ -38,18 +39,16 @@ use serde::de::DeserializeOwned;
 use slipring_core::ring::spsc_records::{Layout, MAX_SIZE, MIN_SIZE};
 
 pub use acceptor::Acceptor;
-pub(crate) use acceptor::{BODY_BYTES as ACCEPTOR_BYTES, glance_at_acceptor};
-pub(crate) use lane::{
-    BODY_BYTES, drain, free_locks, glance, names_block, rings_of, side_emptied, wake,
-};
+pub(crate) use kind::{AcceptorKind, PipeKind};
 pub use reader::PipeReader;
 pub(crate) use watched::Calm;
 pub use writer::PipeWriter;
 
 use self::end::Sockets;
 use self::lane::Shape;
+use crate::handle::Handle;
 use crate::message::Message;
-use crate::object::{Handle, Kind, Role};
+use crate::object::{Kind, Role};
 use crate::payload::{Loan, View};
 use crate::sys::socket;
 use crate::until::Until;

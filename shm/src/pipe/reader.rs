@@ -16,15 +16,15 @@ use super::enclosing;
 use super::end::{End, Sockets, Turn};
 use super::lane::{BLOCK, BYTES, ENCLOSING, most_records};
 use super::writer::damaged;
+use crate::attachment::Wait;
+use crate::handle::Handle;
 use crate::message::Message;
-use crate::object::Handle;
 use crate::parcel::Arrived;
 use crate::payload::{self, View};
 use crate::queue::decode;
 use crate::sys::socket::{self, Ready, Received};
 use crate::sys::{membarrier, watch::Watch};
 use crate::until::Until;
-use crate::wait::Wait;
 use crate::{Error, Result};
 
 /// Receives messages from the other end of a pipe. See [`Pipe`](super::Pipe).
@@ -203,7 +203,7 @@ impl PipeReader {
         let taken = self.recv_enclosing(&mut buffer, until.into());
         let value = taken.and_then(|_| match self.parcel.take() {
             None => decode(&buffer),
-            Some(parcel) => enclosing::decode_with(parcel, &buffer),
+            Some(parcel) => enclosing::decode_with(parcel, &buffer, self.end.attachment().kinds()),
         });
         self.buffer = buffer;
         value
@@ -370,7 +370,7 @@ impl PipeReader {
             return Ok(None);
         }
         crash_point!("pipe.recv.taken");
-        if !attachment.pool.is_committed(block, len, &**attachment) {
+        if !attachment.pool.is_committed(block, len, attachment.regions()) {
             return Err(forged());
         }
         Ok(Some(Taken::Block(block, len)))

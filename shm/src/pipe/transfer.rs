@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::end::{End, Sockets};
 use super::{Connection, PipeReader, PipeWriter};
-use crate::handoff::{Ticket, Transfer, sealed};
-use crate::object::{Handle, Kind};
+use crate::handle::Handle;
+use crate::object::Kind;
 use crate::parcel::enclosed::enclosable;
 use crate::sys::{file, socket};
+use crate::ticket::{Ticket, Transfer, sealed};
 use crate::{Error, Result, Segment};
 
 /// The ticket of an end: its handle and its sockets.

@@ -13,11 +13,11 @@ use slipring_core::sync::EventCount;
 
 use super::end::{End, Sockets, Turn};
 use super::lane::{BLOCK, BYTES};
-use crate::object::Handle;
+use crate::attachment::Wait;
+use crate::handle::Handle;
 use crate::payload::{self, Loan};
 use crate::sys::socket;
 use crate::until::Until;
-use crate::wait::Wait;
 use crate::{Error, Result};
 
 /// The longest message that travels in the ring itself; longer ones are written once, into a block.

@@ -12,12 +12,11 @@ use slipring_core::ring::mpmc::{self, Ring};
 
 use super::QueueOptions;
 use crate::attachment::Attachment;
-use crate::object::{self, HEADER_BYTES, Handle, Kind, Role};
+use crate::handle::Handle;
+use crate::object::{self, About, Kind, RING_UNIT, Role, SharedWords};
+use crate::segment::{Region, Regions};
 use crate::wait::Spin;
 use crate::{Error, Result, Segment, taken};
-
-/// A ring's number is its offset in the arena in these units.
-pub(crate) const RING_UNIT: u64 = 64;
 
 /// Bytes of a queue's words, for the layout fingerprint.
 pub(crate) const BODY_BYTES: u64 = size_of::<Body>() as u64;
@@ -29,6 +28,9 @@ pub(crate) struct Body {
     /// The longest message. Written before the queue is known.
     max_len: AtomicU64,
 }
+
+// SAFETY: atomics, of which all bit patterns are valid; aligned to a cache line.
+unsafe impl SharedWords for Body {}
 
 /// Which ring of the chain a handle is at.
 pub(crate) struct Cursor {
@@ -125,37 +127,37 @@ fn make_ring(
 }
 
 /// The ring with this number, checked.
-fn ring_at(attachment: &Attachment, ring_id: u32) -> Result<Ring> {
+fn ring_at(regions: &Regions, ring_id: u32) -> Result<Ring> {
     let corrupt = Error::Corrupt { what: "a queue names a ring that is none" };
     let offset = u64::from(ring_id) * RING_UNIT;
-    let (_, arena_len) = attachment.mapping.geometry().region(crate::segment::Region::Arena);
+    let (_, arena_len) = regions.mapping.geometry().region(Region::Arena);
     let room = arena_len.saturating_sub(offset);
     let header = size_of::<mpmc::Header>() as u64;
-    if !attachment.arena_is_committed(offset, header) || !offset.is_multiple_of(128) {
+    if !regions.arena_is_committed(offset, header) || !offset.is_multiple_of(128) {
         return Err(corrupt);
     }
-    let at = attachment.arena(offset, room)?;
+    let at = regions.arena(offset, room)?;
     // SAFETY: aligned to 128 and inside the mapping, which outlives the view as in `make_ring`; committed as far as the
     // header goes, and as far as the ring says it goes, which is checked next, before the view is used.
     let ring = unsafe { Ring::attach(at, room as usize) };
     let ring =
         ring.map_err(|_| Error::Corrupt { what: "a queue's ring has an impossible size" })?;
     let len = Ring::bytes(ring.capacity()).unwrap_or(usize::MAX) as u64;
-    if attachment.arena_is_committed(offset, len) { Ok(ring) } else { Err(corrupt) }
+    if regions.arena_is_committed(offset, len) { Ok(ring) } else { Err(corrupt) }
 }
 
 impl Cursor {
     /// At a level of the chain.
-    fn at(attachment: &Attachment, chain: &Chain, level: usize) -> Result<Self> {
+    fn at(regions: &Regions, chain: &Chain, level: usize) -> Result<Self> {
         let missing = Error::Corrupt { what: "a queue's ring is missing" };
         let ring_id = chain.level(level).ok_or(missing)?;
-        Ok(Self { level, ring: ring_at(attachment, ring_id)?, ring_id })
+        Ok(Self { level, ring: ring_at(regions, ring_id)?, ring_id })
     }
 
     /// On to the next ring.
     #[cold]
-    pub(crate) fn advance(&mut self, attachment: &Attachment, chain: &Chain) -> Result<()> {
-        *self = Self::at(attachment, chain, self.level + 1)?;
+    pub(crate) fn advance(&mut self, regions: &Regions, chain: &Chain) -> Result<()> {
+        *self = Self::at(regions, chain, self.level + 1)?;
         Ok(())
     }
 }
@@ -292,51 +294,36 @@ impl End {
 }
 
 /// The chain of the queue at `place`.
-pub(crate) fn chain_at(attachment: &Attachment, place: Place) -> Option<&Chain> {
-    let (offset, len) = (place.offset + HEADER_BYTES, size_of::<Body>() as u64);
-    if place.len < HEADER_BYTES + len || !attachment.arena_is_committed(offset, len) {
-        return None;
-    }
-    let at = attachment.arena(offset, len).ok()?;
-    // SAFETY: in bounds, committed, aligned to 128; atomics, for which all bit patterns are valid.
-    Some(unsafe { &at.cast::<Body>().as_ref().chain })
+pub(crate) fn chain_at(regions: &Regions, place: Place) -> Option<&Chain> {
+    object::words_at::<Body>(regions, place).map(|body| &body.chain)
 }
 
 /// All rings of the queue at `place`, by number.
-pub(crate) fn rings_of(attachment: &Attachment, place: Place) -> Vec<(u32, Ring)> {
-    let Some(chain) = chain_at(attachment, place) else { return Vec::new() };
+pub(crate) fn rings_of(regions: &Regions, place: Place) -> Vec<(u32, Ring)> {
+    let Some(chain) = chain_at(regions, place) else { return Vec::new() };
     let ids = (0..MAX_LEVELS).map_while(|level| chain.level(level));
-    ids.filter_map(|id| Some((id, ring_at(attachment, id).ok()?))).collect()
+    ids.filter_map(|id| Some((id, ring_at(regions, id).ok()?))).collect()
 }
 
-/// What can be seen of a queue from outside.
-pub(crate) struct Glance {
-    pub(crate) depth: u64,
-    pub(crate) capacity: Option<u64>,
-    /// Messages that were ever sent.
-    pub(crate) sent: u64,
-    pub(crate) is_closed: bool,
-}
-
-/// Looks at the queue at `place`.
-pub(crate) fn glance(attachment: &Attachment, place: Place) -> Option<Glance> {
-    let chain = chain_at(attachment, place)?;
-    let rings = rings_of(attachment, place);
+/// What there is to say of the queue at `place`.
+pub(crate) fn about(regions: &Regions, place: Place) -> About {
+    let Some(chain) = chain_at(regions, place) else { return About::damaged() };
+    let rings = rings_of(regions, place);
     let capacity = match chain.bound() {
         Bound::Bounded(capacity) => Some(capacity),
         Bound::Unbounded(_) => None,
     };
-    Some(Glance {
-        depth: rings.iter().map(|(_, ring)| ring.len()).sum(),
+    About {
+        depth: Some(rings.iter().map(|(_, ring)| ring.len()).sum()),
         capacity,
-        sent: rings.iter().map(|(_, ring)| ring.published()).fold(0, u64::wrapping_add),
-        is_closed: chain.sides().is_closed(),
-    })
+        sent: Some(rings.iter().map(|(_, ring)| ring.published()).fold(0, u64::wrapping_add)),
+        ..About::state(if chain.sides().is_closed() { "closed" } else { "open" })
+    }
 }
 
 /// A side has no holder: it is gone, if there was one. In a queue with a name the first may still come.
-pub(crate) fn side_emptied(attachment: &Attachment, place: Place, role: Role) {
-    if let Some(chain) = chain_at(attachment, place) {
+pub(crate) fn side_emptied(regions: &Regions, place: Place, role: Role) {
+    if let Some(chain) = chain_at(regions, place) {
         if chain.sides().has_begun(role.side()) {
             chain.sides().side_gone(role.side());
         }
@@ -345,27 +332,27 @@ pub(crate) fn side_emptied(attachment: &Attachment, place: Place, role: Role) {
 }
 
 /// Wakes whoever sleeps on the queue at `place`.
-pub(crate) fn wake(attachment: &Attachment, place: Place) {
-    if let Some(chain) = chain_at(attachment, place) {
+pub(crate) fn wake(regions: &Regions, place: Place) {
+    if let Some(chain) = chain_at(regions, place) {
         chain.wake_all(Scope::Shared);
     }
 }
 
 /// Frees the messages and the rings of a queue that nobody has a handle of, as `me`, under the recovery lock.
-pub(crate) fn drain(attachment: &Attachment, place: Place, me: OwnerId) {
-    let Some(chain) = chain_at(attachment, place) else { return };
+pub(crate) fn drain(regions: &Regions, place: Place, me: OwnerId) {
+    let Some(chain) = chain_at(regions, place) else { return };
     // Without a note a death in here would lose a block; without a free line we leave the queue to the next one.
-    let Ok(note) = attachment.claim_note(me) else { return };
+    let Ok(note) = regions.claim_note(me) else { return };
     // SAFETY: `claim_note` gives out lines in bounds, committed, valid as long as the mapping.
     let note = unsafe { note.as_ref() };
-    for (ring_id, ring) in rings_of(attachment, place) {
+    for (ring_id, ring) in rings_of(regions, place) {
         let mut returns = Returns::default();
         let pop = || ring.pop(|position, word| note.write(ring_id, position, word));
         while let Ok((position, word)) = pop() {
-            taken::free(attachment, me, ring_id, position, word, &mut returns);
+            taken::free(regions, me, ring_id, position, word, &mut returns);
             note.erase();
         }
-        attachment.pool.flush(&mut Default::default(), &mut returns);
+        regions.pool.flush(&mut Default::default(), &mut returns);
     }
     note.free(me);
     crash_point!("queue.drain.emptied");
@@ -373,9 +360,9 @@ pub(crate) fn drain(attachment: &Attachment, place: Place, me: OwnerId) {
         let Some(ring_id) = chain.level(level) else { continue };
         chain.unhang(level);
         crash_point!("queue.drain.unhung");
-        let entry = attachment.directory.at_offset(u64::from(ring_id) * RING_UNIT);
+        let entry = regions.directory.at_offset(u64::from(ring_id) * RING_UNIT);
         if let Some(entry) = entry.filter(|e| Kind::from_word(e.kind) == Some(Kind::Ring)) {
-            attachment.directory.free(entry.id);
+            regions.directory.free(entry.id);
         }
     }
 }

@@ -14,6 +14,7 @@
 //! | `sender.rs`, `receiver.rs` | the two sides |
 
 mod end;
+mod kind;
 mod receiver;
 mod sender;
 #[cfg(test)]
@@ -27,17 +28,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use slipring_core::ring::chain::Bound;
 
-pub(crate) use end::{
-    BODY_BYTES, End, RING_UNIT, chain_at, create_as, drain, glance, rings_of, side_emptied, wake,
-};
+pub(crate) use end::{BODY_BYTES, End, about, chain_at, create_as, rings_of, wake};
+pub(crate) use kind::{QueueKind, RingKind};
 pub use receiver::{ByteReceiver, Receiver};
 pub(crate) use receiver::{TRIES_PER_REAP, advance, decode};
 pub(crate) use sender::encode;
 pub use sender::{ByteSender, Sender};
 
-use crate::handoff::transfer;
-use crate::name::named;
-use crate::object::{Handle, Role};
+use crate::handle::Handle;
+use crate::object::Role;
+use crate::parcel::enclosed::transfer;
+use crate::ticket::named;
 use crate::{Error, Result, Segment};
 
 /// The first ring of an unbounded queue holds so many messages.

@@ -13,13 +13,13 @@ use slipring_core::ring::chain::Bound;
 use slipring_core::ring::mpmc::PopError;
 
 use super::end::End;
+use crate::attachment::Wait;
 use crate::message::{Batch, Message};
 use crate::object::Role;
 use crate::parcel::enclosed;
 use crate::payload::View;
 use crate::taken::Taken;
 use crate::until::Until;
-use crate::wait::Wait;
 use crate::{Error, Result};
 
 /// After so many failed tries in a row a `try_` call looks who is dead.
@@ -276,7 +276,7 @@ impl ByteReceiver {
         Self::new(self.end.another()?)
     }
 
-    pub(crate) fn handle(&self) -> &crate::object::Handle {
+    pub(crate) fn handle(&self) -> &crate::handle::Handle {
         &self.end.handle
     }
 

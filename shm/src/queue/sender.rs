@@ -14,11 +14,11 @@ use slipring_core::ring::mpmc::PushError;
 
 use super::end::{Cursor, End};
 use crate::attachment::Attachment;
+use crate::attachment::Wait;
 use crate::object::Role;
 use crate::parcel::enclosed;
 use crate::payload::{self, Loan};
 use crate::until::Until;
-use crate::wait::Wait;
 use crate::{Error, Result};
 
 /// Sends byte messages to a queue. Clone it for another thread; other processes get theirs by fork or through
@@ -327,7 +327,7 @@ impl ByteSender {
         Ok(Self::new(self.end.another()?))
     }
 
-    pub(crate) fn handle(&self) -> &crate::object::Handle {
+    pub(crate) fn handle(&self) -> &crate::handle::Handle {
         &self.end.handle
     }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use slipring_core::member::{Identity, MemberState};
 
-use super::{Mapping, SegmentOptions};
+use super::{Mapping, Regions, SegmentOptions};
 use crate::attachment::Attachment;
+use crate::object::Kinds;
 use crate::wait::SpinPolicy;
-use crate::{Result, fork, watch};
+use crate::watch::ring;
+use crate::{Result, fork};
 
 /// A segment that this process takes part in. Cloning it is cheap: clones are one participant.
 ///
@@ -80,8 +82,8 @@ impl Participant {
 }
 
 /// How much memory the segment takes.
-pub(crate) fn memory_of(attachment: &Attachment) -> Memory {
-    let mapping = &attachment.mapping;
+pub(crate) fn memory_of(regions: &Regions) -> Memory {
+    let mapping = &regions.mapping;
     Memory {
         reserve: mapping.geometry().reserve(),
         committed: mapping.committed_bytes(),
@@ -90,76 +92,24 @@ pub(crate) fn memory_of(attachment: &Attachment) -> Memory {
 }
 
 impl Segment {
-    /// A new anonymous segment with the default reserve.
-    ///
-    /// # Errors
-    ///
-    /// No memory, no address space, no `/proc`, a CPU without `cmpxchg16b`.
-    pub fn create() -> Result<Self> {
-        Self::with(SegmentOptions::new())
-    }
-
-    /// A new anonymous segment: a memfd, which has no name and cannot shrink.
-    ///
-    /// # Errors
-    ///
-    /// As [`Segment::create`], and a reserve out of range or a budget too small for the segment's own needs.
-    pub fn with(options: SegmentOptions) -> Result<Self> {
-        Self::join(Mapping::create(options)?)
-    }
-
-    /// A new segment in an empty file of the caller's, on a file system of memory (`/dev/shm`, hugetlbfs excepted).
-    /// Whoever can shrink the file can kill everybody who maps it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Segment::with`], and [`Error::NotEmpty`](crate::Error::NotEmpty).
-    pub fn create_in(file: impl AsFd, options: SegmentOptions) -> Result<Self> {
-        Self::join(Mapping::create_in(file.as_fd(), options)?)
-    }
-
-    /// Takes part in the segment that `file` is a descriptor of: received over a socket, inherited, opened by name.
-    /// The descriptor may be closed afterwards.
-    ///
-    /// # Errors
-    ///
-    /// Each thing that can be wrong with a file has an error of its own: no segment, truncated, of another version, half
-    /// made. Too many participants.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use slipring::{Error, Segment};
-    ///
-    /// let segment = Segment::create()?;
-    /// let again = Segment::from_fd(segment.share_fd()?)?;
-    /// assert_eq!(again.participants().len(), 2);
-    ///
-    /// let null = std::fs::File::open("/dev/null").unwrap();
-    /// assert!(matches!(Segment::from_fd(&null), Err(Error::NotASegment { .. })));
-    /// # Ok::<(), Error>(())
-    /// ```
-    pub fn from_fd(file: impl AsFd) -> Result<Self> {
-        Self::join(Mapping::attach(file.as_fd())?)
-    }
-
     /// A new segment in an empty file that is about to be given this name.
     pub(crate) fn new_named(
         file: BorrowedFd<'_>,
         name: &str,
         persists: bool,
         options: SegmentOptions,
+        kinds: Kinds,
     ) -> Result<Self> {
-        let mapping = Mapping::create_in(file, options)?;
+        let mapping = Mapping::create_in(file, options, kinds.layout())?;
         mapping.header().set_name(name, persists);
-        Self::join(mapping)
+        Self::join(mapping, kinds)
     }
 
     /// This process's place in the segment that `file` is of; a new one where it has none.
-    pub(crate) fn joined(file: &OwnedFd) -> Result<Self> {
+    pub(crate) fn joined(file: &OwnedFd, kinds: Kinds) -> Result<Self> {
         match fork::attached_to(file.as_fd())? {
             Some(attachment) => Ok(Self { attachment }),
-            None => Self::from_fd(file),
+            None => Self::join(Mapping::attach(file.as_fd(), kinds.layout())?, kinds),
         }
     }
 
@@ -168,14 +118,14 @@ impl Segment {
         Self { attachment: attachment.clone() }
     }
 
-    pub(crate) fn join(mapping: Mapping) -> Result<Self> {
-        Self::registered(Attachment::join(mapping)?)
+    pub(crate) fn join(mapping: Mapping, kinds: Kinds) -> Result<Self> {
+        Self::registered(Attachment::join(mapping, kinds)?)
     }
 
     /// Makes `attachment` take part in forks.
     pub(crate) fn registered(attachment: Attachment) -> Result<Self> {
         let attachment = Arc::new(attachment);
-        watch::ring::register(&attachment);
+        ring::register(&attachment.mapping);
         fork::register(&attachment)?;
         Ok(Self { attachment })
     }
@@ -217,7 +167,7 @@ impl Segment {
     ///
     /// [`Error::Forked`](crate::Error::Forked).
     pub fn trim(&self) -> Result<u64> {
-        self.attachment.trim()
+        Ok(self.attachment.trim(self.attachment.me()?))
     }
 
     /// How much memory the segment takes.

@@ -48,13 +48,12 @@ use slipring_core::block::NoteLine;
 use slipring_core::member::{Holders, Record, TableHead};
 use slipring_core::primitive::{AtomicU32, AtomicU64, FenceMode, Ordering};
 use slipring_core::ring::chain::Chain;
-use slipring_core::ring::{heap, leases, mpmc, stack};
+use slipring_core::ring::mpmc;
 
 use super::geometry::{
     CHUNK, DIRECTORY_ENTRY_SIZE, Geometry, NOTE_SIZE, PARTICIPANT_SIZE, REGIONS, Region,
 };
 use crate::error::{Error, Result};
-use crate::object::ObjectHeader;
 
 /// The binary interface of this library: what the words of a segment mean.
 pub const ABI_VERSION: u32 = 2;
@@ -74,8 +73,9 @@ pub(crate) const FAILED: u32 = 3;
 const SYMMETRIC: u32 = 0;
 const ASYMMETRIC: u32 = 1;
 
-/// The layout fingerprint: sizes of all shared structures, folded. Whoever adds one folds its size in here.
-pub const LAYOUT: u64 = {
+/// The layout fingerprint up to the header of objects: sizes of the shared structs that are no kind of object's own. What
+/// only one kind has is folded in behind, kind after kind. A new struct that is no kind's own is folded in here.
+pub(crate) const BASE_LAYOUT: u64 = {
     let hash = fold(0, size_of::<Header>() as u64);
     let hash = fold(hash, REGIONS as u64);
     let hash = fold(hash, CHUNK);
@@ -87,21 +87,12 @@ pub const LAYOUT: u64 = {
     let hash = fold(hash, size_of::<NoteLine>() as u64);
     let hash = fold(hash, size_of::<Chain>() as u64);
     let hash = fold(hash, size_of::<mpmc::Header>() as u64);
-    let hash = fold(hash, size_of::<ObjectHeader>() as u64);
-    let hash = fold(hash, size_of::<slipring_core::sync::PermitsHead>() as u64);
-    let hash = fold(hash, crate::cells::HEAD_BYTES);
-    let hash = fold(hash, size_of::<Holders>() as u64);
-    let hash = fold(hash, crate::queue::BODY_BYTES);
-    let hash = fold(hash, crate::ordered::BODY_BYTES);
-    let hash = fold(hash, size_of::<stack::Header>() as u64);
-    let hash = fold(hash, (size_of::<heap::Header>() + size_of::<heap::Slot>()) as u64);
-    let hash = fold(hash, leases::LAYOUT_BYTES);
-    let hash = fold(hash, crate::pipe::BODY_BYTES);
-    fold(hash, crate::pipe::ACCEPTOR_BYTES)
+    // What each object begins with: who holds either side.
+    fold(hash, 2 * size_of::<Holders>() as u64)
 };
 
 /// Folds one more number into a fingerprint. The order counts.
-pub const fn fold(hash: u64, value: u64) -> u64 {
+pub(crate) const fn fold(hash: u64, value: u64) -> u64 {
     // FNV-1a over the bytes of `value`, from FNV's own offset.
     let bytes = value.to_le_bytes();
     let mut hash = hash ^ 0xcbf2_9ce4_8422_2325;
@@ -122,7 +113,7 @@ pub(crate) struct Header {
     abi: AtomicU32,
     /// How far creation has come. Written by the creator.
     state: AtomicU32,
-    /// [`LAYOUT`] of the creator.
+    /// The layout fingerprint of the creator.
     layout: AtomicU64,
     /// Process id of the creator in its own pid namespace; for messages only.
     creator: AtomicU32,
@@ -205,10 +196,11 @@ pub(crate) struct Checked {
 
 impl RawHeader {
     /// Checks the header of a file of `size` bytes: magic, then version, then state, then everything else.
-    pub(crate) fn check(&self, size: u64) -> Result<Checked> {
+    /// `layout` is our layout fingerprint.
+    pub(crate) fn check(&self, size: u64, layout: u64) -> Result<Checked> {
         self.check_made(size)?;
-        if self.layout != LAYOUT {
-            return Err(Error::Layout { ours: LAYOUT, theirs: self.layout });
+        if self.layout != layout {
+            return Err(Error::Layout { ours: layout, theirs: self.layout });
         }
         let geometry =
             Geometry::checked(self.reserve, self.chunk, self.regions.map(|[o, l]| (o, l)))?;
@@ -267,10 +259,16 @@ impl Header {
     }
 
     /// Second step: everything but the state.
-    pub(crate) fn describe(&self, geometry: &Geometry, budget: u64, fences: FenceMode) {
+    pub(crate) fn describe(
+        &self,
+        layout: u64,
+        geometry: &Geometry,
+        budget: u64,
+        fences: FenceMode,
+    ) {
         let fences = if fences == FenceMode::Asymmetric { ASYMMETRIC } else { SYMMETRIC };
         // ORDERING: Relaxed for all; published by E1.
-        self.layout.store(LAYOUT, Ordering::Relaxed);
+        self.layout.store(layout, Ordering::Relaxed);
         self.fences.store(fences, Ordering::Relaxed);
         self.reserve.store(geometry.reserve(), Ordering::Relaxed);
         self.chunk.store(CHUNK, Ordering::Relaxed);
@@ -349,9 +347,9 @@ mod tests {
     #[test]
     fn an_empty_header_is_no_segment_and_a_begun_one_is_half_made() {
         let empty = RawHeader::zeroed();
-        assert!(matches!(empty.check(0), Err(Error::Truncated { .. })));
-        assert!(matches!(empty.check(1 << 30), Err(Error::NotASegment { .. })));
+        assert!(matches!(empty.check(0, 7), Err(Error::Truncated { .. })));
+        assert!(matches!(empty.check(1 << 30, 7), Err(Error::NotASegment { .. })));
         let begun = RawHeader { state: INITIALISING, creator: 42, ..empty };
-        assert!(matches!(begun.check(1 << 30), Err(Error::HalfMade { creator: 42 })));
+        assert!(matches!(begun.check(1 << 30, 7), Err(Error::HalfMade { creator: 42 })));
     }
 }

@@ -46,14 +46,18 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
-    /// A new segment in a memfd of its own.
-    pub(crate) fn create(options: SegmentOptions) -> Result<Self> {
+    /// A new segment in a memfd of its own. `layout` is our layout fingerprint, here and below.
+    pub(crate) fn create(options: SegmentOptions, layout: u64) -> Result<Self> {
         let file = memory::memfd("slipring").map_err(Error::io("make a memfd"))?;
-        Self::create_in(file.as_fd(), options)
+        Self::create_in(file.as_fd(), options, layout)
     }
 
     /// A new segment in an empty file.
-    pub(crate) fn create_in(file: BorrowedFd<'_>, options: SegmentOptions) -> Result<Self> {
+    pub(crate) fn create_in(
+        file: BorrowedFd<'_>,
+        options: SegmentOptions,
+        layout: u64,
+    ) -> Result<Self> {
         check_cpu()?;
         let size = regular_size(file)?;
         if size != 0 {
@@ -68,18 +72,18 @@ impl Mapping {
         let asymmetric = !options.wants_symmetric() && membarrier::enable();
         let fences = if asymmetric { FenceMode::Asymmetric } else { FenceMode::Symmetric };
         let mapping = Self { map, file, geometry, budget, fences };
-        mapping.format()?;
+        mapping.format(layout)?;
         Ok(mapping)
     }
 
     /// Fills in the header. Nobody else knows the file, or they wait for its state.
-    fn format(&self) -> Result<()> {
+    fn format(&self, layout: u64) -> Result<()> {
         let (at, len) = self.geometry.region(Region::Header);
         self.allocate(at, len)?;
         self.header().begin(process::pid());
         let made = self.commit_first_regions();
         if made.is_ok() {
-            self.header().describe(&self.geometry, self.budget, self.fences);
+            self.header().describe(layout, &self.geometry, self.budget, self.fences);
         }
         self.header().finish(made.is_ok());
         made
@@ -102,17 +106,17 @@ impl Mapping {
     }
 
     /// Attaches to the segment in `file`, which may be any descriptor at all.
-    pub(crate) fn attach(file: BorrowedFd<'_>) -> Result<Self> {
+    pub(crate) fn attach(file: BorrowedFd<'_>, layout: u64) -> Result<Self> {
         regular_size(file)?;
-        Self::attach_own(own_description(file)?)
+        Self::attach_own(own_description(file)?, layout)
     }
 
     /// The same, where the open file description is ours already.
-    pub(crate) fn attach_own(file: OwnedFd) -> Result<Self> {
+    pub(crate) fn attach_own(file: OwnedFd, layout: u64) -> Result<Self> {
         check_cpu()?;
         let size = regular_size(file.as_fd())?;
         refuse_shrinkable(file.as_fd())?;
-        let Checked { geometry, budget, fences } = read_header(file.as_fd(), size)?;
+        let Checked { geometry, budget, fences } = read_header(file.as_fd(), size, layout)?;
         if fences == FenceMode::Asymmetric && !membarrier::enable() {
             return Err(Error::Io {
                 op: "register for membarrier, which this segment's wakers rely on; make the segment with \
@@ -130,10 +134,10 @@ impl Mapping {
 
     /// Maps the segment in `file`, which was opened for reading only, to be looked at. Nothing but plain loads is
     /// possible through this mapping: the kernel sees to it.
-    pub(crate) fn observe(file: OwnedFd) -> Result<Self> {
+    pub(crate) fn observe(file: OwnedFd, layout: u64) -> Result<Self> {
         check_cpu()?;
         let size = regular_size(file.as_fd())?;
-        let Checked { geometry, budget, fences } = read_header(file.as_fd(), size)?;
+        let Checked { geometry, budget, fences } = read_header(file.as_fd(), size, layout)?;
         let map = memory::map_for_reading(file.as_fd(), geometry.reserve() as usize)
             .map_err(Error::io("map the segment"))?;
         Ok(Self { map, file, geometry, budget, fences })
@@ -330,11 +334,11 @@ pub(crate) fn is_segment(file: BorrowedFd<'_>) -> Result<bool> {
     Ok(u64::from_le_bytes(magic) == MAGIC)
 }
 
-fn read_header(file: BorrowedFd<'_>, size: u64) -> Result<Checked> {
+fn read_header(file: BorrowedFd<'_>, size: u64, layout: u64) -> Result<Checked> {
     let mut raw = RawHeader::zeroed();
     let bytes = bytemuck::bytes_of_mut(&mut raw);
     file::read_at(file, bytes, 0).map_err(Error::io("read the segment's header"))?;
-    raw.check(size)
+    raw.check(size, layout)
 }
 
 /// Sizes and maps an empty file; a default reserve shrinks until the address space holds it.
@@ -354,6 +358,9 @@ fn reserve(file: BorrowedFd<'_>, options: SegmentOptions) -> Result<(Geometry, M
 mod tests {
     use super::*;
 
+    /// Any layout fingerprint.
+    const LAYOUT: u64 = 7;
+
     fn small() -> SegmentOptions {
         SegmentOptions::new().reserve(MIN_RESERVE)
     }
@@ -368,20 +375,20 @@ mod tests {
     }
 
     fn header_bytes() -> Vec<u8> {
-        let mapping = Mapping::create(small()).unwrap();
+        let mapping = Mapping::create(small(), LAYOUT).unwrap();
         let mut bytes = vec![0; 256];
         file::read_at(mapping.fd(), &mut bytes, 0).unwrap();
         bytes
     }
 
     fn attach(file: &OwnedFd) -> Result<Mapping> {
-        Mapping::attach(file.as_fd())
+        Mapping::attach(file.as_fd(), LAYOUT)
     }
 
     #[test]
     fn two_mappings_of_a_segment_share_memory_and_what_is_paid_for() {
-        let one = Mapping::create(small()).unwrap();
-        let two = Mapping::attach(one.fd()).unwrap();
+        let one = Mapping::create(small(), LAYOUT).unwrap();
+        let two = Mapping::attach(one.fd(), LAYOUT).unwrap();
         let (arena, _) = one.geometry().region(Region::Arena);
         assert_eq!(one.geometry(), two.geometry());
         assert!(!two.is_committed(arena, 1));
@@ -403,7 +410,7 @@ mod tests {
 
     #[test]
     fn nothing_outside_the_file_has_an_address() {
-        let mapping = Mapping::create(small()).unwrap();
+        let mapping = Mapping::create(small(), LAYOUT).unwrap();
         for (offset, len) in [(MIN_RESERVE, 1), (MIN_RESERVE - 1, 2), (u64::MAX, 1), (1, u64::MAX)]
         {
             assert!(matches!(mapping.ptr(offset, len), Err(Error::Corrupt { .. })));
@@ -414,14 +421,14 @@ mod tests {
 
     #[test]
     fn a_budget_is_kept_and_a_wrong_count_is_mended() {
-        let mapping = Mapping::create(small().budget(2 << 20)).unwrap();
+        let mapping = Mapping::create(small().budget(2 << 20), LAYOUT).unwrap();
         let (arena, _) = mapping.geometry().region(Region::Arena);
         let error = mapping.commit(arena, 4 << 20).unwrap_err();
         assert!(matches!(error, Error::Budget { limit, .. } if limit == 2 << 20), "{error}");
         mapping.header().committed.store(u64::MAX / 2, Ordering::Relaxed);
         mapping.commit(arena, CHUNK).unwrap();
         assert!(mapping.committed_bytes() < 2 << 20);
-        let tiny = Mapping::create(small().budget(4096)).unwrap_err();
+        let tiny = Mapping::create(small().budget(4096), LAYOUT).unwrap_err();
         assert!(matches!(tiny, Error::Budget { .. }), "{tiny}");
     }
 
@@ -446,7 +453,7 @@ mod tests {
         assert!(matches!(patched(28, 5), Error::Corrupt { .. }));
         assert!(matches!(patched(32, 1), Error::Corrupt { .. }));
         let null = std::fs::File::open("/dev/null").unwrap();
-        let error = Mapping::attach(null.as_fd()).unwrap_err();
+        let error = Mapping::attach(null.as_fd(), LAYOUT).unwrap_err();
         assert!(error.to_string().contains("a character device"), "{error}");
     }
 
@@ -465,11 +472,11 @@ mod tests {
     #[test]
     fn a_segment_is_made_in_an_empty_file_only() {
         let file = file_of(b"something", 9);
-        let error = Mapping::create_in(file.as_fd(), small()).unwrap_err();
+        let error = Mapping::create_in(file.as_fd(), small(), LAYOUT).unwrap_err();
         assert!(matches!(error, Error::NotEmpty { found: 9 }), "{error}");
         let empty = memory::memfd("test").unwrap();
-        Mapping::create_in(empty.as_fd(), small()).unwrap();
-        assert!(Mapping::attach(empty.as_fd()).is_ok());
+        Mapping::create_in(empty.as_fd(), small(), LAYOUT).unwrap();
+        assert!(Mapping::attach(empty.as_fd(), LAYOUT).is_ok());
     }
 
     #[test]

@@ -11,6 +11,8 @@
 //! | `header.rs` | the first page, its check, the layout fingerprint |
 //! | `commit_map.rs` | one bit per chunk: which are paid for |
 //! | `mapping.rs` | the mapped file: create, attach, commit, give back |
+//! | `regions.rs` | the regions of a mapped segment, viewed |
+//! | `name_file.rs` | where the file of a name lies, and how it is taken away |
 //! | `handle.rs` | [`Segment`]: what users hold |
 
 mod commit_map;
@@ -18,14 +20,17 @@ mod geometry;
 mod handle;
 mod header;
 mod mapping;
+mod name_file;
 mod options;
+mod regions;
 
-pub(crate) use geometry::{
-    CHUNK, DIRECTORY_ENTRIES, NOTE_LINES, NOTE_SIZE, PARTICIPANT_SIZE, Region,
-};
+pub(crate) use geometry::Region;
 pub(crate) use handle::memory_of;
 pub use handle::{Memory, Participant, Segment};
 pub use header::ABI_VERSION;
-pub(crate) use header::MAX_NAME;
+pub(crate) use header::{BASE_LAYOUT, fold};
 pub(crate) use mapping::{Mapping, is_segment};
+pub use name_file::directory;
+pub(crate) use name_file::{PREFIX, means, path_of, socket_of, take_away, unlink_if_its};
 pub use options::{DEFAULT_RESERVE, SegmentOptions};
+pub(crate) use regions::{LOCK_BASE, Regions, lock_error};

@@ -43,9 +43,11 @@ use slipring_core::ring::spsc_slots::{AttachError, Layout, Slots};
 use slipring_core::sync::EventCount;
 use slipring_core::wait::Waiter;
 
-use crate::object::{Handle, Kind, Role};
+use crate::attachment::Wait;
+use crate::handle::Handle;
+use crate::object::{Kind, Role, SharedWords};
 use crate::until::Until;
-use crate::wait::{Spin, Wait};
+use crate::wait::Spin;
 use crate::{Error, Result, Segment};
 
 /// Objects are aligned to this.
@@ -66,16 +68,19 @@ struct Claims {
 /// Where the two sides of a ring sleep: the part of core's header that is the same for every `T`, as `spsc_slots` draws
 /// it.
 #[repr(C)]
-pub(crate) struct Sleepers {
+pub(super) struct Sleepers {
     geometry: CachePadded<AtomicU64>,
     head: CachePadded<AtomicU64>,
     not_empty: CachePadded<EventCount>,
     not_full: CachePadded<EventCount>,
 }
 
+// SAFETY: atomics, of which all bit patterns are valid; aligned to a cache line.
+unsafe impl SharedWords for Sleepers {}
+
 impl Sleepers {
     /// Wakes both sides: they look at their condition again.
-    pub(crate) fn wake_all(&self) {
+    pub(super) fn wake_all(&self) {
         self.not_empty.wake_all(Scope::Shared);
         self.not_full.wake_all(Scope::Shared);
     }

@@ -18,6 +18,7 @@
 //! | `sender.rs`, `receiver.rs` | the two sides |
 
 mod end;
+mod kind;
 mod receiver;
 mod sender;
 
@@ -26,11 +27,11 @@ use std::marker::PhantomData;
 
 use bytemuck::Pod;
 
-pub(crate) use end::Sleepers;
+pub(crate) use kind::SlotsKind;
 pub use receiver::SlotReceiver;
 pub use sender::SlotSender;
 
-use crate::handoff::transfer;
+use crate::parcel::enclosed::transfer;
 use crate::{Result, Segment};
 
 /// A ring of `capacity` values of `T`, one to one. See the [module](self).

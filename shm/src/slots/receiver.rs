@@ -9,7 +9,7 @@ use slipring_core::ring::WaitError;
 use slipring_core::ring::spsc_slots::Consumer;
 
 use super::end::{End, corrupt, stopped};
-use crate::object::Handle;
+use crate::handle::Handle;
 use crate::until::Until;
 use crate::{Error, Result};
 

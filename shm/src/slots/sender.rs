@@ -8,7 +8,7 @@ use slipring_core::owner::OwnerId;
 use slipring_core::ring::spsc_slots::Producer;
 
 use super::end::{End, corrupt, stopped};
-use crate::object::Handle;
+use crate::handle::Handle;
 use crate::until::Until;
 use crate::{Error, Result};
 

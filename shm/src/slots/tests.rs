@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::object::{Handle, Kind, Role};
+use crate::handle::Handle;
+use crate::object::{Kind, Role};
 use crate::sync::testing::{alone, in_child};
 use crate::{Error, Until};
 

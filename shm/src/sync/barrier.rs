@@ -10,7 +10,8 @@ use slipring_core::sync::{Arrived, BarrierError, Broken, Turn};
 use slipring_core::wait::Waiter;
 
 use super::words::Words;
-use crate::object::{Handle, Kind, Role};
+use crate::handle::Handle;
+use crate::object::{Kind, Role};
 use crate::until::Until;
 use crate::wait::Stop;
 use crate::{Error, Result, Segment};

@@ -11,7 +11,9 @@ use slipring_core::sync::{MAX_OWNED_PERMITS, OverLimit, Permits, PermitsHead};
 
 use super::words::Words;
 use crate::attachment::Attachment;
-use crate::object::{HEADER_BYTES, Handle, Kind};
+use crate::handle::Handle;
+use crate::object::{self, Kind};
+use crate::segment::Regions;
 use crate::until::Until;
 use crate::{Error, Result, Segment};
 
@@ -232,16 +234,12 @@ fn first_look(attachment: &Attachment, limit: u32) -> u32 {
 }
 
 /// The permits of the semaphore that lies at `place`, if there can be any.
-pub(crate) fn permits_at(attachment: &Attachment, place: Place) -> Option<&Permits> {
-    let (offset, len) = (place.offset + HEADER_BYTES, place.len.checked_sub(HEADER_BYTES)?);
-    if !attachment.arena_is_committed(offset, len) {
-        return None;
-    }
-    let at = attachment.arena(offset, len).ok()?;
-    // SAFETY: in bounds, committed, aligned to 128 as extents and headers are; peers touch words in it.
-    let limit = unsafe { Permits::attach(at, len as usize) }.ok()?;
-    // SAFETY: found there just now; the mapping lives as long as the attachment.
-    Some(unsafe { Permits::at(at, limit) })
+pub(super) fn permits_at(regions: &Regions, place: Place) -> Option<&Permits> {
+    let body = object::body_at(regions, place)?;
+    // SAFETY: in bounds, committed, aligned to 128 as bodies are; peers touch words in it.
+    let limit = unsafe { Permits::attach(body.at, body.len as usize) }.ok()?;
+    // SAFETY: found there just now; the mapping lives as long as the regions.
+    Some(unsafe { Permits::at(body.at, limit) })
 }
 
 impl Clone for BoundedSemaphore {

@@ -14,7 +14,9 @@ use super::lock_error::{LockError, LockResult};
 use super::mutex::Guard;
 use super::reentrant::ReentrantGuard;
 use super::words::Words;
-use crate::object::{Handle, Kind};
+use crate::attachment;
+use crate::handle::Handle;
+use crate::object::Kind;
 use crate::until::Until;
 use crate::wait::{Place, Wait};
 use crate::{Error, Result, Segment};
@@ -142,7 +144,7 @@ impl Condvar {
     pub fn wait_until<G: Reopen>(&self, guard: &mut G, until: impl Into<Until>) -> LockResult<()> {
         self.words.me()?;
         let Held { lock, me, attachment } = guard.held()?;
-        let relock = Wait::new(attachment, None, None);
+        let relock = attachment::Wait::new(attachment, None, None);
         self.words.wait(until.into(), |wait| wait_open(self.words.get(), &lock, me, wait, relock))
     }
 

@@ -9,7 +9,8 @@ use slipring_core::sync;
 pub use slipring_core::sync::Moment;
 
 use super::words::Words;
-use crate::object::{Handle, Kind};
+use crate::handle::Handle;
+use crate::object::Kind;
 use crate::until::Until;
 use crate::{Error, Result, Segment};
 

@@ -26,6 +26,7 @@ pub(crate) mod barrier;
 mod bounded_semaphore;
 pub(crate) mod condvar;
 mod event;
+mod kinds;
 pub(crate) mod lock_error;
 mod mutex;
 pub(crate) mod reentrant;
@@ -35,9 +36,12 @@ mod words;
 
 pub use barrier::{Arrival, Barrier, BarrierTurn};
 pub use bounded_semaphore::BoundedSemaphore;
-pub(crate) use bounded_semaphore::permits_at;
 pub use condvar::{Condvar, Release, Reopen, Waiting};
 pub use event::{Event, Moment};
+pub(crate) use kinds::{
+    BarrierKind, BoundedSemaphoreKind, CondvarKind, EventKind, MutexKind, ReentrantMutexKind,
+    SemaphoreKind,
+};
 pub use lock_error::{LockError, LockResult, OrRecover};
 pub use mutex::{Guard, Mutex};
 pub use reentrant::{ReentrantGuard, ReentrantMutex};
@@ -48,8 +52,8 @@ pub(crate) use words::Words;
 
 use bytemuck::Pod;
 
-use crate::handoff::transfer;
-use crate::name::named;
+use crate::parcel::enclosed::transfer;
+use crate::ticket::named;
 
 transfer! {
     (T: Pod) Mutex<T>, Mutex, Mutex::handle, Mutex::from_handle;

@@ -13,7 +13,8 @@ use super::condvar::sealed::Sealed;
 use super::condvar::{Held, Lock};
 use super::lock_error::{LockResult, told};
 use super::words::Words;
-use crate::object::{Handle, Kind};
+use crate::handle::Handle;
+use crate::object::Kind;
 use crate::until::Until;
 use crate::{Error, Result, Segment};
 
@@ -308,10 +309,10 @@ impl<T: Pod> fmt::Debug for Guard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handoff::Transfer;
     use crate::object::Role;
     use crate::sync::testing::{alone, in_child, somebody_dead};
     use crate::sync::{Event, LockError, OrRecover};
+    use crate::ticket::Transfer;
     use std::time::Duration;
 
     fn reopen<T: Pod, U: Pod>(mutex: &Mutex<T>) -> Result<Mutex<U>> {

@@ -14,7 +14,8 @@ use super::condvar::sealed::Sealed;
 use super::condvar::{Held, Lock};
 use super::lock_error::{LockResult, told};
 use super::words::Words;
-use crate::object::{Handle, Kind};
+use crate::handle::Handle;
+use crate::object::Kind;
 use crate::until::Until;
 use crate::{Error, Result, Segment};
 

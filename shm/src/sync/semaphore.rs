@@ -6,7 +6,8 @@ use slipring_core::futex::Scope;
 use slipring_core::sync::{self, OverLimit};
 
 use super::words::Words;
-use crate::object::{Handle, Kind};
+use crate::handle::Handle;
+use crate::object::Kind;
 use crate::until::Until;
 use crate::{Error, Result, Segment};
 
@@ -137,8 +138,8 @@ impl fmt::Debug for Semaphore {
 mod tests {
     use super::*;
     use crate::BoundedSemaphore;
-    use crate::handoff::Transfer;
     use crate::sync::testing::{alone, in_child};
+    use crate::ticket::Transfer;
     use slipring_core::sync::semaphore::MAX_PERMITS;
     use std::time::Duration;
 

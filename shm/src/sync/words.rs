@@ -5,9 +5,11 @@ use std::ptr::NonNull;
 
 use slipring_core::owner::OwnerId;
 
-use crate::object::{Handle, Kind, Role};
+use crate::attachment::Wait;
+use crate::handle::Handle;
+use crate::object::{Kind, Role};
 use crate::until::Until;
-use crate::wait::{SharedSpin, Wait};
+use crate::wait::SharedSpin;
 use crate::{Error, Result, Segment};
 
 /// A handle of an object whose body is a `B`: a struct of atomic words and cells, for which all bit patterns are valid.

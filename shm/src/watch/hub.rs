@@ -29,6 +29,7 @@ use slipring_core::primitive::fence_full;
 use super::line::Line;
 use super::spot::{Source, Spot};
 use crate::attachment::Attachment;
+use crate::object::Hooks;
 use crate::private_lock::PrivateLock;
 use crate::sys::inotify::{Ears, WatchId};
 use crate::sys::membarrier;
@@ -363,9 +364,8 @@ pub(crate) fn copy_of_ears() -> Result<Arc<OwnedFd>> {
     Ok(copy)
 }
 
-/// The attachment ends: nobody waits for anything in it, for whoever does keeps it.
-pub(crate) fn forget(attachment: &Attachment) {
-    let id = std::ptr::from_ref(attachment).addr();
+/// The attachment at this address ends: nobody waits for anything in it, for a waiter keeps it.
+fn forget(id: usize) {
     let mut hub = HUB.lock();
     let Some(index) = hub.segments.iter().position(|watched| watched.id == id) else { return };
     let watch = hub.segments.swap_remove(index).watch;
@@ -386,19 +386,30 @@ fn cannot_watch(source: std::io::Error) -> Error {
     Error::CannotWatch { source }
 }
 
-/// Takes the hub's lock across a fork.
-pub(super) fn lock_for_fork() {
-    HUB.lock_for_fork();
+/// What the hub does at a fork, and when an attachment ends.
+pub(crate) struct HubHooks;
+
+impl Hooks for HubHooks {
+    fn prepare_fork(&self) {
+        HUB.lock_for_fork();
+    }
+
+    fn after_fork_in_parent(&self) {
+        HUB.unlock_after_fork();
+    }
+
+    fn after_fork_in_child(&self) {
+        unlock_in_child();
+    }
+
+    fn forget(&self, attachment: usize) {
+        forget(attachment);
+    }
 }
 
-/// Gives it back in the parent.
-pub(super) fn unlock_in_parent() {
-    HUB.unlock_after_fork();
-}
-
-/// Gives it back in the child, where nobody waits for anything (H5). The ear is the parent's: what is read from it
+/// Gives the hub's lock back in the child, where nobody waits for anything (H5). The ear is the parent's: what is read from it
 /// would be missing there.
-pub(super) fn unlock_in_child() {
+fn unlock_in_child() {
     // SAFETY: locked for the fork by the thread that this one is a copy of.
     let old = unsafe {
         HUB.with_held(|hub| {

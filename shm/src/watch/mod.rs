@@ -93,7 +93,7 @@ mod watching;
 
 #[cfg(feature = "tokio")]
 pub(crate) use drivers::{DriverName, delist, delist_if_idle, enlist};
-pub(crate) use hub::forget;
+pub(crate) use hub::HubHooks;
 #[cfg(feature = "tokio")]
 pub(crate) use hub::{Place, copy_of_ears, listen, tick};
 pub use set::{WaitSet, wait_any};
@@ -118,22 +118,4 @@ pub(crate) mod sealed {
             None
         }
     }
-}
-
-/// Called before a fork, last of all that takes locks.
-pub(crate) fn prepare_fork() {
-    hub::lock_for_fork();
-    ring::lock_for_fork();
-}
-
-/// Called in the parent after a fork.
-pub(crate) fn after_fork_in_parent() {
-    ring::unlock_after_fork();
-    hub::unlock_in_parent();
-}
-
-/// Called in the child after a fork, when it holds no lock but these.
-pub(crate) fn after_fork_in_child() {
-    ring::unlock_after_fork();
-    hub::unlock_in_child();
 }

@@ -10,11 +10,11 @@ use slipring_core::futex;
 use slipring_core::member::Holders;
 use slipring_core::primitive::fence_full;
 
-use crate::attachment::Attachment;
 use crate::private_lock::PrivateLock;
+use crate::segment::Mapping;
 use crate::sys::inotify;
 
-/// Where one attachment's mapping lies, and what a ring needs of it.
+/// Where one mapping lies, and what a ring needs of it.
 struct Known {
     start: usize,
     end: usize,
@@ -27,10 +27,9 @@ unsafe impl Send for Known {}
 
 static KNOWN: PrivateLock<Vec<Known>> = PrivateLock::new(Vec::new());
 
-/// From now on wake-ups in this attachment's memory ring.
-pub(crate) fn register(attachment: &Attachment) {
+/// From now on wake-ups in this memory ring.
+pub(crate) fn register(mapping: &Mapping) {
     futex::set_bell(ring_for);
-    let mapping = &attachment.mapping;
     let Ok(start) = mapping.ptr(0, mapping.geometry().reserve()) else { return };
     let start = start.addr().get();
     let end = start + mapping.geometry().reserve() as usize;
@@ -39,8 +38,8 @@ pub(crate) fn register(attachment: &Attachment) {
 }
 
 /// The mapping is about to go, and nobody works in it any more.
-pub(crate) fn forget(attachment: &Attachment) {
-    let watchers = NonNull::from(&attachment.mapping.header().watchers);
+pub(crate) fn forget(mapping: &Mapping) {
+    let watchers = NonNull::from(&mapping.header().watchers);
     KNOWN.lock().retain(|known| known.watchers != watchers);
 }
 
@@ -70,11 +69,11 @@ fn ring_for(address: usize) {
 }
 
 /// Takes the list's lock across a fork.
-pub(super) fn lock_for_fork() {
+pub(crate) fn lock_for_fork() {
     KNOWN.lock_for_fork();
 }
 
 /// Gives it back, in the parent and in the child: descriptors keep their numbers, mappings their places.
-pub(super) fn unlock_after_fork() {
+pub(crate) fn unlock_after_fork() {
     KNOWN.unlock_after_fork();
 }

@@ -101,7 +101,7 @@ impl<T: Send> Receiver<T> {
         if until.is_now() {
             return Ok(false);
         }
-        let mut wait = Wait::at(&Threads, Some(spin), until.deadline());
+        let mut wait = Wait::new(&Threads, Some(spin), until.deadline());
         let news = &chain.not_empty;
         let waited = news.wait_until(&mut wait, FenceMode::Symmetric, |_| ready().then_some(()));
         // What woke us was meant for one who takes the value: another handle of this end may sleep.
@@ -154,7 +154,7 @@ impl<T: Send> Receiver<T> {
         if until.is_now() {
             return take_or_end()?.ok_or(Error::WouldBlock);
         }
-        let mut wait = Wait::at(&Threads, Some(spin), until.deadline());
+        let mut wait = Wait::new(&Threads, Some(spin), until.deadline());
         let news = &chain.not_empty;
         news.wait_until(&mut wait, FenceMode::Symmetric, |_| take_or_end().transpose())?
     }

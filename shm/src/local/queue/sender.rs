@@ -184,7 +184,7 @@ impl<T: Send> Sender<T> {
         until: Until,
     ) -> Result<std::result::Result<u64, PushError>> {
         let End { chain, presence, cursor, spin, .. } = &mut self.end;
-        let mut wait = Wait::at(&Threads, Some(spin), until.deadline());
+        let mut wait = Wait::new(&Threads, Some(spin), until.deadline());
         chain.not_full.wait_until(&mut wait, FenceMode::Symmetric, |_| {
             if let Err(error) = check_open(chain, presence) {
                 return Some(Err(error));

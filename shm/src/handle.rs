@@ -1,149 +1,19 @@
-//! Objects in a segment's arena: how they are made, opened, counted and ended.
-//!
-//! An object lives as long as any participant has a handle of either side. Which participants do stands in the
-//! object's header; how many handles each of them has is its own private affair.
+//! Handles of objects: how objects are made, opened, counted and ended by this process.
 
 use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use slipring_core::directory::{ObjectId, Place, ReserveError};
+use slipring_core::directory::{ObjectId, Place};
 use slipring_core::member::Holders;
 use slipring_core::owner::OwnerId;
-use slipring_core::ring::sides::{Side, Sides};
+use slipring_core::ring::sides::Sides;
 
-use crate::attachment::{Attachment, RECOVERY_PATIENCE, SHORT_PATIENCE};
+use crate::attachment::Attachment;
+use crate::object::{self, HEADER_BYTES, Kind, ObjectHeader, Role, header};
+use crate::recovery_lock::{LONG_PATIENCE, SHORT_PATIENCE};
 use crate::{Error, Result, recovery};
-
-/// What an object is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u32)]
-pub(crate) enum Kind {
-    Queue = 1,
-    Ring = 2,
-    Pipe = 3,
-    Slots = 4,
-    Mutex = 5,
-    ReentrantMutex = 6,
-    Semaphore = 7,
-    Event = 8,
-    Condvar = 9,
-    Barrier = 10,
-    JoinableQueue = 11,
-    Ordered = 12,
-    BoundedSemaphore = 13,
-    Value = 14,
-    Array = 15,
-    Acceptor = 16,
-}
-
-impl Kind {
-    const ALL: &[Self] = &[
-        Self::Queue,
-        Self::Ring,
-        Self::Pipe,
-        Self::Slots,
-        Self::Mutex,
-        Self::ReentrantMutex,
-        Self::Semaphore,
-        Self::Event,
-        Self::Condvar,
-        Self::Barrier,
-        Self::BoundedSemaphore,
-        Self::Value,
-        Self::Array,
-        Self::Ordered,
-        Self::JoinableQueue,
-        Self::Acceptor,
-    ];
-
-    pub(crate) fn from_word(word: u32) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| *kind as u32 == word)
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Queue => "queue",
-            Self::Ring => "ring of a queue",
-            Self::Pipe => "pipe",
-            Self::Slots => "slot ring",
-            Self::Mutex => "mutex",
-            Self::ReentrantMutex => "reentrant mutex",
-            Self::Semaphore => "semaphore",
-            Self::Event => "event",
-            Self::Condvar => "condition variable",
-            Self::Barrier => "barrier",
-            Self::BoundedSemaphore => "bounded semaphore",
-            Self::Value => "value",
-            Self::Array => "array",
-            Self::Ordered => "ordered queue",
-            Self::JoinableQueue => "joinable queue",
-            Self::Acceptor => "acceptor",
-        }
-    }
-}
-
-/// Which side of an object a handle is of. Objects without sides use the first.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Role {
-    /// Senders, producers, the first end of a pipe; all handles of locks.
-    First = 0,
-    /// Receivers, consumers, the second end of a pipe; of a barrier, those who have been at it.
-    Second = 1,
-}
-
-impl Role {
-    pub(crate) const ALL: [Self; 2] = [Self::First, Self::Second];
-
-    /// What core calls it.
-    pub(crate) fn side(self) -> Side {
-        match self {
-            Self::First => Side::Senders,
-            Self::Second => Side::Receivers,
-        }
-    }
-
-    pub(crate) fn other(self) -> Self {
-        match self {
-            Self::First => Self::Second,
-            Self::Second => Self::First,
-        }
-    }
-}
-
-/// What each object begins with.
-#[repr(C)]
-pub(crate) struct ObjectHeader {
-    roles: [Holders; 2],
-}
-
-/// The object that a named segment is made for: the first one in it.
-pub(crate) const ROOT: ObjectId = ObjectId { index: 0, generation: 0 };
-
-/// Bytes before an object's body.
-pub(crate) const HEADER_BYTES: u64 = size_of::<ObjectHeader>() as u64;
-
-impl ObjectHeader {
-    pub(crate) fn holders(&self, role: Role) -> &Holders {
-        &self.roles[role as usize]
-    }
-
-    /// Whether nobody has a handle any more.
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.roles.iter().all(Holders::is_empty)
-    }
-}
-
-/// The header of an object that the directory gave out.
-pub(crate) fn header(attachment: &Attachment, place: Place) -> Result<&ObjectHeader> {
-    if !attachment.arena_is_committed(place.offset, HEADER_BYTES) || place.len < HEADER_BYTES {
-        return Err(Error::Corrupt { what: "an object lies in memory that nobody paid for" });
-    }
-    let at = attachment.arena(place.offset, HEADER_BYTES)?;
-    // SAFETY: in bounds of the arena, aligned to 64, committed, all bit patterns are valid.
-    Ok(unsafe { at.cast::<ObjectHeader>().as_ref() })
-}
 
 /// A handle of one side of an object: this process holds that side while any such handle lives.
 pub struct Handle {
@@ -169,7 +39,7 @@ impl Handle {
     ) -> Result<[Self; N]> {
         let me = attachment.me()?;
         let place = attachment
-            .with_recovery(|| reserve(attachment, kind, HEADER_BYTES + body_len, me))??;
+            .with_recovery(|| object::reserve(attachment, kind, HEADER_BYTES + body_len, me))??;
         // Without the lock: much memory takes long to come, and the reservation is ours meanwhile.
         let paid = attachment.commit_arena(place.offset, place.len).inspect_err(|_| {
             // Half of it is of no use to us, and others may need it.
@@ -177,9 +47,9 @@ impl Handle {
         });
         crash_point!("object.create.paid");
         let mut private = attachment.private.lock();
-        attachment.with_recovery_held(RECOVERY_PATIENCE, || {
+        attachment.with_recovery_held(LONG_PATIENCE, || {
             let made = paid
-                .and_then(|()| commit_and_init(attachment, place, |body| init(body, place)))
+                .and_then(|()| object::commit_and_init(attachment, place, |body| init(body, place)))
                 .and_then(|()| header(attachment, place));
             match made {
                 Ok(header) => {
@@ -208,7 +78,7 @@ impl Handle {
         kind: Kind,
         role: Role,
     ) -> Result<Self> {
-        let (place, role, body) = held_by(attachment, attachment.me()?, (id, kind, role))?;
+        let (place, body) = object::held_by(attachment, attachment.me()?, (id, kind, role))?;
         *attachment.private.lock().handles.entry((place.id, role)).or_default() += 1;
         Ok(Self { attachment: attachment.clone(), place, role, body })
     }
@@ -225,7 +95,7 @@ impl Handle {
         proof: BorrowedFd<'_>,
         wanted: &[(ObjectId, Kind, Role)],
     ) -> Result<Vec<Self>> {
-        let end = |me| recovery::end_embryo(attachment, embryo, me);
+        let end = |me| recovery::end_embryo(attachment, attachment.kinds(), embryo, me);
         Self::take_from(attachment, embryo, proof, wanted, end)
     }
 
@@ -243,12 +113,15 @@ impl Handle {
     ) -> Result<Vec<Self>> {
         let me = attachment.me()?;
         let mut private = attachment.private.lock();
-        let taken = attachment.with_recovery_held(RECOVERY_PATIENCE, || -> Result<Vec<_>> {
+        let taken = attachment.with_recovery_held(LONG_PATIENCE, || -> Result<Vec<_>> {
             if !attachment.is_proof_of(proof, embryo) {
                 let what = "what is in a parcel or a berth that was taken before";
                 return Err(Error::NotInherited(what.into()));
             }
-            let held = wanted.iter().map(|wanted| held_by(attachment, embryo, *wanted));
+            let held = wanted.iter().map(|wanted| {
+                let (place, body) = object::held_by(attachment, embryo, *wanted)?;
+                Ok((place, wanted.2, body))
+            });
             let held = held.collect::<Result<Vec<_>>>()?;
             for (place, role, _) in &held {
                 header(attachment, *place)?.holders(*role).add(me);
@@ -272,14 +145,12 @@ impl Handle {
     pub(crate) fn open_root(attachment: &Arc<Attachment>, kind: Kind, role: Role) -> Result<Self> {
         let me = attachment.me()?;
         let mut private = attachment.private.lock();
-        let (place, body) =
-            attachment.with_recovery_held(RECOVERY_PATIENCE, || -> Result<_> {
-                let place = find(attachment, ROOT, kind)?;
-                let body = body_of(attachment, place)?;
-                header(attachment, place)?.holders(role).add(me);
-                crash_point!("object.open_root.held");
-                Ok((place, body))
-            })??;
+        let (place, body) = attachment.with_recovery_held(LONG_PATIENCE, || -> Result<_> {
+            let (place, body) = object::find_root(attachment, kind)?;
+            header(attachment, place)?.holders(role).add(me);
+            crash_point!("object.open_root.held");
+            Ok((place, body))
+        })??;
         *private.handles.entry((place.id, role)).or_default() += 1;
         Ok(Self { attachment: attachment.clone(), place, role, body })
     }
@@ -371,7 +242,10 @@ impl Drop for Handle {
         if !last {
             return;
         }
-        recovery::side_left(&self.attachment, self.place, self.role, me);
+        let kind = self.attachment.kinds().of(self.place);
+        if let Some(kind) = kind {
+            kind.side_left(&self.attachment, self.place, self.role, me);
+        }
         // The other side's mark goes too, where it says something else than that there is a handle: a barrier's parties.
         if !private.handles.contains_key(&(self.place.id, self.role.other())) {
             self.holders(self.role.other()).remove(me);
@@ -379,89 +253,21 @@ impl Drop for Handle {
         self.holders(self.role).remove(me);
         crash_point!("object.drop.removed");
         if self.holders(self.role).is_empty() {
-            recovery::side_emptied(&self.attachment, self.place, self.role);
+            recovery::side_emptied(
+                &self.attachment,
+                self.attachment.kinds(),
+                self.place,
+                self.role,
+            );
             crash_point!("object.drop.woken");
         }
         let (place, attachment) = (self.place, &self.attachment);
         if header(attachment, place).is_ok_and(ObjectHeader::is_abandoned) {
             // If the lock is not to be had, the next death procedure ends the object.
             let _ = attachment.with_recovery_held(SHORT_PATIENCE, || {
-                recovery::end_if_abandoned(attachment, place, me)
+                recovery::end_if_abandoned(attachment, attachment.kinds(), place, me)
             });
         }
-    }
-}
-
-/// Reserves an extent for an object. Under the recovery lock.
-pub(crate) fn reserve(attachment: &Attachment, kind: Kind, len: u64, me: OwnerId) -> Result<Place> {
-    attachment.commit_directory()?;
-    attachment.directory.reserve(len, kind as u32, me).map_err(|e| match e {
-        ReserveError::Entries => Error::TooManyObjects,
-        ReserveError::Arena => Error::NoSpace { wanted: len },
-    })
-}
-
-/// Pays for an extent, clears its header and has `init` fill its body.
-pub(crate) fn commit_and_init(
-    attachment: &Attachment,
-    place: Place,
-    init: impl FnOnce(NonNull<u8>) -> Result<()>,
-) -> Result<()> {
-    attachment.commit_arena(place.offset, place.len)?;
-    let at = attachment.arena(place.offset, place.len)?;
-    // SAFETY: committed memory of an extent that is reserved for us; nobody else touches it before it is published.
-    unsafe { at.write_bytes(0, HEADER_BYTES as usize) };
-    crash_point!("object.init.cleared");
-    // SAFETY: the extent is at least as long as the header.
-    init(unsafe { at.add(HEADER_BYTES as usize) })
-}
-
-/// Has `who` hold a side of an object, on behalf of a process that does not run yet.
-pub(crate) fn hold(attachment: &Attachment, id: ObjectId, role: Role, who: OwnerId) {
-    let place = attachment.directory.find(id);
-    if let Some(header) = place.and_then(|place| header(attachment, place).ok()) {
-        header.holders(role).add(who);
-    }
-}
-
-/// Where an object is of which `who` holds a side.
-fn held_by(
-    attachment: &Attachment,
-    who: OwnerId,
-    (id, kind, role): (ObjectId, Kind, Role),
-) -> Result<(Place, Role, NonNull<u8>)> {
-    let place = find(attachment, id, kind)?;
-    if !header(attachment, place)?.holders(role).contains(who) {
-        return Err(Error::NotInherited(format!("the handle of a {}", kind.name())));
-    }
-    Ok((place, role, body_of(attachment, place)?))
-}
-
-/// The body of an object that [`find`] found. An object is paid for as a whole before it is known.
-fn body_of(attachment: &Attachment, place: Place) -> Result<NonNull<u8>> {
-    if !attachment.arena_is_committed(place.offset, place.len) {
-        return Err(Error::Corrupt { what: "an object lies in memory that nobody paid for" });
-    }
-    attachment.arena(place.offset + HEADER_BYTES, place.len - HEADER_BYTES)
-}
-
-/// Where the object is that a named segment was made for, for somebody who has no handle of it.
-///
-/// # Errors
-///
-/// [`Error::NoSuchObject`] where that has ended, [`Error::WrongKind`].
-pub(crate) fn find_root(attachment: &Attachment, kind: Kind) -> Result<Place> {
-    find(attachment, ROOT, kind)
-}
-
-fn find(attachment: &Attachment, id: ObjectId, kind: Kind) -> Result<Place> {
-    let place = attachment.directory.find(id).ok_or(Error::NoSuchObject)?;
-    match Kind::from_word(place.kind) {
-        Some(found) if found == kind && place.len > HEADER_BYTES => Ok(place),
-        Some(found) if found != kind => {
-            Err(Error::WrongKind { wanted: kind.name(), found: found.name() })
-        }
-        _ => Err(Error::Corrupt { what: "an object of no known kind" }),
     }
 }
 
@@ -511,7 +317,9 @@ mod tests {
                 scribble(3, len);
                 assert_eq!(attachment.directory.reserved_by(dead).count(), 1);
                 let me = attachment.me().unwrap();
-                attachment.with_recovery(|| recovery::bury(attachment, dead, me)).unwrap();
+                attachment
+                    .with_recovery(|| recovery::bury(attachment, attachment.kinds(), dead, me))
+                    .unwrap();
                 assert_eq!(attachment.directory.reserved_by(dead).count(), 0);
             }
         });
