@@ -19,7 +19,7 @@ use slipring_core::owner::OwnerId;
 
 use crate::attachment::Attachment;
 use crate::sys::file;
-use crate::ticket::{Ticket, Transfer};
+pub use crate::ticket::{Ticket, Transfer};
 use crate::{Error, Result, Segment, fork, object};
 
 mod berth;
