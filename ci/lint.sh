@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Format, clippy in every build that there is, and the documentation's links.
+# Layers, format, clippy in every build that there is, and the documentation's links.
 source "$(dirname "$0")/lib.sh"
 
+step "layers" ci/layers.sh
 step "format" cargo fmt --all --check
 step "clippy" cargo clippy --workspace --all-targets -- -D warnings
 step "clippy, crash build" cargo clippy --workspace --all-targets --features slipring-tests/crash -- -D warnings
