@@ -3,6 +3,8 @@
 from layering.arrows import circles, first_arrows
 
 ROOTS = {"lib.rs", "main.rs", "__init__.py"}
+# These take from all. `python -m` runs the last one as a program of its own, above the package.
+FREE = ROOTS | {"__main__.py"}
 # What a folder holds beside the files of its own crate.
 NO_ENTRY = {"bin", "__pycache__"}
 
@@ -62,7 +64,9 @@ class Judge:
             if not (arrow.source.is_relative_to(tree.folder) and arrow.target.is_relative_to(tree.folder)):
                 continue
             source, target = entry_of(arrow.source, tree.folder), entry_of(arrow.target, tree.folder)
-            if arrow.source == tree.root or source == target or source not in drawn.rows:
+            if arrow.source.name in FREE and arrow.source.parent == tree.folder:
+                continue
+            if source == target or source not in drawn.rows:
                 continue
             if arrow.target == tree.root or (target in drawn.rows and drawn.rows[target] >= drawn.rows[source]):
                 found.add(arrow)
@@ -88,7 +92,7 @@ class Judge:
 
 
 def is_entry(file):
-    if file.name in ROOTS or file.name in NO_ENTRY:
+    if file.name in FREE or file.name in NO_ENTRY:
         return False
     if file.is_dir():
         return any(file.rglob("*.rs")) or any(file.rglob("*.py"))

@@ -47,8 +47,9 @@ CLEAN = {
         impl High { pub fn fly(&self) { low::work() } }
         impl Part { pub fn polish(&self) -> Error { self.shine(); Error } pub fn make() {} }
     """,
-    "package/__init__.py": "from package.top import Top\nfrom .base import Base\n",
+    "package/__init__.py": "from package.top import Top\nfrom .base import Base\n__version__ = 1\n",
     "package/base.py": "import typing\nif typing.TYPE_CHECKING:\n    from package import Top\nclass Base: pass\n",
+    "package/__main__.py": "import package\nprint(package.__version__)\n",
     "package/top.py": "import package\nfrom package import Base\nclass Top(package.base.Base): pass\n",
 }
 
