@@ -2,10 +2,9 @@
 
 use std::io::{Write, stdout};
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_complete::{Shell, generate};
 
-use crate::Cli;
 use crate::failure::Failure;
 
 /// Print a script with which a shell completes the commands and options of slipring.
@@ -24,10 +23,9 @@ pub struct Options {
     shell: Shell,
 }
 
-/// Prints it.
-pub fn run(options: &Options) -> Result<(), Failure> {
+/// Prints it for the program whose command line is `full`.
+pub fn run(options: &Options, full: &Command) -> Result<(), Failure> {
     // What users are not shown is not to be completed either.
-    let full = Cli::command();
     let shown = full.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
     let mut shown = Command::new("slipring").version(env!("CARGO_PKG_VERSION")).subcommands(shown);
     let mut script = Vec::new();

@@ -13,7 +13,7 @@ mod top;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Pipes, queues and locks in memory that several processes share.
 #[derive(Parser)]
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         Command::Clean(options) => clean::run(&options),
         Command::Top(options) => top::run(&options),
         Command::Perf(options) => perf::run(&options),
-        Command::Completions(options) => completions::run(&options),
+        Command::Completions(options) => completions::run(&options, &Cli::command()),
         Command::DemoChild(options) => demo::run_child(options),
         Command::PerfChild(options) => perf::run_child(options),
     };

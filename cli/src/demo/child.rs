@@ -1,14 +1,11 @@
 //! What every child process does first.
 
-use std::ffi::OsStr;
 use std::os::fd::RawFd;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal};
 
-use super::{input, over_os_pipes, over_slipring};
+use super::{over_os_pipes, over_slipring};
 use crate::failure::Failure;
 
 /// The command line of a child process.
@@ -59,23 +56,4 @@ fn end_with(parent: i32) -> Result<(), Failure> {
     } else {
         Err(Failure::Alone)
     }
-}
-
-/// This program as a child process with a role. Nothing is connected but the standard error stream.
-pub fn command(role: &str) -> Command {
-    let mut command = Command::new("/proc/self/exe");
-    let parent = std::process::id().to_string();
-    command.arg0("slipring").args(["demo-child", "--parent", &parent, role]);
-    command.stdin(Stdio::null()).stdout(Stdio::null());
-    command
-}
-
-/// This program as a reader of `file`: it has our standard input if that is the file, under whatever name.
-pub fn reader(role: &str, options: &[String], file: &PathBuf) -> Command {
-    let mut command = command(role);
-    command.args(options).arg("--").arg::<&OsStr>(file.as_ref());
-    if input::is_stdin(file) {
-        command.stdin(Stdio::inherit());
-    }
-    command
 }

@@ -13,6 +13,7 @@
 //! | `counts.rs` | words and how often they occur; how that is sent |
 //! | `over_slipring.rs` | the run over a queue and pipes of slipring |
 //! | `over_os_pipes.rs` | the same over the kernel's pipes |
+//! | `launch.rs` | how a child process is started |
 //! | `child.rs` | what every child process does first |
 //! | `family.rs` | the children of a run: none is left behind |
 //! | `collect.rs` | puts the workers' counts together while watching the children |
@@ -23,6 +24,7 @@ mod collect;
 mod counts;
 mod family;
 mod input;
+mod launch;
 mod lines;
 mod over_os_pipes;
 mod over_slipring;

@@ -17,10 +17,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::FdFlags;
 
-use super::child;
 use super::collect::{Received, Source, collect};
 use super::counts::Counts;
 use super::family::Family;
+use super::launch;
 use super::lines::{lines, read_batches};
 use crate::failure::Failure;
 
@@ -39,7 +39,7 @@ pub fn count(files: &[PathBuf], workers: usize) -> Result<Counts, Failure> {
     for number in 1..=workers {
         let (lines, to_worker) = io::pipe()?;
         let (from_worker, counts) = io::pipe()?;
-        let child = child::command("pipe-worker").stdin(lines).stdout(counts).spawn()?;
+        let child = launch::command("pipe-worker").stdin(lines).stdout(counts).spawn()?;
         family.adopt(format!("worker {number} over pipes"), child)?;
         sources.push(Results::new(from_worker.into())?);
         pipes.push(to_worker);
@@ -63,7 +63,7 @@ fn start_readers(
     }
     for (number, file) in files.iter().enumerate() {
         options.push(format!("--number={number}"));
-        let child = child::reader("pipe-reader", &options, file).spawn()?;
+        let child = launch::reader("pipe-reader", &options, file).spawn()?;
         options.pop();
         family.adopt(format!("the reader of {} over pipes", file.display()), child)?;
     }

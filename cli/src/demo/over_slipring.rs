@@ -8,10 +8,10 @@ use slipring::{
     Segment, SpinPolicy, Until,
 };
 
-use super::child;
 use super::collect::{Received, Source, collect};
 use super::counts::Counts;
 use super::family::Family;
+use super::launch;
 use super::lines::{lines, read_batches};
 use crate::failure::Failure;
 
@@ -33,14 +33,14 @@ pub fn count(files: &[PathBuf], workers: usize) -> Result<Counts, Failure> {
         let mut handoff = Handoff::new(&segment);
         handoff.give(LINES, &receiver)?;
         handoff.give(COUNTS, &writer)?;
-        let child = handoff.spawn(&mut child::command("worker"))?;
+        let child = handoff.spawn(&mut launch::command("worker"))?;
         family.adopt(format!("worker {number}"), child)?;
         sources.push(reader);
     }
     for file in files {
         let mut handoff = Handoff::new(&segment);
         handoff.give(LINES, &sender)?;
-        let child = handoff.spawn(&mut child::reader("reader", &[], file))?;
+        let child = handoff.spawn(&mut launch::reader("reader", &[], file))?;
         family.adopt(format!("the reader of {}", file.display()), child)?;
     }
     // The children have these. What we kept would keep the last of them waiting.

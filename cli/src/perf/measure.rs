@@ -1,17 +1,14 @@
-//! What is done with a port: stream, round trip.
+//! What this process does with its port: stream, round trip.
 
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use super::Setup;
-use super::peer::{Pinned, Role, command, with_stack};
+use super::peer::{ANSWER, PLAIN, Pinned, Role, command, with_stack};
 use super::port::{Play, Port, with_peer};
+use super::setup::Setup;
 use crate::failure::Failure;
 
-/// The first byte of a message: nothing more is wanted, or an answer.
-const PLAIN: u8 = 0;
-const ANSWER: u8 = 1;
 /// So many messages, or bytes of them, go before time is counted.
 const WARM: usize = 2000;
 const WARM_BYTES: usize = 16 << 20;
@@ -112,40 +109,5 @@ impl Play for RoundTrips {
             before = now;
         }
         Ok(times)
-    }
-}
-
-/// Sends each message back.
-pub struct Echo {
-    pub size: usize,
-}
-
-impl Play for Echo {
-    type Out = ();
-
-    fn play(self, mut port: impl Port) -> Result<(), Failure> {
-        let message = vec![PLAIN; self.size];
-        loop {
-            port.recv()?;
-            port.send(&message)?;
-        }
-    }
-}
-
-/// Takes messages, and answers where that is wanted.
-pub struct Sink {
-    pub size: usize,
-}
-
-impl Play for Sink {
-    type Out = ();
-
-    fn play(self, mut port: impl Port) -> Result<(), Failure> {
-        let message = vec![PLAIN; self.size];
-        loop {
-            if port.recv()? == ANSWER {
-                port.send(&message)?;
-            }
-        }
     }
 }

@@ -2,15 +2,17 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | `setup.rs` | what is measured |
 //! | `port.rs` | one end of a way there and back, over any of the channels |
-//! | `peer.rs` | the other process |
-//! | `measure.rs` | what is done with a port: stream, round trip |
+//! | `peer.rs` | the other process, and what it does with its port |
+//! | `measure.rs` | what this process does with its port: stream, round trip |
 //! | `report.rs` | what is printed |
 
 mod measure;
 mod peer;
 mod port;
 mod report;
+mod setup;
 
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use clap::ValueEnum;
 
 pub use self::peer::{ChildOptions, run_child};
 use self::report::{Cell, Report};
+use self::setup::{Channel, Setup};
 use crate::failure::Failure;
 use crate::lines::seconds;
 
@@ -81,34 +84,6 @@ Exit codes:
   0  done
   1  something went wrong on the way
   2  wrong usage: nothing was measured";
-
-/// What messages go over.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Channel {
-    Slots,
-    Records,
-    Queue,
-    Pipe,
-    OsPipe,
-    #[value(name = "socketpair")]
-    SocketPair,
-}
-
-impl Channel {
-    /// What users call it.
-    fn name(self) -> String {
-        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
-    }
-}
-
-/// One thing to measure.
-#[derive(Clone, Copy, Debug)]
-pub struct Setup {
-    channel: Channel,
-    size: usize,
-    /// Where this process and the other one run, if there are two places.
-    cpus: Option<[usize; 2]>,
-}
 
 impl Options {
     fn setups(&self, cpus: Option<[usize; 2]>) -> Vec<Setup> {

@@ -1,4 +1,4 @@
-//! The other process.
+//! The other process, and what it does with its port.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -7,11 +7,13 @@ use std::thread;
 use clap::ValueEnum;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use super::measure::{Echo, Sink};
 use super::port::{Play, Port, as_peer};
-use super::{Channel, Setup};
+use super::setup::{Channel, Setup};
 use crate::failure::Failure;
 
+/// The first byte of a message: nothing more is wanted, or an answer.
+pub const PLAIN: u8 = 0;
+pub const ANSWER: u8 = 1;
 /// Slots of a megabyte are values, of which there may be several on the stack.
 const STACK: usize = 64 << 20;
 
@@ -47,6 +49,41 @@ pub fn run_child(options: ChildOptions) -> Result<(), Failure> {
     match done {
         Err(Failure::Alone) => Ok(()),
         done => done,
+    }
+}
+
+/// Sends each message back.
+struct Echo {
+    size: usize,
+}
+
+impl Play for Echo {
+    type Out = ();
+
+    fn play(self, mut port: impl Port) -> Result<(), Failure> {
+        let message = vec![PLAIN; self.size];
+        loop {
+            port.recv()?;
+            port.send(&message)?;
+        }
+    }
+}
+
+/// Takes messages, and answers where that is wanted.
+struct Sink {
+    size: usize,
+}
+
+impl Play for Sink {
+    type Out = ();
+
+    fn play(self, mut port: impl Port) -> Result<(), Failure> {
+        let message = vec![PLAIN; self.size];
+        loop {
+            if port.recv()? == ANSWER {
+                port.send(&message)?;
+            }
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use slipring::{
     PipeWriter, Segment, SlotReceiver, SlotSender, Slots,
 };
 
-use super::{Channel, Setup};
+use super::setup::{Channel, Setup};
 use crate::failure::Failure;
 
 /// Names under which the other process finds its handles.

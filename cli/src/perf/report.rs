@@ -5,7 +5,7 @@ use std::io::{Write, stdout};
 use serde::Serialize;
 
 use super::measure::{Times, no_times};
-use super::{Channel, Setup};
+use super::setup::{Channel, Setup};
 use crate::failure::Failure;
 use crate::seen::table;
 
