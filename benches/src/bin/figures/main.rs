@@ -3,6 +3,7 @@
 //! Every round takes one sample of each figure. A sample stands between two probes of the cache-line round trip and
 //! carries their tag; one during which others used the machine is taken again, and dropped if that does not help.
 
+mod channel;
 mod idle;
 mod plan;
 mod sample;
@@ -11,8 +12,10 @@ mod table;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use slipring_benches::probe;
+
+use self::channel::Channel;
 
 /// Measures slipring beside raw limits and rivals, and prints a table in Markdown.
 #[derive(Parser)]
@@ -39,14 +42,6 @@ enum What {
     /// Passes messages between two processes and says nothing: what is run under strace.
     #[command(hide = true)]
     Exchange { channel: Channel, messages: u64 },
-}
-
-/// A channel of ours.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-enum Channel {
-    Slots,
-    Queue,
-    Pipe,
 }
 
 fn main() -> ExitCode {

@@ -9,7 +9,7 @@ use slipring::SpinPolicy;
 use slipring_benches::channels::ours;
 use slipring_benches::stream::{Amount, Put, Take, Topology, between_processes};
 
-use super::Channel;
+use super::channel::Channel;
 
 /// What is counted: the calls by which processes sleep, wake and fence.
 const COUNTED: [&str; 8] =
