@@ -7,6 +7,8 @@
 
 #[path = "segment_objects/channels.rs"]
 mod channels;
+#[path = "segment_objects/limits.rs"]
+mod limits;
 #[path = "segment_objects/locks.rs"]
 mod locks;
 mod ops;

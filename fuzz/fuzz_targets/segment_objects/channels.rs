@@ -8,7 +8,7 @@ use slipring::{
     SlotSender, Slots,
 };
 
-use crate::rig::{MOST, until};
+use crate::limits::{MOST, until};
 use crate::scribble::Map;
 
 #[derive(Arbitrary, Debug)]

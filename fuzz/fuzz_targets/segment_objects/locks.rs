@@ -8,7 +8,7 @@ use slipring::{
     Result, Segment, Semaphore,
 };
 
-use crate::rig::until;
+use crate::limits::until;
 
 #[derive(Arbitrary, Debug)]
 pub enum Op {

@@ -16,7 +16,7 @@ use slipring::{
     JoinableOptions, Mutex, Pipe, PipeReader, Segment, SegmentOptions, SlotSender, Slots,
 };
 
-use crate::rig::SHORT;
+use crate::limits::SHORT;
 
 /// Bytes of a parcel's header, and where in it the length of the text and the number of descriptors stand.
 const HEAD: usize = 32;

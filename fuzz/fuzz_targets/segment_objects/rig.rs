@@ -6,7 +6,6 @@ use std::mem::forget;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::{TryRecvError, channel};
-use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use slipring::observe::Observer;
@@ -17,6 +16,7 @@ use slipring::{
 };
 
 use crate::channels::{self, Channels};
+use crate::limits::{MOST, SHORT};
 use crate::locks::{self, Locks};
 use crate::ops::Ops;
 use crate::scribble::{Map, Scribble};
@@ -24,12 +24,8 @@ use crate::values::{self, Values};
 
 /// The smallest reserve that there is.
 const RESERVE: u64 = 64 << 20;
-/// Long enough to sleep once.
-pub const SHORT: Duration = Duration::from_micros(50);
 /// So often an input may open the name: each time can take several slices of 50 ms.
 const MOST_OPENED: u32 = 24;
-/// The most handles of a kind.
-pub const MOST: usize = 6;
 
 #[derive(Arbitrary, Debug)]
 pub struct Input {
@@ -286,8 +282,4 @@ fn open(name: &str, what: u8) -> Result<Box<dyn Any>> {
         7 => Box::new(Barrier::open(name)?),
         _ => Box::new(Array::<u32>::open(name)?),
     })
-}
-
-pub fn until(wait: bool) -> Until {
-    if wait { SHORT.into() } else { Until::NOW }
 }

@@ -6,7 +6,7 @@ use std::mem::forget;
 use arbitrary::Arbitrary;
 use slipring::{Array, ArrayBytes, OrRecover, RawArray, RawValue, Segment, Value};
 
-use crate::rig::{MOST, until};
+use crate::limits::{MOST, until};
 
 #[derive(Arbitrary, Debug)]
 pub enum Op {
