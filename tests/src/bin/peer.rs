@@ -1,17 +1,14 @@
 //! The peer of the tests between processes: does what its arguments say with the handles that it was given, and prints
 //! what came of it, one fact a line.
 
-use std::io::Write as _;
-use std::time::Duration;
-
-use slipring::Inherited;
-
 #[path = "peer/acceptor.rs"]
 mod acceptor;
 #[path = "peer/berths.rs"]
 mod berths;
 #[path = "peer/channels.rs"]
 mod channels;
+#[path = "peer/command.rs"]
+mod command;
 #[path = "peer/crash.rs"]
 mod crash;
 #[path = "peer/forks.rs"]
@@ -37,37 +34,7 @@ mod victims;
 #[path = "peer/watchers.rs"]
 mod watchers;
 
-/// The words behind the command's name, in order.
-struct Args(std::vec::IntoIter<String>);
-
-impl Args {
-    fn text(&mut self) -> String {
-        self.0.next().expect("one more argument")
-    }
-
-    fn number<N: std::str::FromStr>(&mut self) -> N {
-        let text = self.text();
-        text.parse().unwrap_or_else(|_| panic!("{text:?} is no number"))
-    }
-}
-
-/// Prints a line at once.
-fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{line}");
-    let _ = out.flush();
-}
-
-/// Waits to be killed.
-fn sleep_for_ever() -> ! {
-    loop {
-        std::thread::sleep(Duration::from_secs(3600));
-    }
-}
-
-fn inherited() -> Inherited {
-    Inherited::from_env().expect("the peer was given handles")
-}
+use command::Args;
 
 fn main() {
     // Nobody is left behind by a test that dies. One whose parent is to die ends by itself.
@@ -79,7 +46,7 @@ fn main() {
     let mut words = std::env::args().skip(1).collect::<Vec<_>>();
     assert!(!words.is_empty(), "say what to do");
     let command = words.remove(0);
-    let mut args = Args(words.into_iter());
+    let mut args = Args::new(words);
     let known = acceptor::run(&command, &mut args)
         || berths::run(&command, &mut args)
         || channels::run(&command, &mut args)

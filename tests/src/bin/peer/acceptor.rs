@@ -5,8 +5,8 @@ use std::time::Duration;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
 use slipring::{Acceptor, Connection, Error, Pipe, PipeOptions, PipeReader};
 
+use super::command::{Args, inherited, say, sleep_for_ever};
 use super::forks::fork;
-use super::{Args, inherited, say, sleep_for_ever};
 
 /// Runs `command` if it is one of these.
 pub fn run(command: &str, args: &mut Args) -> bool {

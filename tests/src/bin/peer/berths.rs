@@ -5,7 +5,7 @@ use slipring_tests::berth::{Arrival, Launch};
 use slipring_tests::peer::PATIENCE;
 use slipring_tests::wait_until;
 
-use super::{Args, inherited, say, sleep_for_ever};
+use super::command::{Args, inherited, say, sleep_for_ever};
 
 /// Set for those who live on when their parent is killed.
 pub const ORPHAN: &str = "SLIPRING_PEER_ORPHAN";

@@ -7,7 +7,7 @@ use slipring::{Batch, ByteReceiver, ByteSender, Connection, Error, PipeReader, P
 use slipring_tests::log::Log;
 use slipring_tests::message::{self, Stamp};
 
-use super::{Args, inherited, say, sleep_for_ever};
+use super::command::{Args, inherited, say, sleep_for_ever};
 
 /// Runs `command` if it is one of these.
 pub fn run(command: &str, args: &mut Args) -> bool {

@@ -7,7 +7,7 @@ use slipring::{ByteQueue, ByteReceiver, ByteSender, Error, Segment, SegmentOptio
 use slipring_tests::log::{self, Directory, Log};
 use slipring_tests::message::{self, Stamp};
 
-use super::{Args, say};
+use super::command::{Args, say};
 
 /// Runs `command` if it is one of these.
 pub fn run(command: &str, args: &mut Args) -> bool {

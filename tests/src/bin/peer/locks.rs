@@ -7,7 +7,7 @@ use slipring::{
     SlotReceiver, SlotSender,
 };
 
-use super::{Args, inherited, say, sleep_for_ever};
+use super::command::{Args, inherited, say, sleep_for_ever};
 
 /// Runs `command` if it is one of these.
 pub fn run(command: &str, args: &mut Args) -> bool {

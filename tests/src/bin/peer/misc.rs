@@ -7,7 +7,7 @@ use slipring::{ByteQueue, Error, Segment, SegmentOptions};
 use slipring_core::futex::{self, Deadline, Scope};
 use slipring_core::primitive::AtomicU32;
 
-use super::{Args, say};
+use super::command::{Args, say};
 
 /// Runs `command` if it is one of these.
 pub fn run(command: &str, args: &mut Args) -> bool {

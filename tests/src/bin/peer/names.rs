@@ -4,7 +4,7 @@ use slipring::{
     ByteReceiver, ByteSender, Error, Mutex, Name, Named, OrRecover, QueueOptions, unlink,
 };
 
-use super::{Args, say, sleep_for_ever};
+use super::command::{Args, say, sleep_for_ever};
 
 /// Runs `command` if it is one of these.
 pub fn run(command: &str, args: &mut Args) -> bool {

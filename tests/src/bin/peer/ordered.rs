@@ -7,7 +7,7 @@ use slipring_tests::log::Log;
 use slipring_tests::message::{self, MIXED, Stamp, key};
 use slipring_tests::ordered::{Receiver, Sender};
 
-use super::{Args, inherited, say, sleep_for_ever};
+use super::command::{Args, inherited, say, sleep_for_ever};
 
 /// Runs `command` if it is one of these.
 pub fn run(command: &str, args: &mut Args) -> bool {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use slipring::{BoundedSemaphore, Error, Semaphore};
 
-use super::{Args, inherited, say, sleep_for_ever};
+use super::command::{Args, inherited, say, sleep_for_ever};
 
 const SHORT: Duration = Duration::from_millis(20);
 

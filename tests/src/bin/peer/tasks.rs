@@ -10,8 +10,8 @@ use slipring::{
 use slipring_tests::log::Log;
 use slipring_tests::message::{self, MIXED, Stamp};
 
+use super::command::{Args, inherited, say, sleep_for_ever};
 use super::forks::{fork, join};
-use super::{Args, inherited, say, sleep_for_ever};
 
 /// What no worker survives.
 const POISON: &[u8] = b"poison";

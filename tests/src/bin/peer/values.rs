@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use slipring::{Array, ArrayBytes, OrRecover, RawArray, RawValue, Segment, SegmentOptions, Value};
 
+use super::command::{Args, inherited, say, sleep_for_ever};
 use super::forks::{fork, join};
-use super::{Args, inherited, say, sleep_for_ever};
 
 /// Runs `command` if it is one of these.
 pub fn run(command: &str, args: &mut Args) -> bool {

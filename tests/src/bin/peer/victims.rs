@@ -21,16 +21,17 @@ use slipring_tests::message::{self, MIXED, Stamp};
 mod acceptor;
 #[path = "victims/berth.rs"]
 mod berth;
+#[path = "victims/common.rs"]
+mod common;
 #[path = "victims/ordered.rs"]
 mod ordered;
 #[path = "victims/parcel.rs"]
 mod parcel;
 
+use super::command::{Args, inherited, say, sleep_for_ever};
 use super::forks::fork;
-use super::{Args, inherited, sleep_for_ever, tasks};
-
-const SHORT: Duration = Duration::from_millis(20);
-const LONG: Duration = Duration::from_secs(20);
+use super::tasks;
+use common::{LONG, SHORT, next};
 
 /// Runs `victim NAME …` if that is the command.
 pub fn run(command: &str, args: &mut Args) -> bool {
@@ -77,12 +78,6 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         other => panic!("{other:?} is no victim"),
     }
     true
-}
-
-/// The next message of this process.
-fn next(number: &mut u64, bytes: &mut Vec<u8>) {
-    message::write(Stamp { producer: 0, number: *number }, MIXED, bytes);
-    *number += 1;
 }
 
 fn queue_send() {
@@ -378,7 +373,7 @@ fn mess(args: &mut Args) {
         "lock" => {
             let mutex: Mutex<[u64; 2]> = inherited.take("mutex").unwrap();
             let guard = mutex.lock().or_recover().unwrap();
-            super::say("held");
+            say("held");
             std::mem::forget(guard);
             sleep_for_ever();
         }
@@ -386,7 +381,7 @@ fn mess(args: &mut Args) {
             let barrier: Barrier = inherited.take("barrier").unwrap();
             let _ = barrier.wait_until(SHORT);
             barrier.reset().unwrap();
-            super::say("held");
+            say("held");
             sleep_for_ever();
         }
         "blocks" => {
@@ -397,7 +392,7 @@ fn mess(args: &mut Args) {
             own.send(&[7; 500]).unwrap();
             let (_reader, mut writer) = Pipe::one_way(inherited.segment()).unwrap();
             writer.send(&[7; 50_000]).unwrap();
-            super::say("held");
+            say("held");
             sleep_for_ever();
         }
         "taker" => {

@@ -2,8 +2,8 @@
 
 use slipring::{Acceptor, Error, Pipe, PipeOptions};
 
-use super::LONG;
-use crate::{Args, say};
+use super::common::LONG;
+use crate::command::{Args, say};
 
 /// `victim accept NAME COUNT ROUNDS`: takes the name, answers so many who connect, and gives it up; all of that again.
 pub fn accept(args: &mut Args) {

@@ -3,9 +3,9 @@
 use slipring::{Berth, Boarding, ByteSender, Mutex, OrRecover, PipeWriter};
 use slipring_tests::berth::{Arrival, Launch};
 
-use super::LONG;
+use super::common::LONG;
 use crate::berths::ORPHAN;
-use crate::{Args, inherited};
+use crate::command::{Args, inherited};
 
 /// Gives what it was given to two programs, to one that is not started, to one that does not board, and to itself.
 pub fn give() {

@@ -7,8 +7,8 @@ use slipring_tests::log::Log;
 use slipring_tests::message::{self, MIXED, Stamp, key};
 use slipring_tests::ordered::{Receiver, Sender};
 
-use super::super::{Args, inherited};
-use super::LONG;
+use super::common::LONG;
+use crate::command::{Args, inherited};
 
 /// Runs the victim called `name` if it is one of these.
 pub fn run(name: &str, args: &mut Args) -> bool {

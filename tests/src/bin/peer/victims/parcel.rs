@@ -6,8 +6,8 @@ use slipring::{
     ByteQueue, ByteSender, Handoff, Inherited, Pipe, PipeOptions, PipeReader, PipeWriter, Until,
 };
 
-use super::LONG;
-use crate::{Args, inherited};
+use super::common::LONG;
+use crate::command::{Args, inherited};
 
 /// `victim parcel-send PATH`: sends a sender to whoever listens there, three times, and once into a pair of its own.
 pub fn send(args: &mut Args) {

@@ -7,8 +7,8 @@ use slipring::{
 };
 use slipring_tests::message;
 
-use super::super::{Args, inherited};
-use super::{SHORT, next};
+use super::common::{SHORT, next};
+use crate::command::{Args, inherited};
 
 /// Waits for everything that it was given, again and again, now as a thread, now in a task, and takes what there is.
 pub fn wait(_: &mut Args) {
