@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Deadline, Scope, Wake};
+use super::terms::{Deadline, Scope, Wake};
 use crate::primitive::{AtomicU32, Ordering};
 
 struct Kernel {

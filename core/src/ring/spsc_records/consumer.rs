@@ -3,8 +3,8 @@
 use core::cell::Cell;
 use core::marker::PhantomData;
 
-use super::Records;
 use super::entry::WORD;
+use super::ring::Records;
 use crate::futex::Scope;
 use crate::primitive::{FenceMode, Ordering};
 use crate::ring::Corrupt;

@@ -1,10 +1,11 @@
 //! Header words and where records go: arithmetic of positions, without atomics.
 
-use super::layout::MAX_SIZE;
 use crate::ring::Corrupt;
 
 /// Bytes of a header word, and what every record's place is a multiple of.
 pub const WORD: u64 = 8;
+/// The largest ring, in bytes: a header word says where in it a record ends.
+pub const MAX_SIZE: usize = 1 << 28;
 
 /// What a header word says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

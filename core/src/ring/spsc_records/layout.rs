@@ -1,13 +1,29 @@
-//! How large a ring is, and what can be wrong with one.
+//! What stands before a ring, how large it is, and what can be wrong with one.
 
-use super::entry::WORD;
-use super::{Header, Word};
+use super::entry::{MAX_SIZE, WORD};
+use super::words::Word;
+use crate::primitive::{AtomicU64, CachePadded};
 use crate::ring::Corrupt;
+use crate::sync::EventCount;
 
 /// The smallest ring, in bytes.
 pub const MIN_SIZE: usize = 256;
-/// The largest ring, in bytes.
-pub const MAX_SIZE: usize = 1 << 28;
+
+/// What stands before the ring: one cache line for each who writes.
+#[repr(C)]
+pub struct Header {
+    /// Bytes of the ring. Written by `init` only.
+    pub size: CachePadded<AtomicU64>,
+    /// First byte not released. Written by the consumer, never decreases; a stale read costs the producer a "full"
+    /// that is over.
+    pub head: CachePadded<AtomicU64>,
+    /// Where the last commit ended. Written by the producer after the header; may lag by one record, never leads.
+    pub tail: CachePadded<AtomicU64>,
+    /// Where the consumer sleeps.
+    pub not_empty: CachePadded<EventCount>,
+    /// Where the producer sleeps.
+    pub not_full: CachePadded<EventCount>,
+}
 
 /// The size of a ring in memory.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 
 use bytemuck::Pod;
 
-use super::Slots;
+use super::ring::Slots;
 use crate::futex::Scope;
 use crate::primitive::{FenceMode, Ordering};
 use crate::ring::position::{self, Cursor};

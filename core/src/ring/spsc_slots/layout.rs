@@ -1,12 +1,48 @@
-//! How large a ring is, and what can be wrong with one.
+//! What a ring is in memory, how large it is, and what can be wrong with one.
 
 use core::marker::PhantomData;
 use core::mem::{align_of, size_of};
 
 use bytemuck::Pod;
 
-use super::{Header, Slot};
+use crate::primitive::{AtomicU64, CachePadded, DataCell};
 use crate::ring::Corrupt;
+use crate::sync::EventCount;
+
+/// What attaching checks. Written by `init` only.
+#[repr(C)]
+pub struct Geometry {
+    /// How many slots.
+    pub capacity: AtomicU64,
+    /// Bytes from one slot to the next.
+    pub slot_size: AtomicU64,
+    /// `size_of::<T>()` of who made the ring.
+    pub value_size: AtomicU64,
+    /// `align_of::<T>()` of who made the ring.
+    pub value_align: AtomicU64,
+}
+
+/// What stands before the slots: one cache line for each who writes.
+#[repr(C)]
+pub struct Header {
+    pub geometry: CachePadded<Geometry>,
+    /// First position not consumed. Written by the consumer, never decreases; a stale read costs the producer a
+    /// "full" that is over.
+    pub head: CachePadded<AtomicU64>,
+    /// Where the consumer sleeps.
+    pub not_empty: CachePadded<EventCount>,
+    /// Where the producer sleeps.
+    pub not_full: CachePadded<EventCount>,
+}
+
+/// One message and the news of it. A value of up to 56 bytes shares the word's cache line.
+#[repr(C, align(64))]
+pub struct Slot<T> {
+    /// Written by the producer; the table above says what it may hold.
+    pub sequence: AtomicU64,
+    /// The producer's while the word says "to come", the consumer's while it says "published".
+    pub value: DataCell<T>,
+}
 
 /// The size of a ring of `capacity` values of `T`.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,6 @@
 //! Unit tests: half-done states are built by hand.
 
+use super::layout::{Header, Slot};
 use super::*;
 use crate::ring::memory::Memory;
 use std::vec::Vec;
