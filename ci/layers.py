@@ -5,30 +5,31 @@
     ci/layers.py --impls       lists the `impl` blocks that stand in another file than their type
     ci/layers.py --self-test   checks that each kind of mistake is found, in small trees made for it
 
-An arrow is a `use` line or a path in the code (`crate::a::b()`, `super::X`), in functions as well, and in Python an import.
-It ends at the file that defines the name, through whatever re-exports. A file takes from rows below its own and from its
-own entry; lib.rs, main.rs and `__init__.py` take from all; test code is free; no files of one crate go in a circle.
+An arrow is a `use` line or a path in the code (`crate::a::b()`, `super::X`), in functions as well; in Python
+an import. It ends at the file that defines the name, through whatever re-exports. A file takes from rows
+below its own and from its own entry; lib.rs, main.rs and `__init__.py` take from all; test code is free; no
+files of one crate go in a circle. Libraries and programs are read, and no tests, benches and examples of
+Cargo's.
 
-A call of a method is an arrow too if its `impl` block stands in another file than the type, and it can be told whose method it is:
-`Type::name(`, `Self::name(` and `self.name(` always, `.name(` if no other method of the crate and of those that it uses is
-called so and the name is none of those that everybody has (`COMMON` in ci/layering/rust_methods.py).
+A call of a method is an arrow too if its `impl` block stands in another file than the type, and if it can be
+told whose method it is: `Type::name(`, `Self::name(` and `self.name(` always; `.name(` if no other method of
+the crate and of those that it uses is called so, and not everybody has one (`COMMON` in
+ci/layering/rust_methods.py).
 
-What it cannot see: other method calls; methods of traits, which is why a trait may stand low and its `impl` high; fields; names that
-macros put together; methods of a trait that is only re-exported (`pub use child::Trait`) and then used by its own file; modules that
-Python imports by a name made at run time.
+What it cannot see: other calls of methods; methods of traits, which is why a trait may stand low and its
+`impl` high; fields; names that macros put together; calls of a trait's methods in the file that only shows it
+(`pub use child::Trait`); modules that Python imports by a name made at run time.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from layering.arrows import first_arrows  # noqa: E402
-from layering.judge import Judge, impls_above  # noqa: E402
-from layering.packages import read_trees  # noqa: E402
-from layering.self_test import self_test  # noqa: E402
-from layering.table import read_layers  # noqa: E402
+from layering.arrows import first_arrows
+from layering.judge import Judge, impls_above
+from layering.packages import read_trees
+from layering.self_test import self_test
+from layering.table import read_layers
 
 
 def check(repository):

@@ -7,8 +7,8 @@ python=$PWD/target/venv/bin/python
 export SLIPRING_REQUIRED=1
 
 lint() {
-    target/venv/bin/ruff format --check -q bindings/python benches/python
-    target/venv/bin/ruff check -q bindings/python benches/python
+    target/venv/bin/ruff format --check -q bindings/python benches/python ci
+    target/venv/bin/ruff check -q bindings/python benches/python ci
 }
 step "format and lint of Python" lint
 # Its queues are Python's, too.

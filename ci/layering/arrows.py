@@ -52,7 +52,7 @@ def first_arrows(arrows):
 
 
 def circles(arrows):
-    """The groups of files that reach each other, each with the arrows inside of it. (Tarjan's algorithm, without recursion.)"""
+    """The groups of files that reach each other, and the arrows inside of each. (Tarjan's algorithm, with a stack.)"""
     after = defaultdict(list)
     for arrow in first_arrows(arrows):
         after[arrow.source].append(arrow)

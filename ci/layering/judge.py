@@ -41,10 +41,14 @@ class Judge:
         folders = {tree.folder for tree in self.trees if tree.root.name in ROOTS}
         for folder, drawn in self.layers.items():
             if folder not in folders:
-                self.problems.append(f"{drawn.place}: {self.short(folder)} has no lib.rs, main.rs or __init__.py: correct the folder")
+                self.problems.append(
+                    f"{drawn.place}: {self.short(folder)} has no lib.rs, main.rs or __init__.py: correct the folder"
+                )
         for tree in self.trees:
             if tree.folder in self.layers and not tree.arrows:
-                self.problems.append(f"{self.short(tree.folder)}: no arrows found: the check reads nothing here, so mend ci/layering")
+                self.problems.append(
+                    f"{self.short(tree.folder)}: no arrows found: the check reads nothing here, so mend ci/layering"
+                )
 
     def check_entries(self, tree, drawn):
         """Every entry of the folder stands in a row, and every entry of a row is in the folder."""
@@ -55,7 +59,9 @@ class Judge:
         for entry in sorted(there - of_tests - set(drawn.rows)):
             self.problems.append(f"{folder}/{entry} stands in no row of layers: add it to the block at {drawn.place}")
         for entry in sorted(set(drawn.rows) - there):
-            self.problems.append(f"{drawn.place}: {folder}/{entry} does not exist: take it out of its row, or correct the name")
+            self.problems.append(
+                f"{drawn.place}: {folder}/{entry} does not exist: take it out of its row, or correct the name"
+            )
 
     def upward(self, tree, drawn):
         """Arrows to a row above, to another entry of the same row, or to the root."""
@@ -80,14 +86,16 @@ class Judge:
         if upward:
             pairs = len(first_arrows(upward))
             self.problems.append(
-                f"{len(upward)} places ({pairs} pairs of files) take from an entry above or beside their own ({drawn.place}): move what "
-                "they need below them, or hand it down as a parameter or a trait"
+                f"{len(upward)} places ({pairs} pairs of files) take from an entry above or beside their own "
+                f"({drawn.place}): move what they need below them, or hand it down as a parameter or a trait"
             )
 
     def tell_circles(self, arrows):
         for files, inside in circles(arrows):
             lines = [f"a circle of {len(files)} files: move what they share into a file below them"]
-            lines += [f"    {self.short(a.source)}:{a.line}: takes {a.name} from {self.short(a.target)}" for a in inside]
+            lines += [
+                f"    {self.short(a.source)}:{a.line}: takes {a.name} from {self.short(a.target)}" for a in inside
+            ]
             self.problems.append("\n".join(lines))
 
 

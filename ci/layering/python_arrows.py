@@ -82,7 +82,9 @@ class Reader(ast.NodeVisitor):
     def visit_Import(self, node):
         for alias in node.names:
             if alias.name in self.package.modules:
-                self.bound[alias.asname or alias.name.split(".")[0]] = alias.name if alias.asname else alias.name.split(".")[0]
+                self.bound[alias.asname or alias.name.split(".")[0]] = (
+                    alias.name if alias.asname else alias.name.split(".")[0]
+                )
                 # The package alone is no arrow: what is taken from it is.
                 if "." in alias.name:
                     self.arrow(node.lineno, self.package.modules[alias.name][0], alias.name)

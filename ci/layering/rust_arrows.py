@@ -1,16 +1,32 @@
-"""The arrows of a Rust crate: `use` lines, paths in the code, macros, and calls of methods whose `impl` stands elsewhere."""
+"""The arrows of a Rust crate: `use` lines, paths in the code, macros, calls of methods away from their type."""
 
 from layering.arrows import Arrow, Tree
 from layering.rust_methods import Methods, impls_of
-from layering.rust_modules import Crate, Definition, Import, Module, use_leaves
+from layering.rust_modules import Crate, Definition, Import, use_leaves
 
 # Words that begin no path.
 KEYWORDS = set(
-    "as async await break const continue dyn else enum extern false fn for if impl in let loop match mod move mut pub ref "
-    "return static struct trait true type union unsafe use where while".split()
+    "as async await break const continue dyn else enum extern false fn for if impl in let loop match mod move mut pub "
+    "ref return static struct trait true type union unsafe use where while".split()
 )
 # Behind these stands a name that is being made or belongs to a value.
-NOT_A_USE = {".", "::", "$", "fn", "struct", "enum", "union", "trait", "type", "mod", "let", "mut", "const", "static", "macro_rules"}
+NOT_A_USE = {
+    ".",
+    "::",
+    "$",
+    "fn",
+    "struct",
+    "enum",
+    "union",
+    "trait",
+    "type",
+    "mod",
+    "let",
+    "mut",
+    "const",
+    "static",
+    "macro_rules",
+}
 
 
 def read_crate(root, methods_of_others=frozenset()):
@@ -125,7 +141,9 @@ class Reader:
         else:
             return
         for node in found:
-            if isinstance(node, Definition) and (following in ("!", "(") or node.kind != "fn" or before in ("(", ",", "=")):
+            if isinstance(node, Definition) and (
+                following in ("!", "(") or node.kind != "fn" or before in ("(", ",", "=")
+            ):
                 self.arrow(line, node.file, name)
 
     def macro(self, name):

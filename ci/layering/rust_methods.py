@@ -12,10 +12,11 @@ from layering.rust_tokens import after_generics, closing
 
 # Names that types of the standard library or of other crates have as well: `.read(…)` does not tell whose it is.
 COMMON = set(
-    "as_mut as_ref as_slice bytes capacity chain chars clear clone close collect count create drain drop extend fill find first flush get "
-    "get_mut insert into_iter is_empty iter iter_mut join kill last len lock lines load map max min name next open parse pop push "
-    "read recv remove send set skip sort split start store swap take then try_clone try_lock try_recv try_send unlock wait wake "
-    "with write fd id kind options new from status".split()
+    "as_mut as_ref as_slice bytes capacity chain chars clear clone close collect count create drain drop "
+    "extend fd fill find first flush from get get_mut id insert into_iter is_empty iter iter_mut join kill "
+    "kind last len lines load lock map max min name new next open options parse pop push read recv remove "
+    "send set skip sort split start status store swap take then try_clone try_lock try_recv try_send unlock "
+    "wait wake with write".split()
 )
 # What may stand before an `impl` that is an item, and not a type.
 BEFORE_IMPL = {"}", ";", "]", "{", "unsafe", "default", ""}
@@ -115,7 +116,8 @@ class Methods:
                 if block.inherent:
                     self.note(block, block.type_in(crate, module), module.file, homes)
         self.unique = {
-            name: places[0] for name, places in homes.items()
+            name: places[0]
+            for name, places in homes.items()
             if self.count[name] == 1 and name not in COMMON and name not in others
         }
 

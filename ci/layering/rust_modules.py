@@ -134,9 +134,13 @@ class Crate:
         else:
             end = at + 2
             # A file that is named by `path` finds its children beside it, as mod.rs does.
-            found = (module.file.parent / path, (module.file.parent / path).parent) if path else child_file(name, folder)
+            found = (
+                (module.file.parent / path, (module.file.parent / path).parent) if path else child_file(name, folder)
+            )
             if not found or not found[0].is_file():
-                self.problems.append(f"{module.file}:{line}: `mod {name};` has no file: make it, or teach ci/layering to find it")
+                self.problems.append(
+                    f"{module.file}:{line}: `mod {name};` has no file: make it, or teach ci/layering to find it"
+                )
                 return end + 1
             child = self.read_file(name, Path(resolved(found[0])), module, found[1])
         module.bind(name, child)
@@ -173,7 +177,7 @@ class Crate:
     def resolve(self, module, path, seen=frozenset()):
         """Where `path`, written in `module`, ends: pairs of a module or definition and the names behind it."""
         current, rest = self.start_of(module, path, seen)
-        for at, name in enumerate(rest):
+        for name in rest:
             following = []
             for node, behind in current:
                 if isinstance(node, Definition):
@@ -255,7 +259,7 @@ def read_tree(tokens, prefix, public, leaves):
                 path.append(word)
             last = line
         i += 1
-    if path and len(path) >= 1:
+    if path:
         leaves.append(Use(tuple(path), path[-1], last, public))
 
 

@@ -16,7 +16,19 @@ TOKEN = re.compile(
 OPEN, CLOSE = set("([{"), set(")]}")
 # Items that end at a semicolon, whatever braces they have before it.
 TO_SEMICOLON = {"use", "static", "type", "let", "extern"}
-ITEMS = {"fn", "mod", "struct", "enum", "union", "trait", "impl", "macro_rules", "unsafe", "async", "const"} | TO_SEMICOLON
+ITEMS = {
+    "fn",
+    "mod",
+    "struct",
+    "enum",
+    "union",
+    "trait",
+    "impl",
+    "macro_rules",
+    "unsafe",
+    "async",
+    "const",
+} | TO_SEMICOLON
 
 
 def tokens_of(text):

@@ -51,7 +51,9 @@ def read_rows(folder, body, document, line, problems):
             continue
         parts = ROW.match(row)
         if not parts:
-            problems.append(f"{place}: not a row of layers: write `entry, entry   what it is`, two spaces before the text: {row!r}")
+            problems.append(
+                f"{place}: not a row of layers: write `entry, entry   what it is`, two spaces before the text: {row!r}"
+            )
             continue
         for entry in parts[1].split(", "):
             if entry in one.rows:
