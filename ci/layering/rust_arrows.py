@@ -163,5 +163,5 @@ class Reader:
 
     def read_method_of(self, owner, name, line):
         target = self.methods.file_of(owner, name)
-        if target:
+        if target and target != owner.file:
             self.arrow(line, target, f"{owner.name}::{name}")

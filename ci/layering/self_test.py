@@ -78,6 +78,22 @@ MISTAKES = {
         {"demo/src/beside.rs": "pub struct Beside;\nfn f<T>() -> Vec<T> {\n    crate::high::High::new(&1.0, 'a')\n}\n"},
         ["demo/src/beside.rs:3: upward: takes crate::high::High::new from demo/src/high.rs", "1 places"],
     ),
+    "an arrow upward behind test code": (
+        {"demo/src/beside.rs": "pub struct Beside;\n#[cfg(test)]\nuse std::mem;\nuse crate::high::High;\n"},
+        ["demo/src/beside.rs:4: upward: takes crate::high::High from demo/src/high.rs", "1 places"],
+    ),
+    "an arrow upward through a module that a function imports": (
+        {"demo/src/beside.rs": "pub struct Beside;\nfn f() {\n    use crate::high;\n    high::High::fly()\n}\n"},
+        ["demo/src/beside.rs:4: upward: takes high::High::fly from demo/src/high.rs", "1 places"],
+    ),
+    "arrows upward by a glob": (
+        {"demo/src/beside.rs": "pub struct Beside;\nuse crate::high::*;\nfn f(_: High) {}\n"},
+        [
+            "demo/src/beside.rs:2: upward: takes crate::high::* from demo/src/high.rs",
+            "demo/src/beside.rs:3: upward: takes High from demo/src/high.rs",
+            "2 places",
+        ],
+    ),
     "an arrow to another entry of the row": (
         {"demo/src/beside.rs": "pub struct Beside;\npub use crate::low::Part;\n"},
         ["demo/src/beside.rs:2: upward: takes crate::low::Part from demo/src/low/part.rs", "1 places"],
