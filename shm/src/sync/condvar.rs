@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::fmt;
 
-use bytemuck::Pod;
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::AtomicU32;
@@ -11,8 +10,6 @@ use slipring_core::sync::{self, Acquired, Ticket, Waited};
 use slipring_core::wait::Waiter;
 
 use super::lock_error::{LockError, LockResult};
-use super::mutex::Guard;
-use super::reentrant::ReentrantGuard;
 use super::words::Words;
 use crate::attachment;
 use crate::handle::Handle;
@@ -55,7 +52,8 @@ pub struct Condvar {
     words: Words<sync::Condvar>,
 }
 
-/// A guard whose lock a [`Condvar`] can open and take again: [`Guard`] and [`ReentrantGuard`].
+/// A guard whose lock a [`Condvar`] can open and take again: [`Guard`](super::Guard) and
+/// [`ReentrantGuard`](super::ReentrantGuard).
 pub trait Reopen: sealed::Sealed {}
 
 /// Why somebody who waits without a guard returned.
@@ -262,9 +260,6 @@ impl Drop for Waiting<'_> {
         self.give_up();
     }
 }
-
-impl<T: Pod> Reopen for Guard<'_, T> {}
-impl Reopen for ReentrantGuard<'_> {}
 
 /// Waits on `condvar` with the lock open; `relock` is the waiter that takes it again.
 pub(crate) fn wait_open<P: Place>(

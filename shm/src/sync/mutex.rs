@@ -10,7 +10,7 @@ use slipring_core::primitive::{AtomicU32, AtomicU64, DataCell, FenceMode, Orderi
 use slipring_core::sync;
 
 use super::condvar::sealed::Sealed;
-use super::condvar::{Held, Lock};
+use super::condvar::{Held, Lock, Reopen};
 use super::lock_error::{LockResult, told};
 use super::words::Words;
 use crate::handle::Handle;
@@ -277,6 +277,8 @@ impl<T: Pod> Sealed for Guard<'_, T> {
         if self.is_ours() { Ok(Held { lock, me: self.me, attachment }) } else { Err(Error::Forked) }
     }
 }
+
+impl<T: Pod> Reopen for Guard<'_, T> {}
 
 impl<T: Pod> Drop for Guard<'_, T> {
     #[inline]

@@ -11,7 +11,7 @@ use slipring_core::primitive::{AtomicU32, Ordering};
 use slipring_core::sync;
 
 use super::condvar::sealed::Sealed;
-use super::condvar::{Held, Lock};
+use super::condvar::{Held, Lock, Reopen};
 use super::lock_error::{LockResult, told};
 use super::words::Words;
 use crate::handle::Handle;
@@ -230,6 +230,8 @@ impl Sealed for ReentrantGuard<'_> {
         Ok(Held { lock, me: self.me, attachment: words.handle().attachment() })
     }
 }
+
+impl Reopen for ReentrantGuard<'_> {}
 
 impl Drop for ReentrantGuard<'_> {
     #[inline]
