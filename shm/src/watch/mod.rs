@@ -84,6 +84,8 @@
 
 #[cfg(feature = "tokio")]
 mod drivers;
+#[cfg(feature = "tokio")]
+mod enlist;
 mod hub;
 mod line;
 pub(crate) mod ring;
@@ -92,7 +94,9 @@ pub(crate) mod spot;
 mod watching;
 
 #[cfg(feature = "tokio")]
-pub(crate) use drivers::{DriverName, delist, delist_if_idle, enlist};
+pub(crate) use drivers::DriverName;
+#[cfg(feature = "tokio")]
+pub(crate) use enlist::{delist, delist_if_idle, enlist};
 pub(crate) use hub::HubHooks;
 #[cfg(feature = "tokio")]
 pub(crate) use hub::{Place, copy_of_ears, listen, tick};
