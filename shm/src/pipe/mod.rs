@@ -41,7 +41,6 @@ use slipring_core::ring::spsc_records::{Layout, MAX_SIZE, MIN_SIZE};
 pub use acceptor::Acceptor;
 pub(crate) use kind::{AcceptorKind, PipeKind};
 pub use reader::PipeReader;
-pub(crate) use watched::Calm;
 pub use writer::PipeWriter;
 
 use self::end::Sockets;

@@ -10,19 +10,7 @@ use super::{Connection, PipeReader, PipeWriter};
 use crate::Result;
 use crate::attachment::Attachment;
 use crate::watch::sealed::Waitable;
-use crate::watch::{Source, Spot};
-
-/// A bell that has to be quieted before it rings anew.
-pub trait Calm {
-    /// The bell.
-    fn bell(&self) -> &Bell;
-
-    /// Announces a watcher, having quieted the bell if it was rung for nothing.
-    fn ask(&self) -> u32;
-
-    /// Who fences between a message and the look at the bell.
-    fn fences(&self) -> FenceMode;
-}
+use crate::watch::{Calm, Source, Spot};
 
 impl Calm for PipeReader {
     fn bell(&self) -> &Bell {

@@ -101,7 +101,7 @@ pub(crate) use hub::HubHooks;
 #[cfg(feature = "tokio")]
 pub(crate) use hub::{Place, copy_of_ears, listen, tick};
 pub use set::{WaitSet, wait_any};
-pub(crate) use spot::{Source, Spot};
+pub(crate) use spot::{Calm, Source, Spot};
 pub use watching::Watch;
 
 use std::os::fd::BorrowedFd;

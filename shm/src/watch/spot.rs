@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use slipring_core::primitive::{AtomicU32, FenceMode};
-use slipring_core::sync::{Event, EventCount, Mutex, Semaphore};
+use slipring_core::sync::{Bell, Event, EventCount, Mutex, Semaphore};
 
 use crate::Result;
 use crate::attachment::Attachment;
-use crate::pipe::Calm;
 
 /// A word that is changed before those who wait are woken.
 pub enum Spot<'a> {
@@ -21,6 +20,18 @@ pub enum Spot<'a> {
     Mutex(&'a Mutex),
     /// The bell of a pipe.
     Pipe(&'a dyn Calm),
+}
+
+/// A bell that has to be quieted before it rings anew.
+pub trait Calm {
+    /// The bell.
+    fn bell(&self) -> &Bell;
+
+    /// Announces a watcher, having quieted the bell if it was rung for nothing.
+    fn ask(&self) -> u32;
+
+    /// Who fences between a message and the look at the bell.
+    fn fences(&self) -> FenceMode;
 }
 
 /// What a wait is for: the words to watch, and what they are of.
