@@ -103,7 +103,7 @@ impl Head {
 
 impl Cells {
     /// Makes `count` items that may hold anything: nobody else knows of them yet.
-    pub(crate) fn create(
+    fn create(
         segment: &Segment,
         kind: Kind,
         item: Layout,
@@ -132,6 +132,31 @@ impl Cells {
         })?;
         crash_point!("cells.create.unfilled");
         Ok(Self { words, item, count })
+    }
+
+    /// Makes `count` items whose bytes are all zero.
+    pub(crate) fn zeros(
+        segment: &Segment,
+        kind: Kind,
+        item: Layout,
+        count: usize,
+        locked: Locked,
+    ) -> Result<Self> {
+        let cells = Self::create(segment, kind, item, count, locked)?;
+        cells.clear();
+        Ok(cells)
+    }
+
+    /// Makes copies of these items.
+    pub(crate) fn copies<T: Pod>(
+        segment: &Segment,
+        kind: Kind,
+        items: &[T],
+        locked: Locked,
+    ) -> Result<Self> {
+        let cells = Self::create(segment, kind, Layout::new::<T>(), items.len(), locked)?;
+        cells.write_from(0, items);
+        Ok(cells)
     }
 
     /// The items that `handle` is of. `item` is what they have to be, unless that does not matter; `locked` says that
@@ -203,7 +228,7 @@ impl Cells {
     }
 
     /// Makes all items zeros.
-    pub(crate) fn clear(&self) {
+    fn clear(&self) {
         // ORDERING: Relaxed; nobody else knows of them yet, or is to see them at any given time.
         self.cells().iter().for_each(|word| word.store(0, Ordering::Relaxed));
     }

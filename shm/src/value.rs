@@ -87,9 +87,7 @@ pub struct ValueGuard<'a, T: Pod> {
 
 /// An object with one item in it.
 fn create<T: Pod>(segment: &Segment, value: T, locked: Locked) -> Result<Cells> {
-    let cells = Cells::create(segment, Kind::Value, Layout::new::<T>(), 1, locked)?;
-    cells.set(0, &value);
-    Ok(cells)
+    Cells::copies(segment, Kind::Value, &[value], locked)
 }
 
 /// The item that `handle` is of.

@@ -3,9 +3,10 @@
 use std::alloc::Layout;
 use std::fmt;
 
-use super::{ArrayGuard, zeros};
+use super::guard::ArrayGuard;
 use crate::cells::{Cells, Locked};
 use crate::handle::Handle;
+use crate::object::Kind;
 use crate::sync::LockResult;
 use crate::until::Until;
 use crate::{Result, Segment};
@@ -42,7 +43,8 @@ impl ArrayBytes {
     ///
     /// As [`Array::new`](super::Array::new).
     pub fn new(segment: &Segment, item: Layout, len: usize) -> Result<Self> {
-        Ok(Self::new_view(zeros(segment, item, len, Locked::Yes)?))
+        let cells = Cells::zeros(segment, Kind::Array, item, len, Locked::Yes)?;
+        Ok(Self::new_view(cells))
     }
 
     /// Another view of the same items.

@@ -62,21 +62,6 @@ pub struct Array<T: Pod> {
     of: PhantomData<T>,
 }
 
-/// An array of zeros.
-fn zeros(segment: &Segment, item: Layout, len: usize, locked: Locked) -> Result<Cells> {
-    let cells = Cells::create(segment, Kind::Array, item, len, locked)?;
-    cells.clear();
-    Ok(cells)
-}
-
-/// An array of these items.
-fn copy<T: Pod>(segment: &Segment, items: &[T], locked: Locked) -> Result<Cells> {
-    let item = Layout::new::<T>();
-    let cells = Cells::create(segment, Kind::Array, item, items.len(), locked)?;
-    cells.write_from(0, items);
-    Ok(cells)
-}
-
 impl<T: Pod> Array<T> {
     /// Makes an array of `len` items, whose bytes are all zero. It may have none.
     ///
@@ -85,7 +70,7 @@ impl<T: Pod> Array<T> {
     /// [`Error::Capacity`](crate::Error::Capacity) if the segment could never hold so many; no memory. [`Error::TypeMismatch`](crate::Error::TypeMismatch) for a `T` that is
     /// aligned to more than 64 bytes.
     pub fn new(segment: &Segment, len: usize) -> Result<Self> {
-        let cells = zeros(segment, Layout::new::<T>(), len, Locked::Yes)?;
+        let cells = Cells::zeros(segment, Kind::Array, Layout::new::<T>(), len, Locked::Yes)?;
         Ok(Self { cells, of: PhantomData })
     }
 
@@ -95,7 +80,8 @@ impl<T: Pod> Array<T> {
     ///
     /// As [`Array::new`].
     pub fn from_slice(segment: &Segment, items: &[T]) -> Result<Self> {
-        Ok(Self { cells: copy(segment, items, Locked::Yes)?, of: PhantomData })
+        let cells = Cells::copies(segment, Kind::Array, items, Locked::Yes)?;
+        Ok(Self { cells, of: PhantomData })
     }
 
     /// The array that `handle` is of.

@@ -6,9 +6,10 @@ use std::marker::PhantomData;
 
 use bytemuck::Pod;
 
-use super::{ArrayBytes, copy, zeros};
+use super::bytes::ArrayBytes;
 use crate::cells::{Cells, Locked};
 use crate::handle::Handle;
+use crate::object::Kind;
 use crate::{Result, Segment};
 
 /// An array in shared memory, without a lock: loads and stores that others can come in between.
@@ -48,7 +49,7 @@ impl<T: Pod> RawArray<T> {
     ///
     /// As [`Array::new`](super::Array::new).
     pub fn new(segment: &Segment, len: usize) -> Result<Self> {
-        let cells = zeros(segment, Layout::new::<T>(), len, Locked::No)?;
+        let cells = Cells::zeros(segment, Kind::Array, Layout::new::<T>(), len, Locked::No)?;
         Ok(Self::new_view(cells))
     }
 
@@ -58,7 +59,7 @@ impl<T: Pod> RawArray<T> {
     ///
     /// As [`Array::new`](super::Array::new).
     pub fn from_slice(segment: &Segment, items: &[T]) -> Result<Self> {
-        Ok(Self::new_view(copy(segment, items, Locked::No)?))
+        Ok(Self::new_view(Cells::copies(segment, Kind::Array, items, Locked::No)?))
     }
 
     /// Another view of the same items.
