@@ -6,7 +6,7 @@
 //!
 //! | file | what it holds | when a process dies |
 //! |---|---|---|
-//! | `mutex.rs` | [`Mutex`]: a lock around a value | its lock goes to the next, who is told |
+//! | `mutex.rs`, `guard.rs` | [`Mutex`]: a lock around a value | its lock goes to the next, who is told |
 //! | `reentrant.rs` | [`ReentrantMutex`]: a lock that a thread may take again | the same |
 //! | `semaphore.rs` | [`Semaphore`]: permits as counts and signals, nobody's | nothing: what it acquired is gone |
 //! | `bounded_semaphore.rs` | [`BoundedSemaphore`]: permits as places, with holders | those it holds come back |
@@ -27,6 +27,7 @@ mod bounded_semaphore;
 pub(crate) mod condvar;
 mod event;
 mod kinds;
+mod guard;
 pub(crate) mod lock_error;
 mod mutex;
 pub(crate) mod reentrant;
@@ -42,8 +43,9 @@ pub(crate) use kinds::{
     BarrierKind, BoundedSemaphoreKind, CondvarKind, EventKind, MutexKind, ReentrantMutexKind,
     SemaphoreKind,
 };
+pub use guard::Guard;
 pub use lock_error::{LockError, LockResult, OrRecover};
-pub use mutex::{Guard, Mutex};
+pub use mutex::Mutex;
 pub use reentrant::{ReentrantGuard, ReentrantMutex};
 pub use semaphore::Semaphore;
 

@@ -4,13 +4,11 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use bytemuck::Pod;
-use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
-use slipring_core::primitive::{AtomicU32, AtomicU64, DataCell, FenceMode, Ordering, fence_light};
+use slipring_core::primitive::{AtomicU32, AtomicU64, DataCell, Ordering};
 use slipring_core::sync;
 
-use super::condvar::sealed::Sealed;
-use super::condvar::{Held, Lock, Reopen};
+use super::guard::{Body, Guard, Head};
 use super::lock_error::{LockResult, told};
 use super::words::Words;
 use crate::handle::Handle;
@@ -20,24 +18,6 @@ use crate::{Error, Result, Segment};
 
 /// Values can be aligned to this.
 const MAX_ALIGN: u64 = 64;
-
-/// What stands before the value, and says of what type it is.
-#[repr(C)]
-struct Head {
-    lock: sync::Mutex,
-    /// `align_of::<T>()` of who made the mutex. Written once, before the mutex is known.
-    align: AtomicU32,
-    /// `size_of::<T>()` of who made the mutex. Written once, before the mutex is known.
-    size: AtomicU64,
-}
-
-/// The body of a mutex. A small value shares the lock's cache line.
-#[repr(C)]
-struct Body<T> {
-    head: Head,
-    /// The holder's.
-    value: DataCell<T>,
-}
 
 /// A lock around a value in shared memory.
 ///
@@ -68,14 +48,6 @@ struct Body<T> {
 pub struct Mutex<T: Pod> {
     words: Words<Body<T>>,
     of: PhantomData<T>,
-}
-
-/// The lock is held while this lives, by the process that took it.
-#[must_use = "the lock is given back when the guard is dropped"]
-pub struct Guard<'a, T: Pod> {
-    mutex: &'a Mutex<T>,
-    /// Who took it: in a forked child somebody else.
-    me: OwnerId,
 }
 
 impl<T: Pod> Mutex<T> {
@@ -137,7 +109,7 @@ impl<T: Pod> Mutex<T> {
         let me = self.words.me()?;
         if self.core().try_lock_fast(me) {
             crash_point!("sync.mutex.held");
-            return Ok(Guard { mutex: self, me });
+            return Ok(Guard::new(&self.words, me));
         }
         self.lock_slow(me, until.into())
     }
@@ -150,7 +122,7 @@ impl<T: Pod> Mutex<T> {
         } else {
             self.words.wait(until, |wait| self.core().lock(me, wait)).map_err(Error::from)?
         };
-        told(how, Guard { mutex: self, me })
+        told(how, Guard::new(&self.words, me))
     }
 
     /// The guard of a lock that this process holds, whose guard was forgotten with [`std::mem::forget`]: for bindings, which
@@ -166,7 +138,7 @@ impl<T: Pod> Mutex<T> {
     pub unsafe fn assume_locked(&self) -> Result<Guard<'_, T>> {
         let me = self.words.me()?;
         if self.core().owner() == Some(me) {
-            Ok(Guard { mutex: self, me })
+            Ok(Guard::new(&self.words, me))
         } else {
             Err(Error::NotHeld)
         }
@@ -192,104 +164,6 @@ fn check(what: &'static str, ours: u64, theirs: u64) -> Result<()> {
     if ours == theirs { Ok(()) } else { Err(Error::TypeMismatch { what, ours, theirs }) }
 }
 
-impl<T: Pod> Guard<'_, T> {
-    /// A copy of the value.
-    ///
-    /// # Panics
-    ///
-    /// In a forked child, on a guard that the fork copied.
-    #[inline]
-    pub fn get(&self) -> T {
-        let cell = self.cell();
-        // SAFETY: aligned and in bounds: a field of the body. Any bytes are a `T` (`Pod`).
-        // SAFETY: we hold the lock, so nobody writes who keeps to it; another process that does not can make the copy a
-        // mixture, which is a `T` like any other.
-        let value = cell.with(|from| unsafe { from.read() });
-        // A compiler barrier: the value is read once, whoever writes to it later.
-        fence_light(FenceMode::Asymmetric);
-        value
-    }
-
-    /// Replaces the value. Killed in the middle, it leaves a mixture of the old bytes and the new.
-    ///
-    /// # Panics
-    ///
-    /// In a forked child, on a guard that the fork copied.
-    #[inline]
-    pub fn set(&mut self, value: T) {
-        // SAFETY: aligned and in bounds: a field of the body.
-        // SAFETY: we hold the lock, so nobody else accesses it who keeps to it.
-        self.cell().with_mut(|to| unsafe { to.write(value) });
-        crash_point!("sync.mutex.set");
-    }
-
-    /// The value where it lies, to be changed in place: for values too large to copy in and out.
-    ///
-    /// # Safety
-    ///
-    /// No process writes to the value while the reference lives. Those that keep to the lock do not; but the memory is
-    /// shared, and where [`Guard::get`] would give a mixture if one did, a reference to changing memory is undefined
-    /// behaviour here. So every process that maps the segment has to be trusted for this.
-    ///
-    /// # Panics
-    ///
-    /// In a forked child, on a guard that the fork copied.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use slipring::{Mutex, OrRecover, Segment};
-    ///
-    /// let segment = Segment::create()?;
-    /// let table = Mutex::new(&segment, [0_u64; 512])?;
-    /// let mut guard = table.lock().or_recover()?;
-    /// // SAFETY: the segment is anonymous, and only this process has it.
-    /// let slots = unsafe { guard.as_mut() };
-    /// slots[17] = 4;
-    /// assert_eq!(guard.get()[17], 4);
-    /// # Ok::<(), slipring::Error>(())
-    /// ```
-    #[inline]
-    pub unsafe fn as_mut(&mut self) -> &mut T {
-        // SAFETY: aligned and in bounds: a field of the body, mapped as long as the mutex lives. Any bytes are a `T`.
-        // SAFETY: we hold the lock and are borrowed exclusively; nobody writes without it, by the caller's word.
-        self.cell().with_mut(|at| unsafe { &mut *at })
-    }
-
-    /// The value's place, of which we are sure to be the holder.
-    #[inline]
-    fn cell(&self) -> &DataCell<T> {
-        assert!(self.is_ours(), "this guard was copied by a fork: the lock is the parent's");
-        &self.mutex.words.get().value
-    }
-
-    /// Whether this process took it.
-    #[inline]
-    fn is_ours(&self) -> bool {
-        self.mutex.words.me().is_ok_and(|me| me == self.me)
-    }
-}
-
-impl<T: Pod> Sealed for Guard<'_, T> {
-    fn held(&mut self) -> Result<Held<'_>> {
-        let attachment = self.mutex.words.handle().attachment();
-        let lock = Lock::Plain(self.mutex.core());
-        if self.is_ours() { Ok(Held { lock, me: self.me, attachment }) } else { Err(Error::Forked) }
-    }
-}
-
-impl<T: Pod> Reopen for Guard<'_, T> {}
-
-impl<T: Pod> Drop for Guard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        // A copied guard must not even give back a lock that the child has taken for itself since.
-        if self.is_ours() {
-            self.mutex.core().unlock(self.me, Scope::Shared);
-        }
-    }
-}
-
 impl<T: Pod> Clone for Mutex<T> {
     fn clone(&self) -> Self {
         Self { words: self.words.clone(), of: PhantomData }
@@ -302,16 +176,11 @@ impl<T: Pod> fmt::Debug for Mutex<T> {
     }
 }
 
-impl<T: Pod> fmt::Debug for Guard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard").field("is_ours", &self.is_ours()).finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::object::Role;
+    use crate::sync::condvar::sealed::Sealed;
     use crate::sync::testing::{alone, in_child, somebody_dead};
     use crate::sync::{Event, LockError, OrRecover};
     use crate::ticket::Transfer;
