@@ -14,12 +14,14 @@
 //! | `lane.rs` | one direction in shared memory; what the death procedure does |
 //! | `end.rs` | handle, socket, turns |
 //! | `writer.rs`, `reader.rs` | the two halves of an end |
+//! | `connection.rs` | both in one: [`Connection`] |
 //! | `enclosing.rs` | messages with handles in them |
 //! | `transfer.rs` | ends on their way to another process |
 //! | `acceptor.rs`, `connect.rs` | pipes between programs that know a name: [`Acceptor`], [`Pipe::connect`] |
 
 mod acceptor;
 mod connect;
+mod connection;
 mod enclosing;
 mod end;
 mod kind;
@@ -31,14 +33,12 @@ mod transfer;
 mod watched;
 mod writer;
 
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use slipring_core::ring::spsc_records::{Layout, MAX_SIZE, MIN_SIZE};
 
 pub use acceptor::Acceptor;
+pub use connection::Connection;
 pub(crate) use kind::{AcceptorKind, PipeKind};
 pub use reader::PipeReader;
 pub use writer::PipeWriter;
@@ -46,11 +46,8 @@ pub use writer::PipeWriter;
 use self::end::Sockets;
 use self::lane::Shape;
 use crate::handle::Handle;
-use crate::message::Message;
 use crate::object::{Kind, Role};
-use crate::payload::{Loan, View};
 use crate::sys::socket;
-use crate::until::Until;
 use crate::{Error, Result, Segment};
 
 /// Bytes of a ring unless told otherwise.
@@ -241,213 +238,4 @@ fn create(segment: &Segment, options: PipeOptions, duplex: bool) -> Result<[(Han
         Ok(())
     })?;
     Ok([(first, one), (second, two)])
-}
-
-/// One end of a duplex pipe: a reader and a writer.
-///
-/// ```
-/// use slipring::{Pipe, Segment};
-///
-/// let segment = Segment::create()?;
-/// let (mut client, server) = Pipe::duplex(&segment)?;
-/// let (mut requests, mut answers) = server.split();
-/// let thread = std::thread::spawn(move || {
-///     while let Ok(request) = requests.recv() {
-///         answers.send(request.to_ascii_uppercase().as_slice()).unwrap();
-///     }
-/// });
-/// client.send(b"hello")?;
-/// assert_eq!(client.recv()?, b"HELLO");
-/// drop(client); // the end of file for the other side
-/// thread.join().unwrap();
-/// # Ok::<(), slipring::Error>(())
-/// ```
-#[derive(Debug)]
-pub struct Connection {
-    reader: PipeReader,
-    writer: PipeWriter,
-}
-
-impl Connection {
-    fn new(handle: Handle, sockets: Sockets) -> Result<Self> {
-        let reader = PipeReader::new(handle.clone(), sockets.clone())?;
-        Ok(Self { reader, writer: PipeWriter::new(handle, sockets)? })
-    }
-
-    /// As [`PipeWriter::send`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeWriter::send`].
-    pub fn send(&mut self, message: &[u8]) -> Result<()> {
-        self.writer.send(message)
-    }
-
-    /// As [`PipeWriter::try_send`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeWriter::try_send`].
-    pub fn try_send(&mut self, message: &[u8]) -> Result<()> {
-        self.writer.try_send(message)
-    }
-
-    /// As [`PipeWriter::send_until`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeWriter::send_until`].
-    pub fn send_until(&mut self, message: &[u8], until: impl Into<Until>) -> Result<()> {
-        self.writer.send_until(message, until)
-    }
-
-    /// As [`PipeWriter::send_value`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeWriter::send_value`].
-    pub fn send_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.writer.send_value(value)
-    }
-
-    /// As [`PipeWriter::send_value_until`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeWriter::send_value_until`].
-    pub fn send_value_until<T: Serialize + ?Sized>(
-        &mut self,
-        value: &T,
-        until: impl Into<Until>,
-    ) -> Result<()> {
-        self.writer.send_value_until(value, until)
-    }
-
-    /// As [`PipeWriter::loan`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeWriter::loan`].
-    pub fn loan(&mut self, len: usize) -> Result<Loan> {
-        self.writer.loan(len)
-    }
-
-    /// As [`PipeWriter::send_loan`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeWriter::send_loan`].
-    pub fn send_loan(&mut self, loan: Loan) -> Result<()> {
-        self.writer.send_loan(loan)
-    }
-
-    /// As [`PipeReader::recv`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeReader::recv`].
-    pub fn recv(&mut self) -> Result<Vec<u8>> {
-        self.reader.recv()
-    }
-
-    /// As [`PipeReader::try_recv`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeReader::try_recv`].
-    pub fn try_recv(&mut self) -> Result<Vec<u8>> {
-        self.reader.try_recv()
-    }
-
-    /// As [`PipeReader::recv_until`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeReader::recv_until`].
-    pub fn recv_until(&mut self, until: impl Into<Until>) -> Result<Vec<u8>> {
-        self.reader.recv_until(until)
-    }
-
-    /// As [`PipeReader::recv_into`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeReader::recv_into`].
-    pub fn recv_into(&mut self, buffer: &mut Vec<u8>, until: impl Into<Until>) -> Result<usize> {
-        self.reader.recv_into(buffer, until)
-    }
-
-    /// As [`PipeReader::recv_view`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeReader::recv_view`].
-    pub fn recv_view(&mut self) -> Result<View> {
-        self.reader.recv_view()
-    }
-
-    /// As [`PipeReader::recv_message`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeReader::recv_message`].
-    pub fn recv_message(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        max_copy: usize,
-        until: impl Into<Until>,
-    ) -> Result<Message> {
-        self.reader.recv_message(buffer, max_copy, until)
-    }
-
-    /// As [`PipeReader::recv_value`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeReader::recv_value`].
-    pub fn recv_value<T: DeserializeOwned>(&mut self, until: impl Into<Until>) -> Result<T> {
-        self.reader.recv_value(until)
-    }
-
-    /// As [`PipeReader::poll`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeReader::poll`].
-    pub fn poll(&mut self, until: impl Into<Until>) -> Result<bool> {
-        self.reader.poll(until)
-    }
-
-    /// As [`PipeReader::as_fd`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeReader::as_fd`].
-    pub fn as_fd(&mut self) -> Result<BorrowedFd<'_>> {
-        self.reader.as_fd()
-    }
-
-    pub(crate) fn reader(&self) -> &PipeReader {
-        &self.reader
-    }
-
-    /// Both halves.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn halves(&mut self) -> (&mut PipeReader, &mut PipeWriter) {
-        (&mut self.reader, &mut self.writer)
-    }
-
-    /// Both halves, for two threads. The other end sees this one closed when both are dropped.
-    pub fn split(self) -> (PipeReader, PipeWriter) {
-        (self.reader, self.writer)
-    }
-
-    /// Another handle of the same end.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Forked`].
-    pub fn try_clone(&self) -> Result<Self> {
-        Ok(Self { reader: self.reader.try_clone()?, writer: self.writer.try_clone()? })
-    }
 }

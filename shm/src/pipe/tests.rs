@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::SegmentOptions;
+use crate::until::Until;
 
 fn segment() -> Segment {
     Segment::with(SegmentOptions::new().reserve(4 << 30)).unwrap()

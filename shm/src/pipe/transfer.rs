@@ -50,7 +50,7 @@ impl sealed::Sealed for PipeWriter {
 
 impl sealed::Sealed for Connection {
     fn handle_of(&self) -> &Handle {
-        &self.reader.end().handle
+        &self.reader().end().handle
     }
 }
 
@@ -82,7 +82,7 @@ impl Transfer for PipeWriter {
 
 impl Transfer for Connection {
     fn ticket(&self) -> Result<Ticket> {
-        ticket_of(self.reader.end())
+        ticket_of(self.reader().end())
     }
 
     fn from_ticket(ticket: Ticket, segment: &Segment) -> Result<Self> {
