@@ -10,7 +10,7 @@ use super::reader::PipeReader;
 use super::writer::PipeWriter;
 use crate::Result;
 use crate::message::Message;
-use crate::object::Handle;
+use crate::handle::Handle;
 use crate::payload::{Loan, View};
 use crate::until::Until;
 

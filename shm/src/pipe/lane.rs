@@ -19,6 +19,7 @@ use slipring_core::directory::Place;
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, AtomicU64, CachePadded, FenceMode, Ordering};
+use slipring_core::ring::Corrupt;
 use slipring_core::ring::sides::Sides;
 use slipring_core::ring::spsc_records::{Layout, Records};
 use slipring_core::sync::{Bell, Mutex};
@@ -251,6 +252,11 @@ pub(super) fn about(regions: &Regions, place: Place, ids: &[OwnerId]) -> About {
         held.extend(turn(&lane.words().recv, "a turn to receive"));
     }
     About { held, ..About::state(used.join(", and back ")) }
+}
+
+#[cold]
+pub(super) fn damaged(_: Corrupt) -> Error {
+    Error::Corrupt { what: "a pipe's ring is damaged" }
 }
 
 /// More records than this are in no ring: a header takes eight bytes.

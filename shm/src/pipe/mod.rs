@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `lane.rs` | one direction in shared memory; what the death procedure does |
 //! | `end.rs` | handle, socket, turns |
+//! | `arrivals.rs` | how a reader sleeps, and what an event loop waits for |
 //! | `writer.rs`, `reader.rs` | the two halves of an end |
 //! | `connection.rs` | both in one: [`Connection`] |
 //! | `enclosing.rs` | messages with handles in them |
@@ -20,6 +21,7 @@
 //! | `acceptor.rs`, `connect.rs` | pipes between programs that know a name: [`Acceptor`], [`Pipe::connect`] |
 
 mod acceptor;
+mod arrivals;
 mod connect;
 mod connection;
 mod enclosing;

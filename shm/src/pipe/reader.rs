@@ -1,29 +1,22 @@
 //! The receiving half of an end.
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use serde::de::DeserializeOwned;
 use slipring_core::block::{BlockRef, Descriptor, Magazines, Returns};
-use slipring_core::futex::{Scope, Wake};
 use slipring_core::owner::OwnerId;
-use slipring_core::primitive::FenceMode;
 use slipring_core::ring::Corrupt;
-use slipring_core::ring::spsc_records::Consumer;
-use slipring_core::wait::Waiter;
 
+use super::arrivals::Arrivals;
 use super::enclosing;
-use super::end::{End, Sockets, Turn};
-use super::lane::{BLOCK, BYTES, ENCLOSING, most_records};
-use super::writer::damaged;
-use crate::attachment::Wait;
+use super::end::{End, Sockets};
+use super::lane::{BLOCK, BYTES, ENCLOSING, damaged, most_records};
 use crate::handle::Handle;
 use crate::message::Message;
 use crate::parcel::Arrived;
 use crate::payload::{self, View};
 use crate::queue::decode;
-use crate::sys::socket::{self, Ready, Received};
-use crate::sys::{membarrier, watch::Watch};
 use crate::until::Until;
 use crate::{Error, Result};
 
@@ -48,11 +41,9 @@ use crate::{Error, Result};
 /// # Ok::<(), Error>(())
 /// ```
 pub struct PipeReader {
-    end: End,
-    consumer: Consumer,
+    arrivals: Arrivals,
     returns: Returns,
     buffer: Vec<u8>,
-    watch: Option<Watch>,
     /// What came with the message that was taken last.
     parcel: Option<Result<Arrived>>,
 }
@@ -68,12 +59,8 @@ enum Taken {
 impl PipeReader {
     pub(super) fn new(handle: Handle, sockets: Sockets) -> Result<Self> {
         let sender = handle.role().other();
-        let end = End::new(handle, sockets, sender)?;
-        let mode = end.attachment().fences;
-        // SAFETY: consumers of a lane work under its receive lock only, and resume first.
-        let consumer = unsafe { end.lane.ring.consumer(Scope::Shared, mode) }.map_err(damaged)?;
-        let (returns, buffer) = (Returns::default(), Vec::new());
-        Ok(Self { end, consumer, returns, buffer, watch: None, parcel: None })
+        let arrivals = Arrivals::new(End::new(handle, sockets, sender)?)?;
+        Ok(Self { arrivals, returns: Returns::default(), buffer: Vec::new(), parcel: None })
     }
 
     /// The next message, waiting for one for as long as it takes.
@@ -132,7 +119,7 @@ impl PipeReader {
     #[inline]
     fn append(&mut self, taken: Taken, me: OwnerId, into: &mut Vec<u8>) {
         if let Taken::Block(block, len) = taken {
-            let attachment = self.end.attachment();
+            let attachment = self.arrivals.end.attachment();
             payload::append_block(attachment, block, len, into);
             attachment.pool.free(&mut self.returns, block, me);
         }
@@ -159,7 +146,7 @@ impl PipeReader {
         self.parcel = None;
         Ok(match taken {
             Taken::Bytes => View::private(bytes),
-            Taken::Block(block, len) => View::block(self.end.attachment(), block, len, me),
+            Taken::Block(block, len) => View::block(self.arrivals.end.attachment(), block, len, me),
         })
     }
 
@@ -182,7 +169,7 @@ impl PipeReader {
         self.parcel = None;
         let view = match taken {
             Taken::Block(block, len) if len > max_copy as u64 => {
-                Some(View::block(self.end.attachment(), block, len, me))
+                Some(View::block(self.arrivals.end.attachment(), block, len, me))
             }
             taken => {
                 self.append(taken, me, buffer);
@@ -216,10 +203,10 @@ impl PipeReader {
     /// [`Error::Interrupted`], [`Error::Forked`].
     pub fn poll(&mut self, until: impl Into<Until>) -> Result<bool> {
         self.ready()?;
-        match self.await_message(until.into()) {
+        match self.arrivals.await_message(until.into()) {
             Ok(_) | Err(Error::Disconnected) => Ok(true),
             Err(Error::TimedOut | Error::WouldBlock) => {
-                self.rest_watch();
+                self.arrivals.rest_watch();
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -229,7 +216,7 @@ impl PipeReader {
     /// Whether there is no message. A glance: old when it returns. It knows nothing of the end of file.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.end.lane.ring.is_empty()
+        self.arrivals.end.lane.ring.is_empty()
     }
 
     /// A descriptor for `poll`, `select`, `epoll` and event loops: readable while a message or the end of file is there.
@@ -266,11 +253,7 @@ impl PipeReader {
     /// ```
     pub fn as_fd(&mut self) -> Result<BorrowedFd<'_>> {
         self.ready()?;
-        if self.watch.is_none() {
-            self.watch = Some(self.begin_watch()?);
-        }
-        let watch = self.watch.as_ref().map(AsFd::as_fd);
-        watch.ok_or(Error::Closed)
+        self.arrivals.as_fd()
     }
 
     /// Another handle of the same end, for another thread.
@@ -279,7 +262,7 @@ impl PipeReader {
     ///
     /// [`Error::Forked`].
     pub fn try_clone(&self) -> Result<Self> {
-        Self::new(self.end.handle.clone(), self.end.sockets.clone())
+        Self::new(self.arrivals.end.handle.clone(), self.arrivals.end.sockets.clone())
     }
 
     /// In a forked child: gives up a reader that another thread of the parent is using. That thread does not exist here,
@@ -292,21 +275,24 @@ impl PipeReader {
     /// dropped, when this returns.
     pub unsafe fn abandon(this: *mut Self) {
         // SAFETY: the end of a whole reader, by the caller's promise.
-        unsafe { End::abandon(&raw mut (*this).end) }
+        unsafe { End::abandon(&raw mut (*this).arrivals.end) }
     }
 
     pub(super) fn end(&self) -> &End {
-        &self.end
+        &self.arrivals.end
+    }
+
+    pub(super) fn arrivals(&self) -> &Arrivals {
+        &self.arrivals
     }
 
     /// Who we are; after a fork, nothing that was the parent's is ours.
     #[inline]
     fn ready(&mut self) -> Result<OwnerId> {
-        let me = self.end.attachment().me()?;
-        if me != self.end.me {
-            self.end.me = me;
+        let me = self.arrivals.end.attachment().me()?;
+        if me != self.arrivals.end.me {
+            self.arrivals.become_child(me);
             self.returns = Returns::default();
-            self.watch = None;
         }
         Ok(me)
     }
@@ -315,12 +301,10 @@ impl PipeReader {
     fn take(&mut self, me: OwnerId, until: Until, into: &mut Vec<u8>) -> Result<Taken> {
         // What dead receivers had taken is passed over. More of that than the ring holds is a ring that a peer gone mad
         // has bent into a circle.
-        for _ in 0..most_records(&self.end.lane.ring) {
-            let turn = self.await_message(until)?;
+        for _ in 0..most_records(&self.arrivals.end.lane.ring) {
+            let turn = self.arrivals.await_message(until)?;
             let Some(taken) = self.take_one(me, into)? else { continue };
-            if self.end.lane.words().bell.is_watched() && self.consumer.is_empty() {
-                self.quiet();
-            }
+            self.arrivals.taken();
             drop(turn);
             return Ok(taken);
         }
@@ -330,7 +314,7 @@ impl PipeReader {
     /// Takes the record that is there. `None` for a message that was lost with a receiver who had it in its hands.
     #[inline]
     fn take_one(&mut self, me: OwnerId, into: &mut Vec<u8>) -> Result<Option<Taken>> {
-        let Some(record) = self.consumer.peek().map_err(damaged)? else { return Ok(None) };
+        let Some(record) = self.arrivals.consumer.peek().map_err(damaged)? else { return Ok(None) };
         let mut enclosed = None;
         let taken = match record.kind() {
             BYTES => {
@@ -349,10 +333,10 @@ impl PipeReader {
             _ => Err(Error::Corrupt { what: "a pipe's record is of no known kind" }),
         };
         crash_point!("pipe.recv.settled");
-        self.consumer.release();
+        self.arrivals.consumer.release();
         crash_point!("pipe.recv.released");
         if let (Some(number), Ok(Some(_))) = (enclosed, &taken) {
-            self.parcel = Some(self.end.receive_parcel(number));
+            self.parcel = Some(self.arrivals.end.receive_parcel(number));
         }
         taken
     }
@@ -363,9 +347,9 @@ impl PipeReader {
         let Some(Descriptor::Block { block, len }) = Descriptor::decode(word) else {
             return Err(forged());
         };
-        let attachment = self.end.attachment();
+        let attachment = self.arrivals.end.attachment();
         let block = attachment.pool.check(block, len).ok_or_else(forged)?;
-        if !attachment.pool.control(block).taken(me, self.end.lane.ring_id, position) {
+        if !attachment.pool.control(block).taken(me, self.arrivals.end.lane.ring_id, position) {
             // A receiver died with it, after it took the block and before it released the record.
             return Ok(None);
         }
@@ -375,175 +359,12 @@ impl PipeReader {
         }
         Ok(Some(Taken::Block(block, len)))
     }
-
-    /// A turn with a message there.
-    #[inline]
-    fn await_message(&mut self, until: Until) -> Result<Turn> {
-        let (turn, after_death) = self.end.turn(|words| &words.recv, until)?;
-        crash_point!("pipe.recv.locked");
-        self.consumer.resume().map_err(damaged)?;
-        if after_death {
-            self.end.lane.words().bell.mend_reader();
-        }
-        if self.consumer.is_empty() {
-            self.wait_for_message(until)?;
-        }
-        Ok(turn)
-    }
-
-    /// Waits, in our turn, for a message.
-    #[cold]
-    fn wait_for_message(&mut self, until: Until) -> Result<()> {
-        if until.is_now() {
-            return self.find_message_now();
-        }
-        let (attachment, mut spin) = (self.end.attachment().clone(), self.end.spin.clone());
-        let mut wait = Wait::new(&attachment, Some(&mut spin), until.deadline());
-        let found = self.spin_and_sleep(&mut wait);
-        self.end.lane.words().bell.awake();
-        self.end.spin = spin;
-        match found {
-            // A deadline that has passed already must not hide what is there.
-            Err(Error::TimedOut) => match self.find_message_now() {
-                Err(Error::WouldBlock) => Err(Error::TimedOut),
-                found => found,
-            },
-            found => found,
-        }
-    }
-
-    /// No message, or no more: looked at in this order, so that the last one is not missed.
-    fn find_message_now(&mut self) -> Result<()> {
-        let open = self.end.probe_open();
-        if !self.consumer.is_empty() {
-            return Ok(());
-        }
-        self.quiet();
-        open.and(Err(Error::WouldBlock))
-    }
-
-    fn spin_and_sleep(&mut self, wait: &mut Wait<'_>) -> Result<()> {
-        loop {
-            while wait.spin() {
-                if !self.consumer.is_empty() {
-                    return Ok(());
-                }
-            }
-            if self.hush(true, |reader| reader.consumer.is_empty()) {
-                return Ok(());
-            }
-            let mut hung_up = false;
-            wait.sleep_with(|end| match socket::wait_readable(self.end.socket(), end) {
-                Ok(Ready::Readable) => Wake::Woken,
-                Ok(Ready::TimedOut) => Wake::TimedOut,
-                Ok(Ready::Interrupted) => Wake::Interrupted,
-                Ok(Ready::Hangup) | Err(_) => {
-                    hung_up = true;
-                    Wake::Changed
-                }
-            })?;
-            let open = if hung_up { Err(Error::Disconnected) } else { self.end.check_open() };
-            if !self.consumer.is_empty() {
-                return Ok(());
-            }
-            open?;
-        }
-    }
-
-    /// Makes the descriptor unreadable, unless there is a message.
-    #[cold]
-    fn quiet(&mut self) {
-        if self.end.lane.words().bell.may_be_rung() {
-            self.hush(false, |reader| reader.consumer.is_empty());
-        }
-        if let Some(watch) = &self.watch
-            && self.consumer.is_empty()
-        {
-            // Cannot fail on an eventfd of our own.
-            let _ = watch.clear();
-        }
-    }
-
-    /// Messages that were there before anybody watched are gone, whoever took them: since then senders ring.
-    fn rest_watch(&self) {
-        if let Some(watch) = &self.watch
-            && self.is_empty()
-        {
-            // Cannot fail on an eventfd of our own.
-            let _ = watch.clear();
-        }
-    }
-
-    /// Has senders ring anew, and takes the byte of the last ring. In a turn of ours. Returns whether there is a message.
-    fn hush(&self, sleep: bool, is_empty: fn(&Self) -> bool) -> bool {
-        let bell = &self.end.lane.words().bell;
-        let hushed = bell.hush(sleep);
-        fence_peers(self.end.attachment().fences);
-        let take_byte = || {
-            let received = socket::receive(self.end.socket(), &mut [0]);
-            matches!(received, Ok(Received::Bytes(_)))
-        };
-        if !is_empty(self) {
-            bell.leave(hushed, take_byte);
-            return true;
-        }
-        bell.settle(hushed, take_byte);
-        if bell.has_strays() {
-            self.clear_strays(is_empty);
-        }
-        false
-    }
-
-    /// Quiets the bell, from outside of a turn: it was rung, and there is nothing to receive. Where somebody else has a turn
-    /// that is its business.
-    #[cold]
-    pub(super) fn calm(&self) {
-        let Some((_turn, after_death)) = self.end.try_turn(|words| &words.recv) else { return };
-        if after_death {
-            self.end.lane.words().bell.mend_reader();
-        }
-        let is_empty = |reader: &Self| reader.end.lane.ring.is_empty();
-        if is_empty(self) {
-            self.hush(false, is_empty);
-        }
-    }
-
-    /// Somebody died between the bell and its byte: empties the socket while nobody can ring.
-    #[cold]
-    fn clear_strays(&self, is_empty: fn(&Self) -> bool) {
-        let Some((_turn, _)) = self.end.try_turn(|words| &words.send) else { return };
-        if is_empty(self) {
-            while let Ok(Received::Bytes(_)) = socket::receive(self.end.socket(), &mut [0; 16]) {}
-            self.end.lane.words().bell.reset();
-        }
-    }
-
-    fn begin_watch(&self) -> Result<Watch> {
-        let failed = "make a descriptor for an event loop";
-        let watch = Watch::new(self.end.socket()).map_err(Error::io(failed))?;
-        let bell = &self.end.lane.words().bell;
-        bell.watch();
-        fence_peers(self.end.attachment().fences);
-        if !self.end.lane.ring.is_empty() && !bell.may_be_rung() {
-            // Sent before anybody watched: nobody rang for it.
-            watch.set().map_err(Error::io(failed))?;
-        }
-        Ok(watch)
-    }
-}
-
-/// The sleeper's half of the fence, where wakers have none.
-fn fence_peers(mode: FenceMode) {
-    if mode == FenceMode::Asymmetric {
-        // Works in every process that could attach; sleeps are sliced in any case.
-        let _ = membarrier::fence_registered();
-    }
 }
 
 impl Drop for PipeReader {
     fn drop(&mut self) {
         if self.ready().is_ok() {
-            let pool = &self.end.attachment().pool;
+            let pool = &self.arrivals.end.attachment().pool;
             pool.flush(&mut Magazines::default(), &mut self.returns);
         }
     }
@@ -551,6 +372,8 @@ impl Drop for PipeReader {
 
 impl fmt::Debug for PipeReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PipeReader").field("handle", &self.end.handle).finish_non_exhaustive()
+        f.debug_struct("PipeReader")
+            .field("handle", &self.arrivals.end.handle)
+            .finish_non_exhaustive()
     }
 }

@@ -22,7 +22,7 @@ impl Calm for PipeReader {
         if !Bell::was_rung(word) || !self.end().lane.ring.is_empty() {
             return word;
         }
-        self.calm();
+        self.arrivals().calm();
         self.bell().ask()
     }
 

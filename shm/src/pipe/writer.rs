@@ -12,7 +12,7 @@ use slipring_core::ring::spsc_records::{ClaimError, Producer};
 use slipring_core::sync::EventCount;
 
 use super::end::{End, Sockets, Turn};
-use super::lane::{BLOCK, BYTES};
+use super::lane::{BLOCK, BYTES, damaged};
 use crate::attachment::Wait;
 use crate::handle::Handle;
 use crate::payload::{self, Loan};
@@ -437,11 +437,6 @@ impl PipeWriter {
         self.broken = released == self.seen_released && self.end.probe_open().is_err();
         self.seen_released = released;
     }
-}
-
-#[cold]
-pub(super) fn damaged(_: Corrupt) -> Error {
-    Error::Corrupt { what: "a pipe's ring is damaged" }
 }
 
 #[cold]

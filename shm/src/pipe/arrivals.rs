@@ -1,0 +1,223 @@
+//! The side of a lane on which messages arrive: turns there, and how who has one sleeps until a message comes.
+//!
+//! A sleeper sleeps on the end's socket: a byte comes through it when the bell is rung, and the kernel hangs it up when the
+//! other end is gone. The descriptor for event loops ([`PipeReader::as_fd`](super::PipeReader::as_fd)) watches the same.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use slipring_core::futex::{Scope, Wake};
+use slipring_core::owner::OwnerId;
+use slipring_core::primitive::FenceMode;
+use slipring_core::ring::spsc_records::Consumer;
+use slipring_core::wait::Waiter;
+
+use super::end::{End, Turn};
+use super::lane::damaged;
+use crate::sys::socket::{self, Ready, Received};
+use crate::sys::{membarrier, watch::Watch};
+use crate::until::Until;
+use crate::wait::Wait;
+use crate::{Error, Result};
+
+/// Where messages arrive, as one handle sees it.
+pub(super) struct Arrivals {
+    pub(super) end: End,
+    pub(super) consumer: Consumer,
+    /// The descriptor for event loops, once it was asked for.
+    watch: Option<Watch>,
+}
+
+impl Arrivals {
+    pub(super) fn new(end: End) -> Result<Self> {
+        let mode = end.attachment().fences;
+        // SAFETY: consumers of a lane work under its receive lock only, and resume first.
+        let consumer = unsafe { end.lane.ring.consumer(Scope::Shared, mode) }.map_err(damaged)?;
+        Ok(Self { end, consumer, watch: None })
+    }
+
+    /// After a fork: nothing that was the parent's is ours.
+    pub(super) fn become_child(&mut self, me: OwnerId) {
+        self.end.me = me;
+        self.watch = None;
+    }
+
+    /// The descriptor for event loops.
+    pub(super) fn as_fd(&mut self) -> Result<BorrowedFd<'_>> {
+        if self.watch.is_none() {
+            self.watch = Some(self.begin_watch()?);
+        }
+        let watch = self.watch.as_ref().map(AsFd::as_fd);
+        watch.ok_or(Error::Closed)
+    }
+
+    /// A turn with a message there.
+    #[inline]
+    pub(super) fn await_message(&mut self, until: Until) -> Result<Turn> {
+        let (turn, after_death) = self.end.turn(|words| &words.recv, until)?;
+        crash_point!("pipe.recv.locked");
+        self.consumer.resume().map_err(damaged)?;
+        if after_death {
+            self.end.lane.words().bell.mend_reader();
+        }
+        if self.consumer.is_empty() {
+            self.wait_for_message(until)?;
+        }
+        Ok(turn)
+    }
+
+    /// Waits, in our turn, for a message.
+    #[cold]
+    fn wait_for_message(&mut self, until: Until) -> Result<()> {
+        if until.is_now() {
+            return self.find_message_now();
+        }
+        let (attachment, mut spin) = (self.end.attachment().clone(), self.end.spin.clone());
+        let mut wait = Wait::new(&attachment, Some(&mut spin), until.deadline());
+        let found = self.spin_and_sleep(&mut wait);
+        self.end.lane.words().bell.awake();
+        self.end.spin = spin;
+        match found {
+            // A deadline that has passed already must not hide what is there.
+            Err(Error::TimedOut) => match self.find_message_now() {
+                Err(Error::WouldBlock) => Err(Error::TimedOut),
+                found => found,
+            },
+            found => found,
+        }
+    }
+
+    /// No message, or no more: looked at in this order, so that the last one is not missed.
+    fn find_message_now(&mut self) -> Result<()> {
+        let open = self.end.probe_open();
+        if !self.consumer.is_empty() {
+            return Ok(());
+        }
+        self.quiet();
+        open.and(Err(Error::WouldBlock))
+    }
+
+    fn spin_and_sleep(&mut self, wait: &mut Wait<'_>) -> Result<()> {
+        loop {
+            while wait.spin() {
+                if !self.consumer.is_empty() {
+                    return Ok(());
+                }
+            }
+            if self.hush(true, |this| this.consumer.is_empty()) {
+                return Ok(());
+            }
+            let mut hung_up = false;
+            wait.sleep_with(|end| match socket::wait_readable(self.end.socket(), end) {
+                Ok(Ready::Readable) => Wake::Woken,
+                Ok(Ready::TimedOut) => Wake::TimedOut,
+                Ok(Ready::Interrupted) => Wake::Interrupted,
+                Ok(Ready::Hangup) | Err(_) => {
+                    hung_up = true;
+                    Wake::Changed
+                }
+            })?;
+            let open = if hung_up { Err(Error::Disconnected) } else { self.end.check_open() };
+            if !self.consumer.is_empty() {
+                return Ok(());
+            }
+            open?;
+        }
+    }
+
+    /// A message was taken, in our turn. Where somebody watches and none is left, the descriptor is made unreadable.
+    #[inline]
+    pub(super) fn taken(&mut self) {
+        if self.end.lane.words().bell.is_watched() && self.consumer.is_empty() {
+            self.quiet();
+        }
+    }
+
+    /// Makes the descriptor unreadable, unless there is a message.
+    #[cold]
+    fn quiet(&mut self) {
+        if self.end.lane.words().bell.may_be_rung() {
+            self.hush(false, |this| this.consumer.is_empty());
+        }
+        if let Some(watch) = &self.watch
+            && self.consumer.is_empty()
+        {
+            // Cannot fail on an eventfd of our own.
+            let _ = watch.clear();
+        }
+    }
+
+    /// Messages that were there before anybody watched are gone, whoever took them: since then senders ring.
+    pub(super) fn rest_watch(&self) {
+        if let Some(watch) = &self.watch
+            && self.end.lane.ring.is_empty()
+        {
+            // Cannot fail on an eventfd of our own.
+            let _ = watch.clear();
+        }
+    }
+
+    /// Has senders ring anew, and takes the byte of the last ring. In a turn of ours. Returns whether there is a message.
+    fn hush(&self, sleep: bool, is_empty: fn(&Self) -> bool) -> bool {
+        let bell = &self.end.lane.words().bell;
+        let hushed = bell.hush(sleep);
+        fence_peers(self.end.attachment().fences);
+        let take_byte = || {
+            let received = socket::receive(self.end.socket(), &mut [0]);
+            matches!(received, Ok(Received::Bytes(_)))
+        };
+        if !is_empty(self) {
+            bell.leave(hushed, take_byte);
+            return true;
+        }
+        bell.settle(hushed, take_byte);
+        if bell.has_strays() {
+            self.clear_strays(is_empty);
+        }
+        false
+    }
+
+    /// Quiets the bell, from outside of a turn: it was rung, and there is nothing to receive. Where somebody else has a turn
+    /// that is its business.
+    #[cold]
+    pub(super) fn calm(&self) {
+        let Some((_turn, after_death)) = self.end.try_turn(|words| &words.recv) else { return };
+        if after_death {
+            self.end.lane.words().bell.mend_reader();
+        }
+        let is_empty = |this: &Self| this.end.lane.ring.is_empty();
+        if is_empty(self) {
+            self.hush(false, is_empty);
+        }
+    }
+
+    /// Somebody died between the bell and its byte: empties the socket while nobody can ring.
+    #[cold]
+    fn clear_strays(&self, is_empty: fn(&Self) -> bool) {
+        let Some((_turn, _)) = self.end.try_turn(|words| &words.send) else { return };
+        if is_empty(self) {
+            while let Ok(Received::Bytes(_)) = socket::receive(self.end.socket(), &mut [0; 16]) {}
+            self.end.lane.words().bell.reset();
+        }
+    }
+
+    fn begin_watch(&self) -> Result<Watch> {
+        let failed = "make a descriptor for an event loop";
+        let watch = Watch::new(self.end.socket()).map_err(Error::io(failed))?;
+        let bell = &self.end.lane.words().bell;
+        bell.watch();
+        fence_peers(self.end.attachment().fences);
+        if !self.end.lane.ring.is_empty() && !bell.may_be_rung() {
+            // Sent before anybody watched: nobody rang for it.
+            watch.set().map_err(Error::io(failed))?;
+        }
+        Ok(watch)
+    }
+}
+
+/// The sleeper's half of the fence, where wakers have none.
+fn fence_peers(mode: FenceMode) {
+    if mode == FenceMode::Asymmetric {
+        // Works in every process that could attach; sleeps are sliced in any case.
+        let _ = membarrier::fence_registered();
+    }
+}
