@@ -9,15 +9,6 @@
 //! The name, and the socket with it, ends with the last handle of the acceptor; the pipes do not, they are objects of
 //! their own.
 //!
-//! # Memory
-//!
-//! ```text
-//! byte 0        8        16       24       28       32
-//!      +--------+--------+--------+--------+--------+
-//!      |  ring  |  max   |accepted| handles| listens|
-//!      +--------+--------+--------+--------+--------+
-//! ```
-//!
 //! # Crash points
 //!
 //! | killed | left behind | mended by |
@@ -29,91 +20,23 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::ptr::NonNull;
 use std::sync::Arc;
 
-use slipring_core::directory::Place;
 use slipring_core::futex::Wake;
-use slipring_core::primitive::{AtomicU32, AtomicU64, Ordering};
 
+use super::listening::{Listening, PARCEL};
 use super::{Connection, Pipe, PipeOptions};
 use crate::attachment::Wait;
 use crate::handle::Handle;
 use crate::handoff::Handoff;
 use crate::name::{self, Name, socket as named_socket};
-use crate::object::{Kind, Role, SharedWords, words_at};
+use crate::object::Kind;
 use crate::parcel::enclosed::enclosable;
-use crate::segment::Regions;
 use crate::sys::socket::Ready;
 use crate::sys::{clock, file, listener, name as files, socket};
 use crate::ticket::{Ticket, Transfer, sealed};
 use crate::until::Until;
 use crate::{Error, Result, Segment};
-
-/// Bytes of an acceptor's words, for the layout fingerprint.
-pub(crate) const BODY_BYTES: u64 = size_of::<Body>() as u64;
-/// What an end is called on its way.
-pub(super) const PARCEL: &str = "pipe";
-
-/// What an acceptor's body is.
-#[repr(C)]
-struct Body {
-    /// Bytes of each ring of the pipes. Written before the acceptor is known, as are `max_len` and `handles`.
-    ring: AtomicU64,
-    /// The longest message.
-    max_len: AtomicU64,
-    /// How many were accepted. Written by acceptors; for those who look.
-    accepted: AtomicU64,
-    /// Whether the pipes are made for handles.
-    handles: AtomicU32,
-    /// Whether the socket listens, and may be connected to by whoever the mode lets. Written once, by the creator.
-    listens: AtomicU32,
-}
-
-impl Body {
-    fn new(options: PipeOptions) -> Self {
-        Self {
-            ring: AtomicU64::new(options.ring as u64),
-            max_len: AtomicU64::new(options.max_len),
-            accepted: AtomicU64::new(0),
-            handles: AtomicU32::new(options.handles.into()),
-            listens: AtomicU32::new(0),
-        }
-    }
-
-    fn options(&self) -> Result<PipeOptions> {
-        // ORDERING: Relaxed for all; whoever published the object or sent the handle is between us and the creator.
-        let options = PipeOptions {
-            ring: usize::try_from(self.ring.load(Ordering::Relaxed)).unwrap_or(0),
-            max_len: self.max_len.load(Ordering::Relaxed),
-            handles: self.handles.load(Ordering::Relaxed) != 0,
-        };
-        match options.layout() {
-            Ok(_) => Ok(options),
-            Err(_) => Err(Error::Corrupt { what: "an acceptor of pipes with an impossible ring" }),
-        }
-    }
-}
-
-// SAFETY: atomics, of which all bit patterns are valid.
-unsafe impl SharedWords for Body {}
-
-/// What is seen of an acceptor.
-pub(crate) struct AcceptorGlance {
-    pub(crate) accepted: u64,
-    pub(crate) listens: bool,
-}
-
-/// A look at the acceptor at `place`; `None` where it is damaged.
-pub(super) fn glance_at_acceptor(regions: &Regions, place: Place) -> Option<AcceptorGlance> {
-    let body = words_at::<Body>(regions, place)?;
-    Some(AcceptorGlance {
-        // ORDERING: Relaxed; a number that stands for itself.
-        accepted: body.accepted.load(Ordering::Relaxed),
-        // ORDERING: Acquire; "the socket listens", `Acceptor::create`'s Release.
-        listens: body.listens.load(Ordering::Acquire) != 0,
-    })
-}
 
 /// Accepts those who connect to a name, each with a pipe of its own.
 ///
@@ -152,9 +75,8 @@ pub(super) fn glance_at_acceptor(regions: &Regions, place: Place) -> Option<Acce
 #[derive(Clone)]
 pub struct Acceptor {
     /// Before the listener: whoever is hung up on finds the name gone.
-    handle: Handle,
+    words: Listening,
     listener: Arc<OwnedFd>,
-    options: PipeOptions,
 }
 
 impl Acceptor {
@@ -172,22 +94,11 @@ impl Acceptor {
             let why = "a name that is connected to ends with whoever accepts, and cannot persist";
             return Err(Error::BadName { why });
         }
-        let handle = name::create(&name, |segment| {
-            let kind = Kind::Acceptor;
-            let made =
-                Handle::create(segment.attachment(), kind, BODY_BYTES, [Role::First], |at, _| {
-                    debug_assert!(at.cast::<Body>().is_aligned());
-                    // SAFETY: committed memory for a `Body`, reserved for us; aligned to 128.
-                    unsafe { at.cast::<Body>().write(Body::new(options)) };
-                    Ok(())
-                });
-            made.map(|[handle]| handle)
-        })?;
-        let listener = named_socket::listen(&name, handle.attachment())?;
+        let words = name::create(&name, |segment| Listening::create(segment, options))?;
+        let listener = named_socket::listen(&name, words.handle().attachment())?;
         crash_point!("acceptor.create.listens");
-        let acceptor = Self { handle, listener: Arc::new(listener), options };
-        // ORDERING: Release; "the socket listens", the Acquire of `glance_at_acceptor`.
-        acceptor.body().listens.store(1, Ordering::Release);
+        let acceptor = Self { words, listener: Arc::new(listener) };
+        acceptor.words.begin();
         Ok(acceptor)
     }
 
@@ -218,7 +129,7 @@ impl Acceptor {
     /// [`Error::TimedOut`]; with [`Until::NOW`] it is [`Error::WouldBlock`]. And as [`Acceptor::accept`].
     pub fn accept_until(&self, until: impl Into<Until>) -> Result<Connection> {
         let until = until.into();
-        let attachment = self.handle.attachment();
+        let attachment = self.words.handle().attachment();
         attachment.me()?;
         let mut wait = Wait::new(attachment, None, until.deadline());
         loop {
@@ -267,21 +178,20 @@ impl Acceptor {
             return Err(Error::Disconnected);
         }
         let segment = self.segment();
-        let (ours, theirs) = Pipe::duplex_with(&segment, self.options)?;
+        let (ours, theirs) = Pipe::duplex_with(&segment, self.words.options())?;
         let mut handoff = Handoff::new(&segment);
         handoff.give(PARCEL, &theirs)?;
         crash_point!("acceptor.accept.made");
         handoff.send_until(socket, Until::NOW)?;
         crash_point!("acceptor.accept.sent");
-        // ORDERING: Relaxed; counted for those who look.
-        self.body().accepted.fetch_add(1, Ordering::Relaxed);
+        self.words.count_one();
         Ok(ours)
     }
 
     /// Whether a user may have connected. The kernel has looked at the permissions of the socket; this is a second look at
     /// those of the name, which are the same.
     fn admits(&self, uid: u32) -> Result<bool> {
-        let status = files::status(self.handle.attachment().mapping.fd());
+        let status = files::status(self.words.handle().attachment().mapping.fd());
         let status = status.map_err(Error::io("look at the name"))?;
         let of_others = status.mode & 0o022 != 0;
         Ok(uid == 0 || uid == status.uid || uid == files::user() || of_others)
@@ -289,18 +199,8 @@ impl Acceptor {
 
     /// The segment that the pipes are in: what is made in it can be sent through them.
     pub fn segment(&self) -> Segment {
-        Segment::of(self.handle.attachment())
+        Segment::of(self.words.handle().attachment())
     }
-
-    fn body(&self) -> &Body {
-        // SAFETY: room for a `Body`, committed and aligned: `create` and `from_ticket` saw to it. Mapped as long as the
-        // handle lives; atomics, so peers may write behind the reference.
-        unsafe { body_of(&self.handle).as_ref() }
-    }
-}
-
-fn body_of(handle: &Handle) -> NonNull<Body> {
-    handle.body().0.cast()
 }
 
 /// Readable when somebody waits to be accepted, for event loops. Another acceptor may be faster: then
@@ -313,13 +213,13 @@ impl AsFd for Acceptor {
 
 impl fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acceptor").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Acceptor").field("options", &self.words.options()).finish_non_exhaustive()
     }
 }
 
 impl sealed::Sealed for Acceptor {
     fn handle_of(&self) -> &Handle {
-        &self.handle
+        self.words.handle()
     }
 }
 
@@ -329,7 +229,7 @@ impl Transfer for Acceptor {
     fn ticket(&self) -> Result<Ticket> {
         let copy = file::duplicate(self.listener.as_fd());
         let copy = copy.map_err(Error::io("copy an acceptor's socket"))?;
-        Ok(Ticket::new(Kind::Acceptor, &self.handle, vec![copy]))
+        Ok(Ticket::new(Kind::Acceptor, self.words.handle(), vec![copy]))
     }
 
     fn from_ticket(ticket: Ticket, segment: &Segment) -> Result<Self> {
@@ -338,14 +238,6 @@ impl Transfer for Acceptor {
         let listener = only.map(|[fd]| fd).filter(|fd| listener::listens(fd.as_fd()));
         let listener =
             listener.ok_or_else(|| Error::NotInherited("the socket of an acceptor".into()))?;
-        let is_whole = handle.body().1 >= BODY_BYTES
-            && segment.attachment().arena_is_committed(handle.body_offset(), BODY_BYTES);
-        if !is_whole {
-            return Err(Error::Corrupt { what: "an acceptor is too small for what it is" });
-        }
-        // SAFETY: room for a `Body`, committed, and aligned as all bodies are; mapped while `handle` lives; atomics, for
-        // which all bit patterns are valid.
-        let options = unsafe { body_of(&handle).as_ref() }.options()?;
-        Ok(Self { handle, listener: Arc::new(listener), options })
+        Ok(Self { words: Listening::from_handle(handle)?, listener: Arc::new(listener) })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use slipring_core::futex::Wake;
 
-use super::acceptor::{PARCEL, glance_at_acceptor};
+use super::listening::{PARCEL, glance_at_acceptor};
 use super::{Connection, Pipe};
 use crate::attachment::Attachment;
 use crate::attachment::Wait;

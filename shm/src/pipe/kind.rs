@@ -5,7 +5,7 @@ use slipring_core::directory::Place;
 use slipring_core::owner::OwnerId;
 use slipring_core::ring::spsc_records::Records;
 
-use super::{acceptor, lane};
+use super::{lane, listening};
 use crate::object::{About, Found, ObjectKind, Role, nothing};
 use crate::segment::Regions;
 
@@ -82,7 +82,7 @@ impl ObjectKind for AcceptorKind {
     nothing! { survey free_locks side_left side_emptied wake drain unmake }
 
     fn layout(&self) -> &'static [u64] {
-        &[acceptor::BODY_BYTES]
+        &[listening::BODY_BYTES]
     }
 
     fn has_handles(&self) -> bool {
@@ -90,7 +90,7 @@ impl ObjectKind for AcceptorKind {
     }
 
     fn about(&self, regions: &Regions, place: Place, _ids: &[OwnerId]) -> About {
-        let Some(glance) = acceptor::glance_at_acceptor(regions, place) else {
+        let Some(glance) = listening::glance_at_acceptor(regions, place) else {
             return About::damaged();
         };
         let state = if glance.listens { "listens" } else { "does not listen yet" };

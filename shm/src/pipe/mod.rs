@@ -18,6 +18,7 @@
 //! | `connection.rs` | both in one: [`Connection`] |
 //! | `enclosing.rs` | messages with handles in them |
 //! | `transfer.rs` | ends on their way to another process |
+//! | `listening.rs` | an acceptor in shared memory |
 //! | `acceptor.rs`, `connect.rs` | pipes between programs that know a name: [`Acceptor`], [`Pipe::connect`] |
 
 mod acceptor;
@@ -28,6 +29,7 @@ mod enclosing;
 mod end;
 mod kind;
 mod lane;
+mod listening;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -140,7 +142,7 @@ impl PipeOptions {
         self
     }
 
-    fn layout(self) -> Result<Layout> {
+    pub(crate) fn layout(self) -> Result<Layout> {
         Layout::new(self.ring).map_err(|_| Error::Capacity {
             what: "a pipe's ring (a power of two)",
             wanted: self.ring as u64,
