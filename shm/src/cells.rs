@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! byte 0   | lock [u32] | alignment of an item [u32] | size of an item [u64] | number of items [u64] | locked [u32] | 0 |
+//!          '---------------- sync/typed_lock.rs ----------------'
 //!     32   | items, and zeros up to a multiple of 8 |    from byte 64 on where items are aligned to 64
 //! ```
 //!
@@ -12,7 +13,6 @@
 //! * I1. All but the lock and the items is written once, before the object is known. A handle checks it once and goes by
 //!   its own copy from then on.
 //! * I2. Items are accessed through [`bytes`] alone: by safe code, there is no data race whoever writes to them when.
-//! * I3. A guard of a process that is not the one that took the lock, a forked child's copy, accesses nothing.
 
 mod kinds;
 
@@ -24,29 +24,23 @@ use std::ptr::NonNull;
 use bytemuck::Pod;
 use slipring_core::bytes;
 use slipring_core::directory::EXTENT_UNIT;
-use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, AtomicU64, Ordering};
-use slipring_core::sync::{Acquired, Mutex};
+use slipring_core::sync::Mutex;
 
 use crate::handle::Handle;
 use crate::object::{HEADER_BYTES, Kind, SharedWords};
 use crate::segment::Region;
-use crate::sync::Words;
-use crate::until::Until;
+use crate::sync::{Hold, Locking, TypedLock, Words};
 use crate::{Error, Result, Segment};
 
-/// Items can be aligned to this.
-const MAX_ALIGN: usize = 64;
 /// So many bytes are filled at a time with copies of one item.
 const FILL_BYTES: usize = 4096;
 
 /// What stands before the items.
 #[repr(C)]
 pub(crate) struct Head {
-    lock: Mutex,
-    align: AtomicU32,
-    size: AtomicU64,
+    lock: TypedLock,
     count: AtomicU64,
     /// 1: whoever accesses the items takes the lock. 0: nobody does.
     locked: AtomicU32,
@@ -76,16 +70,26 @@ pub(crate) enum Locked {
 }
 
 /// The lock, while this lives.
-pub(crate) struct Held<'a> {
-    cells: &'a Cells,
-    /// Who took it: in a forked child somebody else.
-    me: OwnerId,
+pub(crate) type Held<'a> = Hold<'a, Cells>;
+
+impl Locking for Cells {
+    type Body = Head;
+
+    #[inline]
+    fn words(&self) -> &Words<Head> {
+        &self.words
+    }
+
+    #[inline]
+    fn lock_in(head: &Head) -> &Mutex {
+        head.lock.lock()
+    }
 }
 
 impl Head {
     /// Who holds the lock. A glance.
     pub(crate) fn owner(&self) -> Option<OwnerId> {
-        self.lock.owner()
+        self.lock.lock().owner()
     }
 
     /// Whether there is one.
@@ -96,8 +100,8 @@ impl Head {
 
     /// Bytes of an item, and how many there are, unchecked.
     pub(crate) fn shape(&self) -> (u64, u64) {
-        // ORDERING: Relaxed for both, as above.
-        (self.size.load(Ordering::Relaxed), self.count.load(Ordering::Relaxed))
+        // ORDERING: Relaxed, as above.
+        (self.lock.item().size, self.count.load(Ordering::Relaxed))
     }
 }
 
@@ -110,9 +114,7 @@ impl Cells {
         count: usize,
         locked: Locked,
     ) -> Result<Self> {
-        if item.align() > MAX_ALIGN {
-            return Err(mismatch("alignment", item.align(), MAX_ALIGN));
-        }
+        let lock = TypedLock::new(item)?;
         let len = body_len(item, count).filter(|len| *len <= room(segment)).ok_or_else(|| {
             let max = (room(segment) - first_item(item) as u64) / (item.size() as u64).max(1);
             let (what, wanted) = ("a number of items", count as u64);
@@ -120,9 +122,7 @@ impl Cells {
         })?;
         let words = Words::create_with(segment, kind, len, |at| {
             let head = Head {
-                lock: Mutex::new(),
-                align: AtomicU32::new(item.align() as u32),
-                size: AtomicU64::new(item.size() as u64),
+                lock,
                 count: AtomicU64::new(count as u64),
                 locked: AtomicU32::new((locked == Locked::Yes).into()),
                 _zero: 0,
@@ -165,17 +165,12 @@ impl Cells {
         let words = Words::<Head>::from_handle(handle)?;
         let head = words.get();
         // ORDERING: Relaxed; written before the object was known.
-        let align = head.align.load(Ordering::Relaxed);
-        let ((size, count), is_locked) = (head.shape(), head.has_lock());
-        let count = count as usize;
-        let theirs = Layout::from_size_align(size as usize, align as usize).ok();
-        let theirs = theirs.filter(|layout| layout.align() <= MAX_ALIGN);
+        let count = head.count.load(Ordering::Relaxed) as usize;
+        let (stated, is_locked) = (head.lock.item(), head.has_lock());
         let corrupt = |what| Error::Corrupt { what };
+        let theirs = stated.layout();
         let theirs = theirs.ok_or_else(|| corrupt("items have an impossible size or alignment"))?;
-        if let Some(ours) = item {
-            check("size", ours.size(), theirs.size())?;
-            check("alignment", ours.align(), theirs.align())?;
-        }
+        item.map_or(Ok(()), |ours| stated.check(ours))?;
         if locked == Locked::Yes && !is_locked {
             let (wanted, found) = ("value or array with a lock", "value or array without a lock");
             return Err(Error::WrongKind { wanted, found });
@@ -282,76 +277,8 @@ impl Cells {
         assert!(inside, "items {first} to {first} + {count} of {len}");
     }
 
-    /// Takes the lock.
-    #[inline]
-    pub(crate) fn lock(&self, until: Until) -> Result<(Acquired, Held<'_>)> {
-        let me = self.words.me()?;
-        let how = if self.core().try_lock_fast(me) {
-            crash_point!("cells.lock.held");
-            Acquired::Clean
-        } else {
-            self.lock_slow(me, until)?
-        };
-        Ok((how, Held { cells: self, me }))
-    }
-
-    #[cold]
-    fn lock_slow(&self, me: OwnerId, until: Until) -> Result<Acquired> {
-        if until.is_now() {
-            let attachment = self.words.handle().attachment();
-            let taken = self.core().try_lock(me, |owner| attachment.is_dead(owner));
-            return taken.ok_or(Error::WouldBlock);
-        }
-        self.words.wait(until, |wait| self.core().lock(me, wait)).map_err(Error::from)
-    }
-
-    /// The lock, of which this process is the holder and whose guard was forgotten.
-    ///
-    /// # Safety
-    ///
-    /// The guard was forgotten, and this takes its place: no two guards of one locking live at a time.
-    pub(crate) unsafe fn assume_locked(&self) -> Result<Held<'_>> {
-        let me = self.words.me()?;
-        let is_mine = self.core().owner() == Some(me);
-        if is_mine { Ok(Held { cells: self, me }) } else { Err(Error::NotHeld) }
-    }
-
-    /// Whether somebody holds the lock.
-    pub(crate) fn is_locked(&self) -> bool {
-        self.words.get().owner().is_some()
-    }
-
-    #[inline]
-    fn core(&self) -> &Mutex {
-        &self.words.get().lock
-    }
-
     pub(crate) fn handle(&self) -> &Handle {
         self.words.handle()
-    }
-}
-
-impl Held<'_> {
-    /// The items, of which we are sure to be the holder (I3).
-    #[inline]
-    pub(crate) fn cells(&self) -> &Cells {
-        assert!(self.is_ours(), "this guard was copied by a fork: the lock is the parent's");
-        self.cells
-    }
-
-    #[inline]
-    pub(crate) fn is_ours(&self) -> bool {
-        self.cells.words.me().is_ok_and(|me| me == self.me)
-    }
-}
-
-impl Drop for Held<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        // A copied guard must not even give back a lock that the child has taken for itself since.
-        if self.is_ours() {
-            self.cells.core().unlock(self.me, Scope::Shared);
-        }
     }
 }
 
@@ -372,15 +299,6 @@ fn room(segment: &Segment) -> u64 {
     let (_, arena) = segment.attachment().mapping.geometry().region(Region::Arena);
     // No extent begins at 0.
     arena - EXTENT_UNIT - HEADER_BYTES
-}
-
-/// Whether a property of the type is what the object says.
-fn check(what: &'static str, ours: usize, theirs: usize) -> Result<()> {
-    if ours == theirs { Ok(()) } else { Err(mismatch(what, ours, theirs)) }
-}
-
-fn mismatch(what: &'static str, ours: usize, theirs: usize) -> Error {
-    Error::TypeMismatch { what, ours: ours as u64, theirs: theirs as u64 }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::cells::{Cells, Held, Locked};
 use crate::handle::Handle;
 use crate::object::Kind;
 use crate::parcel::enclosed::transfer;
-use crate::sync::{LockResult, told};
+use crate::sync::{LockResult, Locking, told};
 use crate::ticket::named;
 use crate::until::Until;
 use crate::{Error, Result, Segment};
@@ -140,7 +140,7 @@ impl<T: Pod> Value<T> {
     /// [`Error::TimedOut`], and as [`Value::lock`].
     #[inline]
     pub fn lock_until(&self, until: impl Into<Until>) -> LockResult<ValueGuard<'_, T>> {
-        let (how, held) = self.cells.lock(until.into())?;
+        let (how, held) = self.cells.hold(until)?;
         told(how, ValueGuard { held, of: PhantomData })
     }
 
@@ -156,13 +156,13 @@ impl<T: Pod> Value<T> {
     /// The guard was forgotten, and this takes its place: no two guards of one locking live at a time.
     pub unsafe fn assume_locked(&self) -> Result<ValueGuard<'_, T>> {
         // SAFETY: by the caller's word.
-        let held = unsafe { self.cells.assume_locked() }?;
+        let held = unsafe { self.cells.assume_held() }?;
         Ok(ValueGuard { held, of: PhantomData })
     }
 
     /// Whether somebody holds the lock. A glance: it may be old when it returns.
     pub fn is_locked(&self) -> bool {
-        self.cells.is_locked()
+        self.cells.is_held()
     }
 
     /// The same value, to be accessed without the lock.
@@ -196,7 +196,7 @@ impl<T: Pod> ValueGuard<'_, T> {
     /// In a forked child, on a guard that the fork copied.
     #[inline]
     pub fn get(&self) -> T {
-        self.held.cells().get(0)
+        self.held.of().get(0)
     }
 
     /// Replaces the value. Killed in the middle, it leaves a mixture of the old bytes and the new.
@@ -206,7 +206,7 @@ impl<T: Pod> ValueGuard<'_, T> {
     /// In a forked child, on a guard that the fork copied.
     #[inline]
     pub fn set(&mut self, value: T) {
-        self.held.cells().set(0, &value);
+        self.held.of().set(0, &value);
     }
 
     /// Replaces the value by what `change` makes of it, and returns that.

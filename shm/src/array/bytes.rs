@@ -7,7 +7,7 @@ use super::guard::ArrayGuard;
 use crate::cells::{Cells, Locked};
 use crate::handle::Handle;
 use crate::object::Kind;
-use crate::sync::LockResult;
+use crate::sync::{LockResult, Locking};
 use crate::until::Until;
 use crate::{Result, Segment};
 
@@ -117,7 +117,7 @@ impl ArrayBytes {
     /// The guard was forgotten, and this takes its place: no two guards of one locking live at a time.
     pub unsafe fn assume_locked(&self) -> Result<ArrayGuard<'_, u8>> {
         // SAFETY: by the caller's word.
-        Ok(ArrayGuard::new(unsafe { self.cells.assume_locked() }?))
+        Ok(ArrayGuard::new(unsafe { self.cells.assume_held() }?))
     }
 
     /// The first byte; [`ArrayBytes::byte_len`] bytes from there may be read and written as long as the handle lives, and

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use bytemuck::Pod;
 
 use crate::cells::{Cells, Held};
-use crate::sync::{LockResult, told};
+use crate::sync::{LockResult, Locking, told};
 use crate::until::Until;
 
 /// The lock of an [`Array`](super::Array) is held while this lives, by the process that took it.
@@ -24,7 +24,7 @@ impl<'a, T: Pod> ArrayGuard<'a, T> {
     /// Takes the lock of `cells`.
     #[inline]
     pub(super) fn lock(cells: &'a Cells, until: Until) -> LockResult<Self> {
-        let (how, held) = cells.lock(until)?;
+        let (how, held) = cells.hold(until)?;
         told(how, Self::new(held))
     }
 
@@ -37,7 +37,7 @@ impl<'a, T: Pod> ArrayGuard<'a, T> {
     /// How many items there are.
     #[allow(clippy::len_without_is_empty, reason = "the array has that")]
     pub fn len(&self) -> usize {
-        self.held.cells().len::<T>()
+        self.held.of().len::<T>()
     }
 
     /// A copy of one item.
@@ -47,7 +47,7 @@ impl<'a, T: Pod> ArrayGuard<'a, T> {
     /// If there is none with this index.
     #[inline]
     pub fn get(&self, index: usize) -> T {
-        self.held.cells().get(index)
+        self.held.of().get(index)
     }
 
     /// Replaces one item.
@@ -57,7 +57,7 @@ impl<'a, T: Pod> ArrayGuard<'a, T> {
     /// If there is none with this index.
     #[inline]
     pub fn set(&mut self, index: usize, value: T) {
-        self.held.cells().set(index, &value);
+        self.held.of().set(index, &value);
     }
 
     /// Replaces one item by what `change` makes of it, and returns that.
@@ -78,7 +78,7 @@ impl<'a, T: Pod> ArrayGuard<'a, T> {
     ///
     /// If there are fewer.
     pub fn read_into(&self, first: usize, into: &mut [T]) {
-        self.held.cells().read_into(first, into);
+        self.held.of().read_into(first, into);
     }
 
     /// Replaces the items from `first` on.
@@ -87,17 +87,17 @@ impl<'a, T: Pod> ArrayGuard<'a, T> {
     ///
     /// If there are fewer.
     pub fn write_from(&mut self, first: usize, from: &[T]) {
-        self.held.cells().write_from(first, from);
+        self.held.of().write_from(first, from);
     }
 
     /// Makes all items `value`.
     pub fn fill(&mut self, value: T) {
-        self.held.cells().fill(value);
+        self.held.of().fill(value);
     }
 
     /// A copy of all items.
     pub fn to_vec(&self) -> Vec<T> {
-        self.held.cells().to_vec()
+        self.held.of().to_vec()
     }
 
     /// The items where they lie.
@@ -121,7 +121,7 @@ impl<'a, T: Pod> ArrayGuard<'a, T> {
     /// # Ok::<(), slipring::Error>(())
     /// ```
     pub unsafe fn as_mut_slice(&mut self) -> &mut [T] {
-        let (at, len) = (self.held.cells().at().cast::<T>(), self.len());
+        let (at, len) = (self.held.of().at().cast::<T>(), self.len());
         // SAFETY: in bounds of the object, aligned, committed, and mapped as long as the handle that we borrow. Any
         // bytes are a `T`.
         // SAFETY: we are borrowed exclusively; nobody else accesses them, by the caller's word.

@@ -28,7 +28,7 @@ use crate::cells::{Cells, Locked};
 use crate::handle::Handle;
 use crate::object::Kind;
 use crate::parcel::enclosed::transfer;
-use crate::sync::LockResult;
+use crate::sync::{LockResult, Locking};
 use crate::ticket::named;
 use crate::until::Until;
 use crate::{Result, Segment};
@@ -143,12 +143,12 @@ impl<T: Pod> Array<T> {
     /// The guard was forgotten, and this takes its place: no two guards of one locking live at a time.
     pub unsafe fn assume_locked(&self) -> Result<ArrayGuard<'_, T>> {
         // SAFETY: by the caller's word.
-        Ok(ArrayGuard::new(unsafe { self.cells.assume_locked() }?))
+        Ok(ArrayGuard::new(unsafe { self.cells.assume_held() }?))
     }
 
     /// Whether somebody holds the lock. A glance: it may be old when it returns.
     pub fn is_locked(&self) -> bool {
-        self.cells.is_locked()
+        self.cells.is_held()
     }
 
     /// The same array, to be accessed without the lock.

@@ -2,6 +2,7 @@ use super::*;
 use crate::object::{ObjectKind, Role};
 use crate::sync::testing::{alone, in_child, somebody_dead};
 use crate::ticket::Transfer;
+use crate::until::Until;
 use crate::{
     Array, ArrayBytes, Error, LockError, Mutex, OrRecover, RawArray, RawValue, SegmentOptions,
     Value,
@@ -239,10 +240,10 @@ fn a_dead_holders_lock_goes_to_the_next_who_is_told_once() {
     let segment = Segment::create().unwrap();
     let value = Value::new(&segment, 1_u8).unwrap();
     let array = Array::from_slice(&segment, &[1_u8]).unwrap();
-    assert!(value.lock().unwrap().held.cells().core().owner().is_some());
+    assert!(value.lock().unwrap().held.of().core().owner().is_some());
     let words = |handle: &Handle| Words::<Head>::from_handle(handle.clone()).unwrap();
-    assert!(words(value.handle()).get().lock.try_lock_fast(somebody_dead()));
-    assert!(words(array.handle()).get().lock.try_lock_fast(somebody_dead()));
+    assert!(words(value.handle()).get().lock.lock().try_lock_fast(somebody_dead()));
+    assert!(words(array.handle()).get().lock.lock().try_lock_fast(somebody_dead()));
     let (told, told_too) = (value.lock().unwrap_err(), array.try_lock().unwrap_err());
     assert!(told.is_owner_died() && told_too.is_owner_died() && array.is_locked());
     drop((told, told_too));

@@ -1,32 +1,22 @@
 //! What is done with a [`Mutex`](super::Mutex) that is held, and what lies in memory.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use bytemuck::Pod;
-use slipring_core::futex::Scope;
-use slipring_core::owner::OwnerId;
-use slipring_core::primitive::{AtomicU32, AtomicU64, DataCell, FenceMode, fence_light};
+use slipring_core::primitive::{DataCell, FenceMode, fence_light};
 use slipring_core::sync;
 
 use super::condvar::sealed::Sealed;
 use super::condvar::{Held, Lock, Reopen};
+use super::typed_lock::{Hold, Locking, TypedLock};
 use super::words::Words;
-use crate::{Error, Result};
-
-/// What stands before the value, and says of what type it is.
-#[repr(C)]
-pub(super) struct Head {
-    pub(super) lock: sync::Mutex,
-    /// `align_of::<T>()` of who made the mutex. Written once, before the mutex is known.
-    pub(super) align: AtomicU32,
-    /// `size_of::<T>()` of who made the mutex. Written once, before the mutex is known.
-    pub(super) size: AtomicU64,
-}
+use crate::Result;
 
 /// The body of a mutex. A small value shares the lock's cache line.
 #[repr(C)]
 pub(super) struct Body<T> {
-    pub(super) head: Head,
+    pub(super) head: TypedLock,
     /// The holder's.
     pub(super) value: DataCell<T>,
 }
@@ -34,16 +24,29 @@ pub(super) struct Body<T> {
 /// The lock is held while this lives, by the process that took it.
 #[must_use = "the lock is given back when the guard is dropped"]
 pub struct Guard<'a, T: Pod> {
-    words: &'a Words<Body<T>>,
-    /// Who took it: in a forked child somebody else.
-    pub(super) me: OwnerId,
+    held: Hold<'a, Words<Body<T>>>,
+    of: PhantomData<&'a T>,
+}
+
+impl<T> Locking for Words<Body<T>> {
+    type Body = Body<T>;
+
+    #[inline]
+    fn words(&self) -> &Self {
+        self
+    }
+
+    #[inline]
+    fn lock_in(body: &Body<T>) -> &sync::Mutex {
+        body.head.lock()
+    }
 }
 
 impl<'a, T: Pod> Guard<'a, T> {
-    /// The guard of a lock that `me` holds.
+    /// The guard of a lock that is held.
     #[inline]
-    pub(super) fn new(words: &'a Words<Body<T>>, me: OwnerId) -> Self {
-        Self { words, me }
+    pub(super) fn new(held: Hold<'a, Words<Body<T>>>) -> Self {
+        Self { held, of: PhantomData }
     }
 
     /// A copy of the value.
@@ -112,39 +115,22 @@ impl<'a, T: Pod> Guard<'a, T> {
     /// The value's place, of which we are sure to be the holder.
     #[inline]
     fn cell(&self) -> &DataCell<T> {
-        assert!(self.is_ours(), "this guard was copied by a fork: the lock is the parent's");
-        &self.words.get().value
-    }
-
-    /// Whether this process took it.
-    #[inline]
-    fn is_ours(&self) -> bool {
-        self.words.me().is_ok_and(|me| me == self.me)
+        &self.held.of().get().value
     }
 }
 
 impl<T: Pod> Sealed for Guard<'_, T> {
     fn held(&mut self) -> Result<Held<'_>> {
-        let attachment = self.words.handle().attachment();
-        let lock = Lock::Plain(&self.words.get().head.lock);
-        if self.is_ours() { Ok(Held { lock, me: self.me, attachment }) } else { Err(Error::Forked) }
+        let (words, me) = self.held.of_holder()?;
+        let attachment = words.handle().attachment();
+        Ok(Held { lock: Lock::Plain(words.core()), me, attachment })
     }
 }
 
 impl<T: Pod> Reopen for Guard<'_, T> {}
 
-impl<T: Pod> Drop for Guard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        // A copied guard must not even give back a lock that the child has taken for itself since.
-        if self.is_ours() {
-            self.words.get().head.lock.unlock(self.me, Scope::Shared);
-        }
-    }
-}
-
 impl<T: Pod> fmt::Debug for Guard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard").field("is_ours", &self.is_ours()).finish_non_exhaustive()
+        f.debug_struct("Guard").field("is_ours", &self.held.is_ours()).finish_non_exhaustive()
     }
 }

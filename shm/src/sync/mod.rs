@@ -14,6 +14,7 @@
 //! | `condvar.rs` | [`Condvar`]: wait with a lock open | others may return without a notification |
 //! | `barrier.rs` | [`Barrier`]: wait until all are there | the barrier breaks, if it has been at it |
 //! | `lock_error.rs` | [`LockError`]: how one is told | |
+//! | `typed_lock.rs` | the lock of a [`Mutex`], and of a value or an array, and who holds it | |
 //! | `words.rs` | what all handles have in common | |
 //!
 //! # Fork
@@ -32,6 +33,7 @@ pub(crate) mod lock_error;
 mod mutex;
 pub(crate) mod reentrant;
 mod semaphore;
+mod typed_lock;
 mod watched;
 mod words;
 
@@ -50,6 +52,7 @@ pub use reentrant::{ReentrantGuard, ReentrantMutex};
 pub use semaphore::Semaphore;
 
 pub(crate) use lock_error::told;
+pub(crate) use typed_lock::{Hold, Locking, TypedLock};
 pub(crate) use words::Words;
 
 use bytemuck::Pod;

@@ -1,23 +1,21 @@
 //! A lock around a value that lies in the segment.
 
+use std::alloc::Layout;
 use std::fmt;
 use std::marker::PhantomData;
 
 use bytemuck::Pod;
-use slipring_core::owner::OwnerId;
-use slipring_core::primitive::{AtomicU32, AtomicU64, DataCell, Ordering};
+use slipring_core::primitive::DataCell;
 use slipring_core::sync;
 
-use super::guard::{Body, Guard, Head};
+use super::guard::{Body, Guard};
 use super::lock_error::{LockResult, told};
+use super::typed_lock::{Locking, TypedLock};
 use super::words::Words;
 use crate::handle::Handle;
 use crate::object::Kind;
 use crate::until::Until;
-use crate::{Error, Result, Segment};
-
-/// Values can be aligned to this.
-const MAX_ALIGN: u64 = 64;
+use crate::{Result, Segment};
 
 /// A lock around a value in shared memory.
 ///
@@ -55,26 +53,17 @@ impl<T: Pod> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// No memory. [`Error::TypeMismatch`] for a `T` that is aligned to more than 64 bytes.
+    /// No memory. [`Error::TypeMismatch`](crate::Error::TypeMismatch) for a `T` that is aligned to more than 64 bytes.
     pub fn new(segment: &Segment, value: T) -> Result<Self> {
-        check("alignment", (align_of::<T>() as u64).max(MAX_ALIGN), MAX_ALIGN)?;
-        let head = Head {
-            lock: sync::Mutex::new(),
-            align: AtomicU32::new(align_of::<T>() as u32),
-            size: AtomicU64::new(size_of::<T>() as u64),
-        };
+        let head = TypedLock::new(Layout::new::<T>())?;
         let body = Body { head, value: DataCell::new(value) };
         Ok(Self { words: Words::create(segment, Kind::Mutex, body)?, of: PhantomData })
     }
 
     /// The mutex that `handle` is of.
     pub(crate) fn from_handle(handle: Handle) -> Result<Self> {
-        let head = Words::<Head>::from_handle(handle)?;
-        // ORDERING: Relaxed, both; written before the mutex was known.
-        let (align, size) =
-            (head.get().align.load(Ordering::Relaxed), head.get().size.load(Ordering::Relaxed));
-        check("size", size_of::<T>() as u64, size)?;
-        check("alignment", align_of::<T>() as u64, align.into())?;
+        let head = Words::<TypedLock>::from_handle(handle)?;
+        head.get().item().check(Layout::new::<T>())?;
         Ok(Self { words: Words::from_handle(head.into_handle())?, of: PhantomData })
     }
 
@@ -83,7 +72,7 @@ impl<T: Pod> Mutex<T> {
     /// # Errors
     ///
     /// [`LockError::OwnerDied`](super::LockError::OwnerDied) with the guard if the last holder died;
-    /// [`Error::Interrupted`], [`Error::Forked`].
+    /// [`Error::Interrupted`](crate::Error::Interrupted), [`Error::Forked`](crate::Error::Forked).
     #[inline]
     pub fn lock(&self) -> LockResult<Guard<'_, T>> {
         self.lock_until(Until::NEVER)
@@ -93,7 +82,7 @@ impl<T: Pod> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::WouldBlock`] if somebody holds it, and as [`Mutex::lock`].
+    /// [`Error::WouldBlock`](crate::Error::WouldBlock) if somebody holds it, and as [`Mutex::lock`].
     #[inline]
     pub fn try_lock(&self) -> LockResult<Guard<'_, T>> {
         self.lock_until(Until::NOW)
@@ -103,26 +92,11 @@ impl<T: Pod> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`], and as [`Mutex::lock`].
+    /// [`Error::TimedOut`](crate::Error::TimedOut), and as [`Mutex::lock`].
     #[inline]
     pub fn lock_until(&self, until: impl Into<Until>) -> LockResult<Guard<'_, T>> {
-        let me = self.words.me()?;
-        if self.core().try_lock_fast(me) {
-            crash_point!("sync.mutex.held");
-            return Ok(Guard::new(&self.words, me));
-        }
-        self.lock_slow(me, until.into())
-    }
-
-    #[cold]
-    fn lock_slow(&self, me: OwnerId, until: Until) -> LockResult<Guard<'_, T>> {
-        let how = if until.is_now() {
-            let attachment = self.words.handle().attachment();
-            self.core().try_lock(me, |owner| attachment.is_dead(owner)).ok_or(Error::WouldBlock)?
-        } else {
-            self.words.wait(until, |wait| self.core().lock(me, wait)).map_err(Error::from)?
-        };
-        told(how, Guard::new(&self.words, me))
+        let (how, held) = self.words.hold(until)?;
+        told(how, Guard::new(held))
     }
 
     /// The guard of a lock that this process holds, whose guard was forgotten with [`std::mem::forget`]: for bindings, which
@@ -130,23 +104,19 @@ impl<T: Pod> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotHeld`] if this process does not hold the lock.
+    /// [`Error::NotHeld`](crate::Error::NotHeld) if this process does not hold the lock.
     ///
     /// # Safety
     ///
     /// The guard was forgotten, and this takes its place: no two guards of one locking live at a time.
     pub unsafe fn assume_locked(&self) -> Result<Guard<'_, T>> {
-        let me = self.words.me()?;
-        if self.core().owner() == Some(me) {
-            Ok(Guard::new(&self.words, me))
-        } else {
-            Err(Error::NotHeld)
-        }
+        // SAFETY: by the caller's word.
+        Ok(Guard::new(unsafe { self.words.assume_held() }?))
     }
 
     /// Whether somebody holds it. A glance: it may be old when it returns.
     pub fn is_locked(&self) -> bool {
-        self.core().owner().is_some()
+        self.words.is_held()
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -155,13 +125,8 @@ impl<T: Pod> Mutex<T> {
 
     #[inline]
     pub(super) fn core(&self) -> &sync::Mutex {
-        &self.words.get().head.lock
+        self.words.core()
     }
-}
-
-/// Whether a property of the type is what the object says.
-fn check(what: &'static str, ours: u64, theirs: u64) -> Result<()> {
-    if ours == theirs { Ok(()) } else { Err(Error::TypeMismatch { what, ours, theirs }) }
 }
 
 impl<T: Pod> Clone for Mutex<T> {
@@ -179,6 +144,7 @@ impl<T: Pod> fmt::Debug for Mutex<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
     use crate::object::Role;
     use crate::sync::condvar::sealed::Sealed;
     use crate::sync::testing::{alone, in_child, somebody_dead};
@@ -348,12 +314,13 @@ mod tests {
         let mutex = Mutex::new(&segment, 0_u64).unwrap();
         let mut guard = mutex.lock().unwrap();
         let attachment = segment.attachment();
+        let me = attachment.me().unwrap();
         attachment.set_me(None);
         assert!(matches!(mutex.lock(), Err(LockError::Failed(Error::Forked))));
         assert!(matches!(guard.held(), Err(Error::Forked)));
         let touched = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| guard.get()));
         assert!(touched.is_err());
-        attachment.set_me(Some(guard.me));
+        attachment.set_me(Some(me));
         assert_eq!(guard.get(), 0);
     }
 
