@@ -22,9 +22,8 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use slipring_core::futex::Wake;
-
 use super::listening::{Listening, PARCEL};
+use super::sleep::sleep_on;
 use super::{Connection, Pipe, PipeOptions};
 use crate::attachment::Wait;
 use crate::handle::Handle;
@@ -32,7 +31,6 @@ use crate::handoff::Handoff;
 use crate::name::{self, Name, socket as named_socket};
 use crate::object::Kind;
 use crate::parcel::enclosed::enclosable;
-use crate::sys::socket::Ready;
 use crate::sys::{clock, file, listener, name as files, socket};
 use crate::ticket::{Ticket, Transfer, sealed};
 use crate::until::Until;
@@ -152,17 +150,8 @@ impl Acceptor {
 
     fn wait_for_one(&self, wait: &mut Wait<'_>) -> Result<()> {
         let listener = self.listener.as_fd();
-        let mut failed = None;
-        wait.sleep_with(|end| match socket::wait_readable(listener, end) {
-            Ok(Ready::TimedOut) => Wake::TimedOut,
-            Ok(Ready::Interrupted) => Wake::Interrupted,
-            Ok(Ready::Readable | Ready::Hangup) => Wake::Woken,
-            Err(error) => {
-                failed = Some(error);
-                Wake::Changed
-            }
-        })?;
-        failed.map_or(Ok(()), |error| Err(Error::io("wait for a connection")(error)))
+        let found = sleep_on(wait, |end| socket::wait_readable(listener, end))?;
+        found.map(drop).map_err(Error::io("wait for a connection"))
     }
 
     /// Makes a pipe, and sends one end to whoever has the other end of `socket`.

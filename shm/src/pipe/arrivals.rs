@@ -5,7 +5,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use slipring_core::futex::{Scope, Wake};
+use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::FenceMode;
 use slipring_core::ring::spsc_records::Consumer;
@@ -13,6 +13,7 @@ use slipring_core::wait::Waiter;
 
 use super::end::{End, Turn};
 use super::lane::damaged;
+use super::sleep::sleep_on;
 use crate::sys::socket::{self, Ready, Received};
 use crate::sys::{membarrier, watch::Watch};
 use crate::until::Until;
@@ -106,16 +107,8 @@ impl Arrivals {
             if self.hush(true, |this| this.consumer.is_empty()) {
                 return Ok(());
             }
-            let mut hung_up = false;
-            wait.sleep_with(|end| match socket::wait_readable(self.end.socket(), end) {
-                Ok(Ready::Readable) => Wake::Woken,
-                Ok(Ready::TimedOut) => Wake::TimedOut,
-                Ok(Ready::Interrupted) => Wake::Interrupted,
-                Ok(Ready::Hangup) | Err(_) => {
-                    hung_up = true;
-                    Wake::Changed
-                }
-            })?;
+            let found = sleep_on(wait, |end| socket::wait_readable(self.end.socket(), end))?;
+            let hung_up = matches!(found, Ok(Ready::Hangup) | Err(_));
             let open = if hung_up { Err(Error::Disconnected) } else { self.end.check_open() };
             if !self.consumer.is_empty() {
                 return Ok(());

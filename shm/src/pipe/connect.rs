@@ -3,17 +3,15 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use slipring_core::futex::Wake;
-
 use super::listening::{PARCEL, glance_at_acceptor};
+use super::sleep::sleep_on;
 use super::{Connection, Pipe};
 use crate::attachment::Attachment;
 use crate::attachment::Wait;
 use crate::name::{self, Name, socket as named_socket};
 use crate::object::{self, Kind};
 use crate::parcel::through::receive_one;
-use crate::sys::clock;
-use crate::sys::socket::{self, Ready};
+use crate::sys::{clock, socket};
 use crate::until::Until;
 use crate::{Error, Result, Segment};
 
@@ -117,11 +115,8 @@ fn receive(socket: &OwnedFd, attachment: &Attachment, until: Until) -> Result<Op
         if listens(attachment)?.is_none() {
             return Ok(None);
         }
-        wait.sleep_with(|end| match socket::wait_readable(socket.as_fd(), end) {
-            Ok(Ready::TimedOut) => Wake::TimedOut,
-            Ok(Ready::Interrupted) => Wake::Interrupted,
-            Ok(Ready::Readable | Ready::Hangup) | Err(_) => Wake::Woken,
-        })?;
+        // What there is, the next look finds.
+        let _ = sleep_on(&mut wait, |end| socket::wait_readable(socket.as_fd(), end))?;
     }
 }
 

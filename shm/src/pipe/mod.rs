@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `lane.rs` | one direction in shared memory; what the death procedure does |
 //! | `end.rs` | handle, socket, turns |
+//! | `sleep.rs` | how one sleeps on a socket |
 //! | `arrivals.rs` | how a reader sleeps, and what an event loop waits for |
 //! | `writer.rs`, `reader.rs` | the two halves of an end |
 //! | `connection.rs` | both in one: [`Connection`] |
@@ -31,6 +32,7 @@ mod kind;
 mod lane;
 mod listening;
 mod reader;
+mod sleep;
 #[cfg(test)]
 mod tests;
 mod transfer;
