@@ -8,7 +8,7 @@ use slipring_core::sync;
 use super::words::Words;
 use crate::Result;
 use crate::sync::BarrierTurn;
-use crate::sync::barrier::{for_parties, meet};
+use crate::sync::meet::{for_parties, meet};
 use crate::until::Until;
 
 /// A place where a fixed number of threads meet: all wait until the last has come, again and again. [`crate::Barrier`]

@@ -9,7 +9,7 @@ use super::threads::Threads;
 use super::words::Words;
 use crate::Result;
 use crate::sync::LockResult;
-use crate::sync::condvar::wait_open;
+use crate::sync::reopen::wait_open;
 use crate::until::Until;
 use crate::wait::Wait;
 
@@ -52,7 +52,7 @@ pub trait Reopen: sealed::Sealed {}
 pub(super) mod sealed {
     use slipring_core::owner::OwnerId;
 
-    use crate::sync::condvar::Lock;
+    use crate::sync::reopen::Lock;
 
     /// A lock that a guard holds, and in whose name.
     pub struct Held<'a> {

@@ -14,8 +14,8 @@ use super::condvar::sealed::{Held, Sealed};
 use super::threads::me;
 use super::words::Words;
 use crate::sync::LockResult;
-use crate::sync::condvar::Lock;
 use crate::sync::lock_error::told;
+use crate::sync::reopen::Lock;
 use crate::until::Until;
 use crate::{Error, Result};
 

@@ -11,9 +11,9 @@ use super::condvar::sealed::{Held, Sealed};
 use super::threads::me;
 use super::words::Words;
 use crate::sync::LockResult;
-use crate::sync::condvar::Lock;
 use crate::sync::lock_error::told;
 use crate::sync::reentrant::{thread_number, too_deep};
+use crate::sync::reopen::Lock;
 use crate::until::Until;
 use crate::{Error, Result};
 

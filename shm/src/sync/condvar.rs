@@ -1,21 +1,19 @@
 //! A condition to wait for while a lock is open.
 
-use std::convert::Infallible;
 use std::fmt;
 
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
-use slipring_core::primitive::AtomicU32;
-use slipring_core::sync::{self, Acquired, Ticket, Waited};
-use slipring_core::wait::Waiter;
+use slipring_core::sync::{self, Ticket};
 
-use super::lock_error::{LockError, LockResult};
+use super::lock_error::LockResult;
+use super::reopen::{Held, Reopen, wait_open};
 use super::words::Words;
 use crate::attachment;
 use crate::handle::Handle;
 use crate::object::Kind;
 use crate::until::Until;
-use crate::wait::{Place, Wait};
+use crate::wait::Wait;
 use crate::{Error, Result, Segment};
 
 /// A condition to wait for while a lock is open: with the guard of a [`Mutex`](super::Mutex) or of a
@@ -52,10 +50,6 @@ pub struct Condvar {
     words: Words<sync::Condvar>,
 }
 
-/// A guard whose lock a [`Condvar`] can open and take again: [`Guard`](super::Guard) and
-/// [`ReentrantGuard`](super::ReentrantGuard).
-pub trait Reopen: sealed::Sealed {}
-
 /// Why somebody who waits without a guard returned.
 pub use slipring_core::sync::Release;
 
@@ -69,41 +63,6 @@ pub struct Waiting<'a> {
     me: OwnerId,
     /// `None` once it was released.
     ticket: Option<Ticket>,
-}
-
-/// A lock that a guard holds.
-pub(super) use sealed::Held;
-pub(crate) use sealed::Lock;
-
-pub(super) mod sealed {
-    use std::num::NonZeroU32;
-
-    use slipring_core::owner::OwnerId;
-    use slipring_core::sync;
-
-    use crate::Result;
-    use crate::attachment::Attachment;
-
-    /// A lock that a guard holds.
-    pub struct Held<'a> {
-        pub(crate) lock: Lock<'a>,
-        pub(crate) me: OwnerId,
-        pub(crate) attachment: &'a Attachment,
-    }
-
-    /// Which.
-    pub enum Lock<'a> {
-        /// A mutex.
-        Plain(&'a sync::Mutex),
-        /// A reentrant one, and this thread's number.
-        Reentrant(&'a sync::ReentrantMutex, NonZeroU32),
-    }
-
-    /// Only this crate's guards can be waited with.
-    pub trait Sealed {
-        /// The lock, if this process holds it.
-        fn held(&mut self) -> Result<Held<'_>>;
-    }
 }
 
 impl Condvar {
@@ -127,7 +86,7 @@ impl Condvar {
     /// # Errors
     ///
     /// The guard holds the lock after each of them but [`Error::Forked`].
-    /// [`LockError::OwnerDied`]: somebody died with the lock meanwhile; the guard has inherited it, and whether it was
+    /// [`LockError::OwnerDied`](super::LockError::OwnerDied): somebody died with the lock meanwhile; the guard has inherited it, and whether it was
     /// notified is not said. [`Error::Interrupted`]. [`Error::Forked`]: the guard was copied by a fork.
     pub fn wait<G: Reopen>(&self, guard: &mut G) -> LockResult<()> {
         self.wait_until(guard, Until::NEVER)
@@ -261,63 +220,6 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Waits on `condvar` with the lock open; `relock` is the waiter that takes it again.
-pub(crate) fn wait_open<P: Place>(
-    condvar: &sync::Condvar,
-    lock: &Lock<'_>,
-    me: OwnerId,
-    wait: &mut Wait<'_, P>,
-    relock: Wait<'_, P>,
-) -> LockResult<()> {
-    let mut relock = Relock(relock);
-    let waited = match *lock {
-        Lock::Plain(lock) => condvar.wait(lock, me, wait, &mut relock),
-        Lock::Reentrant(lock, thread) => {
-            condvar.wait_reentrant(lock, me, thread, wait, &mut relock)
-        }
-    };
-    match waited.map_err(not_owner)? {
-        Waited { acquired: Acquired::AfterDeath, .. } => Err(LockError::OwnerDied(())),
-        Waited { notified: false, stop: Some(stop), .. } => Err(Error::from(stop).into()),
-        Waited { .. } => Ok(()),
-    }
-}
-
-/// A guard is the proof that its lock is held, so some process wrote where it must not.
-#[cold]
-fn not_owner(_: sync::NotOwner) -> Error {
-    Error::Corrupt { what: "a lock that was taken names another holder" }
-}
-
-/// The waiter that takes the lock again: nothing ends its wait but the lock.
-struct Relock<'a, P>(Wait<'a, P>);
-
-impl<P: Place> Waiter for Relock<'_, P> {
-    type Stop = Infallible;
-
-    fn scope(&self) -> Scope {
-        self.0.scope()
-    }
-
-    fn spin(&mut self) -> bool {
-        self.0.spin()
-    }
-
-    fn sleep(&mut self, word: &AtomicU32, expected: u32) -> std::result::Result<(), Infallible> {
-        // Without a deadline only a signal ends it, and the lock is needed in any case.
-        let _ = self.0.sleep(word, expected);
-        Ok(())
-    }
-
-    fn fence_peers(&mut self) {
-        self.0.fence_peers();
-    }
-
-    fn is_dead(&mut self, owner: OwnerId) -> bool {
-        self.0.is_dead(owner)
-    }
-}
-
 impl fmt::Debug for Condvar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let waiters = self.waiters();
@@ -329,7 +231,7 @@ impl fmt::Debug for Condvar {
 mod tests {
     use super::*;
     use crate::sync::testing::{alone, in_child, somebody_dead};
-    use crate::sync::{Mutex, OrRecover, ReentrantMutex};
+    use crate::sync::{LockError, Mutex, OrRecover, ReentrantMutex};
     use std::time::Duration;
 
     const SHORT: Duration = Duration::from_millis(2);

@@ -7,8 +7,8 @@ use bytemuck::Pod;
 use slipring_core::primitive::{DataCell, FenceMode, fence_light};
 use slipring_core::sync;
 
-use super::condvar::sealed::Sealed;
-use super::condvar::{Held, Lock, Reopen};
+use super::reopen::sealed::Sealed;
+use super::reopen::{Held, Lock, Reopen};
 use super::typed_lock::{Hold, Locking, TypedLock};
 use super::words::Words;
 use crate::Result;

@@ -13,6 +13,7 @@
 //! | `event.rs` | [`Event`]: a flag to wait for | nothing |
 //! | `condvar.rs` | [`Condvar`]: wait with a lock open | others may return without a notification |
 //! | `barrier.rs` | [`Barrier`]: wait until all are there | the barrier breaks, if it has been at it |
+//! | `reopen.rs`, `meet.rs` | what a condition and a barrier do, here and in [`local`](crate::local) | |
 //! | `lock_error.rs` | [`LockError`]: how one is told | |
 //! | `typed_lock.rs` | the lock of a [`Mutex`], and of a value or an array, and who holds it | |
 //! | `words.rs` | what all handles have in common | |
@@ -23,23 +24,25 @@
 //! dropping the copy does nothing. Every operation gives [`Error::Forked`](crate::Error::Forked) in a child for which
 //! no place in the segment was to be had.
 
-pub(crate) mod barrier;
+mod barrier;
 mod bounded_semaphore;
-pub(crate) mod condvar;
+mod condvar;
 mod event;
 mod kinds;
 mod guard;
 pub(crate) mod lock_error;
+pub(crate) mod meet;
 mod mutex;
 pub(crate) mod reentrant;
+pub(crate) mod reopen;
 mod semaphore;
 mod typed_lock;
 mod watched;
 mod words;
 
-pub use barrier::{Arrival, Barrier, BarrierTurn};
+pub use barrier::{Arrival, Barrier};
 pub use bounded_semaphore::BoundedSemaphore;
-pub use condvar::{Condvar, Release, Reopen, Waiting};
+pub use condvar::{Condvar, Release, Waiting};
 pub use event::{Event, Moment};
 pub(crate) use kinds::{
     BarrierKind, BoundedSemaphoreKind, CondvarKind, EventKind, MutexKind, ReentrantMutexKind,
@@ -47,8 +50,10 @@ pub(crate) use kinds::{
 };
 pub use guard::Guard;
 pub use lock_error::{LockError, LockResult, OrRecover};
+pub use meet::BarrierTurn;
 pub use mutex::Mutex;
 pub use reentrant::{ReentrantGuard, ReentrantMutex};
+pub use reopen::Reopen;
 pub use semaphore::Semaphore;
 
 pub(crate) use lock_error::told;

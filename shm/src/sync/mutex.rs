@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use crate::Error;
     use crate::object::Role;
-    use crate::sync::condvar::sealed::Sealed;
+    use crate::sync::reopen::sealed::Sealed;
     use crate::sync::testing::{alone, in_child, somebody_dead};
     use crate::sync::{Event, LockError, OrRecover};
     use crate::ticket::Transfer;

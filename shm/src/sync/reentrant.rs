@@ -10,9 +10,9 @@ use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, Ordering};
 use slipring_core::sync;
 
-use super::condvar::sealed::Sealed;
-use super::condvar::{Held, Lock, Reopen};
 use super::lock_error::{LockResult, told};
+use super::reopen::sealed::Sealed;
+use super::reopen::{Held, Lock, Reopen};
 use super::words::Words;
 use crate::handle::Handle;
 use crate::object::Kind;
