@@ -9,8 +9,8 @@ use super::end::Sockets;
 use super::reader::PipeReader;
 use super::writer::PipeWriter;
 use crate::Result;
-use crate::message::Message;
 use crate::handle::Handle;
+use crate::message::Message;
 use crate::payload::{Loan, View};
 use crate::until::Until;
 

@@ -190,7 +190,9 @@ impl PipeReader {
         let taken = self.recv_enclosing(&mut buffer, until.into());
         let value = taken.and_then(|_| match self.parcel.take() {
             None => decode(&buffer),
-            Some(parcel) => enclosing::decode_with(parcel, &buffer, self.end.attachment().kinds()),
+            Some(parcel) => {
+                enclosing::decode_with(parcel, &buffer, self.end().attachment().kinds())
+            }
         });
         self.buffer = buffer;
         value

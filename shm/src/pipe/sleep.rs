@@ -5,8 +5,8 @@ use std::io;
 use slipring_core::futex::{Deadline, Wake};
 
 use crate::Result;
+use crate::attachment::Wait;
 use crate::sys::socket::Ready;
-use crate::wait::Wait;
 
 /// Sleeps for one slice in `poll`, which is given the end of the slice, and returns what it found. Where it found a hang-up
 /// or failed, the wait learns nothing of how long such sleeps take.

@@ -9,11 +9,10 @@ use slipring_core::sync::{self, Ticket};
 use super::lock_error::LockResult;
 use super::reopen::{Held, Reopen, wait_open};
 use super::words::Words;
-use crate::attachment;
+use crate::attachment::Wait;
 use crate::handle::Handle;
 use crate::object::Kind;
 use crate::until::Until;
-use crate::wait::Wait;
 use crate::{Error, Result, Segment};
 
 /// A condition to wait for while a lock is open: with the guard of a [`Mutex`](super::Mutex) or of a
@@ -101,7 +100,7 @@ impl Condvar {
     pub fn wait_until<G: Reopen>(&self, guard: &mut G, until: impl Into<Until>) -> LockResult<()> {
         self.words.me()?;
         let Held { lock, me, attachment } = guard.held()?;
-        let relock = attachment::Wait::new(attachment, None, None);
+        let relock = Wait::new(attachment, None, None);
         self.words.wait(until.into(), |wait| wait_open(self.words.get(), &lock, me, wait, relock))
     }
 

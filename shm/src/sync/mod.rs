@@ -28,8 +28,8 @@ mod barrier;
 mod bounded_semaphore;
 mod condvar;
 mod event;
-mod kinds;
 mod guard;
+mod kinds;
 pub(crate) mod lock_error;
 pub(crate) mod meet;
 mod mutex;
@@ -44,11 +44,11 @@ pub use barrier::{Arrival, Barrier};
 pub use bounded_semaphore::BoundedSemaphore;
 pub use condvar::{Condvar, Release, Waiting};
 pub use event::{Event, Moment};
+pub use guard::Guard;
 pub(crate) use kinds::{
     BarrierKind, BoundedSemaphoreKind, CondvarKind, EventKind, MutexKind, ReentrantMutexKind,
     SemaphoreKind,
 };
-pub use guard::Guard;
 pub use lock_error::{LockError, LockResult, OrRecover};
 pub use meet::BarrierTurn;
 pub use mutex::Mutex;
