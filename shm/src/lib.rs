@@ -31,6 +31,7 @@ pub mod array;
 pub mod asynchronous;
 mod attachment;
 mod cells;
+mod encoding;
 pub mod error;
 mod fork;
 mod handle;

@@ -51,8 +51,9 @@ pub use typed::{JoinableReceiver, JoinableSender};
 use crate::handle::Handle;
 use crate::object::{Kind, Role};
 use crate::parcel::enclosed::transfer;
-use crate::queue::{self, QueueOptions, decode};
 use crate::ticket::named;
+use crate::encoding::decode;
+use crate::queue::{self, QueueOptions};
 use crate::{Error, Result, Segment};
 
 /// Deliveries that an item may have, unless something else is said.

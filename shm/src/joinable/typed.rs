@@ -11,7 +11,7 @@ use super::receiver::ByteJoinableReceiver;
 use super::sender::ByteJoinableSender;
 use super::{DeadLetter, decode_letter};
 use crate::Result;
-use crate::queue::{decode, encode};
+use crate::encoding::{decode, encode};
 use crate::until::Until;
 
 /// Puts values into a joinable queue, encoded with postcard. See [`JoinableQueue`](super::JoinableQueue).

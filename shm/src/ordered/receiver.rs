@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::common;
 use super::inlet::Inlet;
 use crate::Result;
-use crate::queue::decode;
+use crate::encoding::decode;
 use crate::until::Until;
 
 /// Receives byte messages from a LIFO queue. Clone it for another thread; other processes get theirs by fork or through

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::common;
 use super::outlet::Outlet;
 use crate::Result;
-use crate::queue::encode;
+use crate::encoding::encode;
 use crate::until::Until;
 
 /// Sends byte messages to a LIFO queue. Clone it for another thread; other processes get theirs by fork or through

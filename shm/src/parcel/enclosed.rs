@@ -4,8 +4,7 @@
 //! for as long as [`collect`] runs; and handed out beside the deserializer while [`hand_out`] does. Anywhere else a handle
 //! cannot be encoded, and the error says where it can.
 
-use std::cell::{Cell, RefCell};
-use std::fmt::Display;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::thread::LocalKey;
 
@@ -13,11 +12,8 @@ use serde::{Deserialize, Deserializer, Serializer};
 
 use crate::handoff::{Handoff, Inherited, not_inherited};
 use crate::ticket::Transfer;
+use crate::encoding::refuse;
 use crate::{Error, Result};
-
-/// What serde is told outside of a pipe's message.
-const ELSEWHERE: &str = "it has a handle in it; handles are sent as part of a value by `send_value` of a pipe that was made \
-    with `PipeOptions::handles(true)`, or by themselves with `Handoff`";
 
 /// The tickets of handles in the value that is being encoded.
 #[derive(Default)]
@@ -38,8 +34,6 @@ struct Incoming {
 thread_local! {
     static OUTGOING: RefCell<Option<Outgoing>> = const { RefCell::new(None) };
     static INCOMING: RefCell<Option<Incoming>> = const { RefCell::new(None) };
-    /// Postcard forgets the text of errors that are not its own.
-    static REFUSED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs `encode`, and returns the handles in what it encoded.
@@ -86,23 +80,6 @@ impl<T: Default> Drop for Scope<T> {
     fn drop(&mut self) {
         self.cell.set(self.before.take());
     }
-}
-
-/// Encoding or decoding begins: nothing was refused yet.
-#[inline]
-pub(crate) fn begin() {
-    REFUSED.set(false);
-}
-
-/// Why encoding or decoding failed: `error`, unless it is about a handle.
-#[cold]
-pub(crate) fn reason(error: impl Display) -> String {
-    if REFUSED.get() { ELSEWHERE.to_owned() } else { error.to_string() }
-}
-
-fn refuse() -> &'static str {
-    REFUSED.set(true);
-    ELSEWHERE
 }
 
 /// `Serialize` of a handle.

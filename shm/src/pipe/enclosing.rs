@@ -24,10 +24,10 @@ use slipring_core::block::Descriptor;
 use super::end::End;
 use super::lane::ENCLOSING;
 use super::writer::PipeWriter;
+use crate::encoding::{decode, encode};
 use crate::handoff::Handoff;
 use crate::object::Kinds;
 use crate::parcel::{Arrived, Packed, enclosed, post};
-use crate::queue::{decode, encode};
 use crate::until::Until;
 use crate::{Error, Result, payload};
 

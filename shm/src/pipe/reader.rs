@@ -13,10 +13,10 @@ use super::enclosing;
 use super::end::{End, Sockets};
 use super::lane::{BLOCK, BYTES, ENCLOSING, damaged, most_records};
 use crate::handle::Handle;
+use crate::encoding::decode;
 use crate::message::Message;
 use crate::parcel::Arrived;
 use crate::payload::{self, View};
-use crate::queue::decode;
 use crate::until::Until;
 use crate::{Error, Result};
 

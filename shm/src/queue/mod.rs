@@ -31,8 +31,7 @@ use slipring_core::ring::chain::Bound;
 pub(crate) use end::{BODY_BYTES, End, about, chain_at, create_as, rings_of, wake};
 pub(crate) use kind::{QueueKind, RingKind};
 pub use receiver::{ByteReceiver, Receiver};
-pub(crate) use receiver::{TRIES_PER_REAP, advance, decode};
-pub(crate) use sender::encode;
+pub(crate) use receiver::{TRIES_PER_REAP, advance};
 pub use sender::{ByteSender, Sender};
 
 use crate::handle::Handle;

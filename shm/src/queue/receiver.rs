@@ -14,9 +14,9 @@ use slipring_core::ring::mpmc::PopError;
 
 use super::end::End;
 use crate::attachment::Wait;
+use crate::encoding::decode;
 use crate::message::{Batch, Message};
 use crate::object::Role;
-use crate::parcel::enclosed;
 use crate::payload::View;
 use crate::taken::Taken;
 use crate::until::Until;
@@ -539,15 +539,4 @@ impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Receiver").field(&self.bytes).finish()
     }
-}
-
-/// The value that `message` is, all of it.
-pub(crate) fn decode<T: DeserializeOwned>(message: &[u8]) -> Result<T> {
-    enclosed::begin();
-    let (value, rest) =
-        postcard::take_from_bytes(message).map_err(|e| Error::Decode(enclosed::reason(e)))?;
-    if rest.is_empty() {
-        return Ok(value);
-    }
-    Err(Error::Decode(format!("{} of its {} bytes are left over", rest.len(), message.len())))
 }

@@ -15,8 +15,8 @@ use slipring_core::ring::mpmc::PushError;
 use super::end::{Cursor, End};
 use crate::attachment::Attachment;
 use crate::attachment::Wait;
+use crate::encoding::encode;
 use crate::object::Role;
-use crate::parcel::enclosed;
 use crate::payload::{self, Loan};
 use crate::until::Until;
 use crate::{Error, Result};
@@ -623,13 +623,4 @@ impl<T> fmt::Debug for Sender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Sender").field(&self.bytes).finish()
     }
-}
-
-/// Encodes `value` into `buffer`, whose content goes.
-pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<()> {
-    let mut into = std::mem::take(buffer);
-    into.clear();
-    enclosed::begin();
-    *buffer = postcard::to_extend(value, into).map_err(|e| Error::Encode(enclosed::reason(e)))?;
-    Ok(())
 }
