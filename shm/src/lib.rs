@@ -40,6 +40,7 @@ pub mod joinable;
 pub mod local;
 mod message;
 pub mod name;
+mod note;
 mod object;
 pub mod observe;
 mod open;

@@ -1,10 +1,9 @@
 //! The receiving side of a joinable queue: takes leases.
 
 use std::fmt;
-use std::ptr::NonNull;
 use std::sync::Arc;
 
-use slipring_core::block::{BlockRef, Descriptor, NoteLine};
+use slipring_core::block::{BlockRef, Descriptor};
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU64, FenceMode, Ordering};
@@ -18,6 +17,7 @@ use super::{DeadLetter, Hook};
 use crate::attachment::Wait;
 use crate::handle::Handle;
 use crate::message::{Batch, Message};
+use crate::note::Note;
 use crate::queue::{self, End, TRIES_PER_REAP};
 use crate::until::Until;
 use crate::{Error, Result};
@@ -63,9 +63,10 @@ pub(super) fn position_of(order: u64) -> (usize, u64) {
 /// # Ok::<(), Error>(())
 /// ```
 pub struct ByteJoinableReceiver {
+    /// Goes before `end`: whoever drops the last handle needs a note line to empty the queue.
+    note: Note,
     end: End,
     desk: Arc<Desk>,
-    note: NonNull<NoteLine>,
     /// The entry that the next item goes into: there before the item is taken, so that a death costs nothing.
     claim: Option<Hold>,
     /// The entry that served last.
@@ -76,9 +77,6 @@ pub struct ByteJoinableReceiver {
     hook: Option<Hook>,
 }
 
-// SAFETY: the note line is shared memory of atomics, mapped as long as the handle beside it lives.
-unsafe impl Send for ByteJoinableReceiver {}
-
 impl ByteJoinableReceiver {
     pub(super) fn new(handle: Handle) -> Result<Self> {
         let desk = Arc::new(Desk::new(handle.clone())?);
@@ -86,9 +84,9 @@ impl ByteJoinableReceiver {
     }
 
     fn at(end: End, desk: Arc<Desk>) -> Result<Self> {
-        let note = end.handle.attachment().claim_note(end.me)?;
+        let note = Note::new(end.handle.attachment(), end.me)?;
         let tag = next_number();
-        Ok(Self { end, desk, note, claim: None, last: 0, tag, tries: 0, hook: None })
+        Ok(Self { note, end, desk, claim: None, last: 0, tag, tries: 0, hook: None })
     }
 
     /// A lease of the oldest item, waiting for one for as long as it takes. What was given back comes first.
@@ -303,7 +301,7 @@ impl ByteJoinableReceiver {
     fn ready(&mut self) -> Result<OwnerId> {
         let me = self.desk.me()?;
         if me != self.end.me {
-            self.note = self.end.handle.attachment().claim_note(me)?;
+            self.note.renew(me)?;
             self.claim = None;
             self.end.me = me;
         }
@@ -407,8 +405,7 @@ impl ByteJoinableReceiver {
             }
         };
         (self.claim, self.last) = (Some(claim), claim.index());
-        // SAFETY: `claim_note` gives out lines in bounds and committed; the attachment beside it keeps it mapped.
-        let note = unsafe { self.note.as_ref() };
+        let note = &*self.note;
         loop {
             let (level, ring_id) = (end.cursor.level, end.cursor.ring_id);
             let mut noted = false;
@@ -487,12 +484,10 @@ fn lease(
 impl Drop for ByteJoinableReceiver {
     fn drop(&mut self) {
         let Ok(me) = self.desk.me() else { return };
-        if me == self.end.me {
-            if let Some(claim) = self.claim {
-                self.desk.table.unclaim(claim, me);
-            }
-            // SAFETY: as in `take_new`.
-            unsafe { self.note.as_ref() }.free(me);
+        if me == self.end.me
+            && let Some(claim) = self.claim
+        {
+            self.desk.table.unclaim(claim, me);
         }
     }
 }

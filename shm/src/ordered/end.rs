@@ -388,8 +388,6 @@ pub(crate) fn drain(regions: &Regions, place: Place, me: OwnerId) {
     let Some(shape) = shape_at(regions, place) else { return };
     // Without a note a death in here would lose a block; without a free line we leave the queue to the next one.
     let Ok(note) = regions.claim_note(me) else { return };
-    // SAFETY: `claim_note` gives out lines in bounds, committed, valid as long as the mapping.
-    let note = unsafe { note.as_ref() };
     let mut returns = Returns::default();
     let position_of = |at, word| {
         let block = Descriptor::block_of(word).and_then(|block| regions.pool.check(block, 0));

@@ -1,8 +1,6 @@
 //! How messages get out of an ordered queue, whatever its order.
 
-use std::ptr::NonNull;
-
-use slipring_core::block::{Descriptor, Magazines, NoteLine, Returns};
+use slipring_core::block::{Descriptor, Magazines, Returns};
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::FenceMode;
@@ -10,6 +8,7 @@ use slipring_core::ring::heap::Popped;
 
 use super::end::{End, Store, damaged, would_block};
 use crate::attachment::Wait;
+use crate::note::Note;
 use crate::taken::Taken;
 use crate::until::Until;
 use crate::{Error, Result};
@@ -19,24 +18,22 @@ const TRIES_PER_REAP: u32 = 64;
 
 /// The receiving side of a queue.
 pub(super) struct Inlet {
-    pub(super) end: End,
+    /// Goes before `end`: whoever drops the last handle needs a note line to empty the queue.
     taker: Taker,
+    pub(super) end: End,
     tries: u32,
 }
 
 /// What one receiving handle needs to take messages safely.
 struct Taker {
-    note: NonNull<NoteLine>,
+    note: Note,
     returns: Returns,
 }
 
-// SAFETY: the note line is shared memory of atomics, mapped as long as the handle beside it lives.
-unsafe impl Send for Taker {}
-
 impl Inlet {
     pub(super) fn new(end: End) -> Result<Self> {
-        let note = end.attachment().claim_note(end.me)?;
-        Ok(Self { end, taker: Taker { note, returns: Returns::default() }, tries: 0 })
+        let note = Note::new(end.handle.attachment(), end.me)?;
+        Ok(Self { taker: Taker { note, returns: Returns::default() }, end, tries: 0 })
     }
 
     /// Another one, for another thread.
@@ -59,7 +56,7 @@ impl Inlet {
     fn ready(&mut self) -> Result<OwnerId> {
         let me = self.end.attachment().me()?;
         if me != self.end.me {
-            self.taker.note = self.end.attachment().claim_note(me)?;
+            self.taker.note.renew(me)?;
             self.taker.returns = Returns::default();
             self.end.me = me;
         }
@@ -130,8 +127,7 @@ impl Taker {
         wait: &mut Wait<'_>,
     ) -> Result<Option<(u64, Taken)>> {
         let (shape, attachment) = (&end.shape, end.attachment());
-        // SAFETY: `claim_note` gives out lines in bounds and committed; the attachment beside it keeps it mapped.
-        let note = unsafe { self.note.as_ref() };
+        let note = &*self.note;
         let mut noted = None;
         let take_note = |at, word| {
             let named = Descriptor::block_of(word).and_then(|b| attachment.pool.check(b, 0));
@@ -173,8 +169,6 @@ impl Drop for Inlet {
         if me == self.end.me {
             let pool = &self.end.attachment().pool;
             pool.flush(&mut Magazines::default(), &mut self.taker.returns);
-            // SAFETY: as in `try_take`.
-            unsafe { self.taker.note.as_ref() }.free(me);
         }
     }
 }

@@ -343,8 +343,6 @@ pub(crate) fn drain(regions: &Regions, place: Place, me: OwnerId) {
     let Some(chain) = chain_at(regions, place) else { return };
     // Without a note a death in here would lose a block; without a free line we leave the queue to the next one.
     let Ok(note) = regions.claim_note(me) else { return };
-    // SAFETY: `claim_note` gives out lines in bounds, committed, valid as long as the mapping.
-    let note = unsafe { note.as_ref() };
     for (ring_id, ring) in rings_of(regions, place) {
         let mut returns = Returns::default();
         let pop = || ring.pop(|position, word| note.write(ring_id, position, word));

@@ -2,10 +2,9 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ptr::NonNull;
 
 use serde::de::DeserializeOwned;
-use slipring_core::block::{Descriptor, Magazines, NoteLine, Returns};
+use slipring_core::block::{Descriptor, Magazines, Returns};
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::FenceMode;
@@ -16,6 +15,7 @@ use super::end::End;
 use crate::attachment::Wait;
 use crate::encoding::decode;
 use crate::message::{Batch, Message};
+use crate::note::Note;
 use crate::object::Role;
 use crate::payload::View;
 use crate::taken::Taken;
@@ -44,26 +44,24 @@ pub(crate) const TRIES_PER_REAP: u32 = 64;
 /// # Ok::<(), Error>(())
 /// ```
 pub struct ByteReceiver {
-    end: End,
+    /// Goes before `end`: whoever drops the last handle needs a note line to empty the queue.
     taker: Taker,
+    end: End,
     tries: u32,
 }
 
 /// What one receiving handle needs to take messages safely.
 struct Taker {
-    note: NonNull<NoteLine>,
+    note: Note,
     returns: Returns,
     /// The descriptor that was taken last.
     word: u64,
 }
 
-// SAFETY: the note line is shared memory of atomics, mapped as long as the handle beside it lives.
-unsafe impl Send for Taker {}
-
 impl ByteReceiver {
     pub(super) fn new(end: End) -> Result<Self> {
-        let note = end.handle.attachment().claim_note(end.me)?;
-        Ok(Self { end, taker: Taker { note, returns: Returns::default(), word: 0 }, tries: 0 })
+        let note = Note::new(end.handle.attachment(), end.me)?;
+        Ok(Self { taker: Taker { note, returns: Returns::default(), word: 0 }, end, tries: 0 })
     }
 
     /// The oldest message, waiting for one for as long as it takes.
@@ -289,7 +287,7 @@ impl ByteReceiver {
     fn ready(&mut self) -> Result<OwnerId> {
         let me = self.end.handle.attachment().me()?;
         if me != self.end.me {
-            self.taker.note = self.end.handle.attachment().claim_note(me)?;
+            self.taker.note.renew(me)?;
             self.taker.returns = Returns::default();
             self.end.me = me;
         }
@@ -386,8 +384,7 @@ impl Taker {
     fn try_take(&mut self, end: &mut End, me: OwnerId) -> Result<Option<Taken>> {
         loop {
             let cursor = &end.cursor;
-            // SAFETY: `claim_note` gives out lines in bounds and committed; the attachment beside it keeps it mapped.
-            let note = unsafe { self.note.as_ref() };
+            let note = &*self.note;
             let mut noted = false;
             let popped = cursor.ring.pop(|position, word| {
                 if Descriptor::block_of(word).is_some() {
@@ -436,8 +433,6 @@ impl Drop for ByteReceiver {
         if me == self.end.me {
             let pool = &self.end.handle.attachment().pool;
             pool.flush(&mut Magazines::default(), &mut self.taker.returns);
-            // SAFETY: as in `try_take`.
-            unsafe { self.taker.note.as_ref() }.free(me);
         }
     }
 }

@@ -208,14 +208,19 @@ impl Regions {
         self.mapping.commit(directory, Directory::bytes(entries))
     }
 
-    /// Makes a free note line `me`'s.
-    pub(crate) fn claim_note(&self, me: OwnerId) -> Result<NonNull<NoteLine>> {
+    /// Makes a free note line `me`'s, until [`NoteLine::free`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyHandles`].
+    pub(crate) fn claim_note(&self, me: OwnerId) -> Result<&NoteLine> {
         for index in 0..NOTE_LINES {
             let offset = self.note_offset(index);
             self.mapping.commit(offset, NOTE_SIZE)?;
             let line = self.mapping.ptr(offset, NOTE_SIZE)?.cast::<NoteLine>();
             // SAFETY: in bounds, aligned, committed, all bit patterns are valid.
-            if unsafe { line.as_ref() }.claim(me) {
+            let line = unsafe { line.as_ref() };
+            if line.claim(me) {
                 return Ok(line);
             }
         }
