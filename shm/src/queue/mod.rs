@@ -11,7 +11,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `end.rs` | the shared words, growth, and what the death procedure does |
-//! | `sender.rs`, `receiver.rs` | the two sides |
+//! | `sender.rs`, `receiver.rs`, `typed.rs` | the two sides, for bytes and for values |
 
 mod end;
 mod kind;
@@ -19,6 +19,7 @@ mod receiver;
 mod sender;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod watched;
 
 use std::fmt;
@@ -30,9 +31,10 @@ use slipring_core::ring::chain::Bound;
 
 pub(crate) use end::{BODY_BYTES, End, about, chain_at, create_as, rings_of, wake};
 pub(crate) use kind::{QueueKind, RingKind};
-pub use receiver::{ByteReceiver, Receiver};
+pub use receiver::ByteReceiver;
 pub(crate) use receiver::{TRIES_PER_REAP, advance};
-pub use sender::{ByteSender, Sender};
+pub use sender::ByteSender;
+pub use typed::{Receiver, Sender};
 
 use crate::handle::Handle;
 use crate::object::Role;

@@ -1,9 +1,7 @@
 //! The receiving side of a queue.
 
 use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::DeserializeOwned;
 use slipring_core::block::{Descriptor, Magazines, Returns};
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
@@ -13,7 +11,6 @@ use slipring_core::ring::mpmc::PopError;
 
 use super::end::End;
 use crate::attachment::Wait;
-use crate::encoding::decode;
 use crate::message::{Batch, Message};
 use crate::note::Note;
 use crate::object::Role;
@@ -440,98 +437,5 @@ impl Drop for ByteReceiver {
 impl fmt::Debug for ByteReceiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ByteReceiver").field("len", &self.len()).finish_non_exhaustive()
-    }
-}
-
-/// Receives values from a queue, decoded with postcard. See [`Queue`](super::Queue).
-pub struct Receiver<T> {
-    bytes: ByteReceiver,
-    buffer: Vec<u8>,
-    of: PhantomData<fn() -> T>,
-}
-
-impl<T: DeserializeOwned> Receiver<T> {
-    pub(crate) fn new(bytes: ByteReceiver) -> Self {
-        Self { bytes, buffer: Vec::new(), of: PhantomData }
-    }
-
-    /// The oldest value, waiting for one for as long as it takes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Decode`] for a message that is no `T`, which is taken all the same; and as [`ByteReceiver::recv`].
-    pub fn recv(&mut self) -> Result<T> {
-        self.recv_until(Until::NEVER)
-    }
-
-    /// The oldest value, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WouldBlock`] when the queue is empty, and as [`Receiver::recv`].
-    pub fn try_recv(&mut self) -> Result<T> {
-        self.recv_until(Until::NOW)
-    }
-
-    /// The oldest value, waiting for one until a deadline.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TimedOut`], and as [`Receiver::recv`].
-    pub fn recv_until(&mut self, until: impl Into<Until>) -> Result<T> {
-        self.bytes.recv_into(&mut self.buffer, until)?;
-        decode(&self.buffer)
-    }
-
-    /// Takes up to `max` values, waiting for the first one only. A message that is no `T` is an error in its place.
-    ///
-    /// # Errors
-    ///
-    /// As [`ByteReceiver::recv_until`], where there was not even one.
-    pub fn recv_batch(&mut self, max: usize, until: impl Into<Until>) -> Result<Vec<Result<T>>> {
-        let mut values = Vec::new();
-        self.bytes.recv_each(max, until, |message| values.push(decode(message)))?;
-        Ok(values)
-    }
-
-    /// Another handle, for another thread.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooManyHandles`], [`Error::Forked`].
-    pub fn try_clone(&self) -> Result<Self> {
-        Ok(Self::new(self.bytes.try_clone()?))
-    }
-}
-
-impl<T> Receiver<T> {
-    pub(super) fn bytes_ref(&self) -> &ByteReceiver {
-        &self.bytes
-    }
-
-    /// The same handle, for messages as bytes.
-    pub fn bytes(&mut self) -> &mut ByteReceiver {
-        &mut self.bytes
-    }
-
-    /// How many messages are in the queue: exact if nobody is at work meanwhile.
-    pub fn len(&self) -> u64 {
-        self.bytes.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// Closes the queue for everybody, as [`ByteSender::close`](super::ByteSender::close).
-    pub fn close(&self) {
-        self.bytes.close();
-    }
-}
-
-impl<T> fmt::Debug for Receiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Receiver").field(&self.bytes).finish()
     }
 }

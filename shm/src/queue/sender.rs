@@ -1,10 +1,8 @@
 //! The sending side of a queue.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
-use serde::Serialize;
 use slipring_core::block::{Descriptor, Magazines};
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
@@ -15,7 +13,6 @@ use slipring_core::ring::mpmc::PushError;
 use super::end::{Cursor, End};
 use crate::attachment::Attachment;
 use crate::attachment::Wait;
-use crate::encoding::encode;
 use crate::object::Role;
 use crate::payload::{self, Loan};
 use crate::until::Until;
@@ -514,113 +511,5 @@ impl Drop for ByteSender {
 impl fmt::Debug for ByteSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ByteSender").field("len", &self.len()).finish_non_exhaustive()
-    }
-}
-
-/// Sends values to a queue, encoded with postcard. See [`Queue`](super::Queue).
-pub struct Sender<T> {
-    bytes: ByteSender,
-    buffer: Vec<u8>,
-    of: PhantomData<fn(T)>,
-}
-
-impl<T: Serialize> Sender<T> {
-    pub(crate) fn new(bytes: ByteSender) -> Self {
-        Self { bytes, buffer: Vec::new(), of: PhantomData }
-    }
-
-    /// Sends `value`, waiting for room for as long as it takes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Encode`], and as [`ByteSender::send`].
-    pub fn send(&mut self, value: &T) -> Result<()> {
-        self.send_until(value, Until::NEVER)
-    }
-
-    /// Sends `value` if that takes no waiting.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WouldBlock`] when the queue is full, and as [`Sender::send`].
-    pub fn try_send(&mut self, value: &T) -> Result<()> {
-        self.send_until(value, Until::NOW)
-    }
-
-    /// Sends `value`, waiting for room until a deadline.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TimedOut`], and as [`Sender::send`].
-    pub fn send_until(&mut self, value: &T, until: impl Into<Until>) -> Result<()> {
-        encode(value, &mut self.buffer)?;
-        self.bytes.send_until(&self.buffer, until)
-    }
-
-    /// Sends several values, and wakes receivers once for all of them. Returns how many were sent before the deadline.
-    ///
-    /// # Errors
-    ///
-    /// As [`Sender::send_until`], where not even the first was sent.
-    pub fn send_batch<'a>(
-        &mut self,
-        values: impl IntoIterator<Item = &'a T>,
-        until: impl Into<Until>,
-    ) -> Result<usize>
-    where
-        T: 'a,
-    {
-        let encoded = values.into_iter().map(|value| {
-            let mut bytes = Vec::new();
-            encode(value, &mut bytes).map(|()| bytes)
-        });
-        let encoded: Vec<_> = encoded.collect::<Result<_>>()?;
-        self.bytes.send_batch(encoded, until)
-    }
-
-    /// Another handle, for another thread.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Forked`].
-    pub fn try_clone(&self) -> Result<Self> {
-        Ok(Self::new(self.bytes.try_clone()?))
-    }
-}
-
-impl<T> Sender<T> {
-    pub(super) fn bytes_ref(&self) -> &ByteSender {
-        &self.bytes
-    }
-
-    /// The same handle, for messages that are bytes already.
-    pub fn bytes(&mut self) -> &mut ByteSender {
-        &mut self.bytes
-    }
-
-    /// How many messages are in the queue: exact if nobody is at work meanwhile.
-    pub fn len(&self) -> u64 {
-        self.bytes.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// Whether a send would wait now.
-    pub fn is_full(&self) -> bool {
-        self.bytes.is_full()
-    }
-
-    /// Closes the queue for everybody, as [`ByteSender::close`].
-    pub fn close(&self) {
-        self.bytes.close();
-    }
-}
-
-impl<T> fmt::Debug for Sender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Sender").field(&self.bytes).finish()
     }
 }
