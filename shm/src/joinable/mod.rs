@@ -35,10 +35,8 @@ mod tests;
 mod typed;
 mod watched;
 
-use std::fmt;
 use std::marker::PhantomData;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use slipring_core::ring::leases::{self, Leases};
 
@@ -53,6 +51,7 @@ use crate::object::{Kind, Role};
 use crate::parcel::enclosed::transfer;
 use crate::ticket::named;
 use crate::encoding::decode;
+use crate::queue::family::{expect_role, queues};
 use crate::queue::{self, QueueOptions};
 use crate::{Error, Result, Segment};
 
@@ -192,89 +191,38 @@ impl JoinableOptions {
 pub struct ByteJoinableQueue(());
 
 impl ByteJoinableQueue {
-    /// A queue in which exactly `capacity` items wait at most, 1 to 2^26.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Capacity`], no memory.
-    pub fn bounded(
-        segment: &Segment,
-        capacity: u64,
-    ) -> Result<(ByteJoinableSender, ByteJoinableReceiver)> {
-        Self::with(segment, JoinableOptions::bounded(capacity))
-    }
-
-    /// A queue in which as many items wait as memory allows.
-    ///
-    /// # Errors
-    ///
-    /// No memory.
-    pub fn unbounded(segment: &Segment) -> Result<(ByteJoinableSender, ByteJoinableReceiver)> {
-        Self::with(segment, JoinableOptions::unbounded())
-    }
-
-    /// A queue made to measure.
-    ///
-    /// # Errors
-    ///
-    /// As [`ByteJoinableQueue::bounded`].
-    pub fn with(
+    /// Makes a queue and a handle of each of these sides.
+    fn create<const N: usize>(
         segment: &Segment,
         options: JoinableOptions,
-    ) -> Result<(ByteJoinableSender, ByteJoinableReceiver)> {
-        let [tx, rx] = create(segment, options, [Role::First, Role::Second])?;
-        Ok((ByteJoinableSender::new(tx)?, ByteJoinableReceiver::new(rx)?))
+        roles: [Role; N],
+    ) -> Result<[Handle; N]> {
+        let (bytes, limit) = options.check()?;
+        queue::create_as(segment, Kind::JoinableQueue, options.queue, roles, bytes, |at| {
+            // SAFETY: so many bytes behind a queue's words, which are a multiple of 128, of an object that nobody knows yet;
+            // every view's owner has a handle of it.
+            unsafe { Leases::init(at, options.leases, limit) };
+        })
     }
+}
 
+/// What its sides are called.
+const SIDES: [&str; 2] = ["sender of a joinable queue", "receiver of a joinable queue"];
+
+impl ByteJoinableSender {
     /// The sender that `handle` is.
-    fn sender_of(handle: Handle) -> Result<ByteJoinableSender> {
-        expect_role(&handle, Role::First)?;
-        ByteJoinableSender::new(handle)
+    fn from_handle(handle: Handle) -> Result<Self> {
+        expect_role(&handle, Role::First, SIDES)?;
+        Self::new(handle)
     }
+}
 
+impl ByteJoinableReceiver {
     /// The receiver that `handle` is.
-    fn receiver_of(handle: Handle) -> Result<ByteJoinableReceiver> {
-        expect_role(&handle, Role::Second)?;
-        ByteJoinableReceiver::new(handle)
+    fn from_handle(handle: Handle) -> Result<Self> {
+        expect_role(&handle, Role::Second, SIDES)?;
+        Self::new(handle)
     }
-}
-
-/// Makes a queue and a handle of each of these sides.
-fn create<const N: usize>(
-    segment: &Segment,
-    options: JoinableOptions,
-    roles: [Role; N],
-) -> Result<[Handle; N]> {
-    let (bytes, limit) = options.check()?;
-    queue::create_as(segment, Kind::JoinableQueue, options.queue, roles, bytes, |at| {
-        // SAFETY: so many bytes behind a queue's words, which are a multiple of 128, of an object that nobody knows yet;
-        // every view's owner has a handle of it.
-        unsafe { Leases::init(at, options.leases, limit) };
-    })
-}
-
-/// The sender of a new queue that nobody receives from yet.
-fn sender_alone(segment: &Segment, options: &JoinableOptions) -> Result<ByteJoinableSender> {
-    let [tx] = create(segment, *options, [Role::First])?;
-    ByteJoinableQueue::sender_of(tx)
-}
-
-/// The receiver of a new queue that nobody puts into yet.
-fn receiver_alone(segment: &Segment, options: &JoinableOptions) -> Result<ByteJoinableReceiver> {
-    let [rx] = create(segment, *options, [Role::Second])?;
-    ByteJoinableQueue::receiver_of(rx)
-}
-
-/// A sender's ticket makes no receiver.
-fn expect_role(handle: &Handle, role: Role) -> Result<()> {
-    let name = |role| match role {
-        Role::First => "sender of a joinable queue",
-        Role::Second => "receiver of a joinable queue",
-    };
-    if handle.role() == role {
-        return Ok(());
-    }
-    Err(Error::WrongKind { wanted: name(role), found: name(handle.role()) })
 }
 
 /// A queue of tasks of any serde type, encoded with postcard. See the [module](self).
@@ -302,67 +250,14 @@ fn expect_role(handle: &Handle, role: Role) -> Result<()> {
 /// ```
 pub struct JoinableQueue<T>(PhantomData<T>);
 
-impl<T: Serialize + DeserializeOwned> JoinableQueue<T> {
-    /// A queue in which exactly `capacity` values wait at most, 1 to 2^26.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Capacity`], no memory.
-    pub fn bounded(
-        segment: &Segment,
-        capacity: u64,
-    ) -> Result<(JoinableSender<T>, JoinableReceiver<T>)> {
-        Self::with(segment, JoinableOptions::bounded(capacity))
+queues! {
+    JoinableQueue, JoinableOptions;
+    ByteJoinableQueue(ByteJoinableSender, ByteJoinableReceiver) {
+        bounded: "A queue in which exactly `capacity` items wait at most, 1 to 2^26.";
+        unbounded: "A queue in which as many items wait as memory allows.";
     }
-
-    /// A queue in which as many values wait as memory allows.
-    ///
-    /// # Errors
-    ///
-    /// No memory.
-    pub fn unbounded(segment: &Segment) -> Result<(JoinableSender<T>, JoinableReceiver<T>)> {
-        Self::with(segment, JoinableOptions::unbounded())
-    }
-
-    /// A queue made to measure.
-    ///
-    /// # Errors
-    ///
-    /// As [`JoinableQueue::bounded`].
-    pub fn with(
-        segment: &Segment,
-        options: JoinableOptions,
-    ) -> Result<(JoinableSender<T>, JoinableReceiver<T>)> {
-        let (sender, receiver) = ByteJoinableQueue::with(segment, options)?;
-        Ok((JoinableSender::new(sender), JoinableReceiver::new(receiver)))
-    }
-}
-
-transfer! {
-    () ByteJoinableSender, JoinableQueue, ByteJoinableSender::handle, ByteJoinableQueue::sender_of;
-    () ByteJoinableReceiver, JoinableQueue, ByteJoinableReceiver::handle,
-        ByteJoinableQueue::receiver_of;
-    (T: Serialize) JoinableSender<T>, JoinableQueue, |s| s.bytes_ref().handle(),
-        |handle| Ok(Self::new(ByteJoinableQueue::sender_of(handle)?));
-    (T: DeserializeOwned) JoinableReceiver<T>, JoinableQueue, |r| r.bytes_ref().handle(),
-        |handle| Ok(Self::new(ByteJoinableQueue::receiver_of(handle)?));
-}
-
-named! {
-    () ByteJoinableSender, JoinableQueue, First, JoinableOptions, sender_alone,
-        ByteJoinableQueue::sender_of;
-    () ByteJoinableReceiver, JoinableQueue, Second, JoinableOptions, receiver_alone,
-        ByteJoinableQueue::receiver_of;
-    (T: Serialize) JoinableSender<T>, JoinableQueue, First, JoinableOptions,
-        |segment, options| Ok(Self::new(sender_alone(segment, options)?)),
-        |handle| Ok(Self::new(ByteJoinableQueue::sender_of(handle)?));
-    (T: DeserializeOwned) JoinableReceiver<T>, JoinableQueue, Second, JoinableOptions,
-        |segment, options| Ok(Self::new(receiver_alone(segment, options)?)),
-        |handle| Ok(Self::new(ByteJoinableQueue::receiver_of(handle)?));
-}
-
-impl<T> fmt::Debug for JoinableQueue<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JoinableQueue")
+    JoinableQueue(JoinableSender, JoinableReceiver) {
+        bounded: "A queue in which exactly `capacity` values wait at most, 1 to 2^26.";
+        unbounded: "A queue in which as many values wait as memory allows.";
     }
 }

@@ -77,6 +77,10 @@ impl<T: DeserializeOwned> JoinableSender<T> {
 }
 
 impl<T> JoinableSender<T> {
+    pub(super) fn handle(&self) -> &crate::handle::Handle {
+        self.bytes.handle()
+    }
+
     pub(super) fn bytes_ref(&self) -> &ByteJoinableSender {
         &self.bytes
     }
@@ -200,6 +204,10 @@ impl<T: DeserializeOwned> JoinableReceiver<T> {
 }
 
 impl<T> JoinableReceiver<T> {
+    pub(super) fn handle(&self) -> &crate::handle::Handle {
+        self.bytes.handle()
+    }
+
     pub(super) fn bytes_ref(&self) -> &ByteJoinableReceiver {
         &self.bytes
     }

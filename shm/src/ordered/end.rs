@@ -269,6 +269,16 @@ impl End {
         Ok(Self { shape, spin, me, handle })
     }
 
+    /// The end that `handle` is, if it is of this side, and its queue of this order.
+    pub(super) fn of(handle: Handle, order: Order, role: Role) -> Result<Self> {
+        let end = Self::new(handle)?;
+        let (found, is) = (end.shape.order, end.handle.role());
+        if (found, is) == (order, role) {
+            return Ok(end);
+        }
+        Err(Error::WrongKind { wanted: order.name(role), found: found.name(is) })
+    }
+
     /// Another handle of the same side.
     pub(super) fn another(&self) -> Result<Self> {
         Self::new(self.handle.clone())

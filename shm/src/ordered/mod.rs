@@ -2,8 +2,8 @@
 //!
 //! Both are many to many and bounded: they hold exactly as many messages as was said, 1 to 2^23. In all else they are as
 //! [`queue`](crate::queue)s are: messages of any size, what is sent is in the queue when the call returns, deadlines,
-//! [`Error::Disconnected`] when the other side is gone in whatever way, and a kill at any instruction costs at most the
-//! messages that the process had in its hands.
+//! [`Error::Disconnected`](crate::Error::Disconnected) when the other side is gone in whatever way, and a kill at any
+//! instruction costs at most the messages that the process had in its hands.
 //!
 //! | queue | goes out first | how long a send or a receive takes |
 //! |---|---|---|
@@ -16,9 +16,9 @@
 //!
 //! In a priority queue one works at a time, for well under a microsecond. A process that is *stopped* within that time
 //! (a signal, a debugger) holds the others up until it goes on, as a lock's holder does: `try_` calls then give up after
-//! 50 ms with [`Error::WouldBlock`], others at their deadline. One that is *killed* there holds up nobody: the next one puts
-//! in order what it left, which takes time in proportion to the capacity. A process that waits for a message or for room
-//! has no turn, and may be stopped for as long as anyone likes.
+//! 50 ms with [`Error::WouldBlock`](crate::Error::WouldBlock), others at their deadline. One that is *killed* there holds
+//! up nobody: the next one puts in order what it left, which takes time in proportion to the capacity. A process that
+//! waits for a message or for room has no turn, and may be stopped for as long as anyone likes.
 //!
 //! # Why there is no unbounded one
 //!
@@ -41,24 +41,17 @@ mod sender;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::marker::PhantomData;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
-use end::{End, Order};
-use inlet::Inlet;
 pub(crate) use kind::OrderedKind;
-use outlet::Outlet;
+use end::Order;
 pub use receiver::{ByteLifoReceiver, BytePriorityReceiver, LifoReceiver, PriorityReceiver};
 pub use sender::{ByteLifoSender, BytePrioritySender, LifoSender, PrioritySender};
 
 use crate::handle::Handle;
 use crate::object::Role;
-use crate::parcel::enclosed::transfer;
-use crate::ticket::named;
-use crate::{Error, Result, Segment};
+use crate::queue::family::queues;
+use crate::{Result, Segment};
 
 /// What handles of both sides tell of their queue.
 macro_rules! common {
@@ -202,132 +195,42 @@ pub struct LifoQueue<T>(PhantomData<T>);
 /// ```
 pub struct PriorityQueue<T>(PhantomData<T>);
 
-/// The constructors of a queue of bytes and of one of values, and what their handles can do.
-macro_rules! queues {
-    ($(
-        $order:expr, $bytes:ident, $byte_sender:ident, $byte_receiver:ident,
-        $values:ident, $sender:ident, $receiver:ident;
-    )*) => {$(
-        impl $bytes {
-            /// A queue that holds exactly `capacity` messages, 1 to 2^23.
-            ///
-            /// # Errors
-            ///
-            /// [`Error::Capacity`], no memory.
-            pub fn bounded(
-                segment: &Segment,
-                capacity: u64,
-            ) -> Result<($byte_sender, $byte_receiver)> {
-                Self::with(segment, OrderedOptions::bounded(capacity))
-            }
+impl ByteLifoQueue {
+    /// Makes a queue and a handle of each of these sides.
+    fn create<const N: usize>(
+        segment: &Segment,
+        options: OrderedOptions,
+        roles: [Role; N],
+    ) -> Result<[Handle; N]> {
+        end::create(segment, Order::Lifo, options, roles)
+    }
+}
 
-            /// A queue made to measure.
-            ///
-            /// # Errors
-            ///
-            #[doc = concat!("As [`", stringify!($bytes), "::bounded`].")]
-            pub fn with(
-                segment: &Segment,
-                options: OrderedOptions,
-            ) -> Result<($byte_sender, $byte_receiver)> {
-                let [tx, rx] = end::create(segment, $order, options, Role::ALL)?;
-                Ok((Self::sender_of(tx)?, Self::receiver_of(rx)?))
-            }
-
-            /// The sender that `handle` is.
-            fn sender_of(handle: Handle) -> Result<$byte_sender> {
-                let end = end_of(handle, $order, Role::First)?;
-                Ok($byte_sender::new(Outlet::new(end)))
-            }
-
-            /// The receiver that `handle` is.
-            fn receiver_of(handle: Handle) -> Result<$byte_receiver> {
-                let end = end_of(handle, $order, Role::Second)?;
-                Ok($byte_receiver::new(Inlet::new(end)?))
-            }
-
-            /// The sender of a new queue that nobody receives from yet.
-            fn sender_alone(segment: &Segment, options: &OrderedOptions) -> Result<$byte_sender> {
-                let [tx] = end::create(segment, $order, *options, [Role::First])?;
-                Self::sender_of(tx)
-            }
-
-            /// The receiver of a new queue that nobody sends to yet.
-            fn receiver_alone(
-                segment: &Segment,
-                options: &OrderedOptions,
-            ) -> Result<$byte_receiver> {
-                let [rx] = end::create(segment, $order, *options, [Role::Second])?;
-                Self::receiver_of(rx)
-            }
-        }
-
-        impl<T: Serialize + DeserializeOwned> $values<T> {
-            /// A queue that holds exactly `capacity` values, 1 to 2^23.
-            ///
-            /// # Errors
-            ///
-            /// [`Error::Capacity`], no memory.
-            pub fn bounded(segment: &Segment, capacity: u64) -> Result<($sender<T>, $receiver<T>)> {
-                Self::with(segment, OrderedOptions::bounded(capacity))
-            }
-
-            /// A queue made to measure.
-            ///
-            /// # Errors
-            ///
-            #[doc = concat!("As [`", stringify!($values), "::bounded`].")]
-            pub fn with(
-                segment: &Segment,
-                options: OrderedOptions,
-            ) -> Result<($sender<T>, $receiver<T>)> {
-                let (sender, receiver) = $bytes::with(segment, options)?;
-                Ok(($sender::new(sender), $receiver::new(receiver)))
-            }
-        }
-
-        impl<T> fmt::Debug for $values<T> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(stringify!($values))
-            }
-        }
-
-        transfer! {
-            () $byte_sender, Ordered, $byte_sender::handle, $bytes::sender_of;
-            () $byte_receiver, Ordered, $byte_receiver::handle, $bytes::receiver_of;
-            (T: Serialize) $sender<T>, Ordered, $sender::handle,
-                |handle| Ok(Self::new($bytes::sender_of(handle)?));
-            (T: DeserializeOwned) $receiver<T>, Ordered, $receiver::handle,
-                |handle| Ok(Self::new($bytes::receiver_of(handle)?));
-        }
-
-        named! {
-            () $byte_sender, Ordered, First, OrderedOptions, $bytes::sender_alone, $bytes::sender_of;
-            () $byte_receiver, Ordered, Second, OrderedOptions,
-                $bytes::receiver_alone, $bytes::receiver_of;
-            (T: Serialize) $sender<T>, Ordered, First, OrderedOptions,
-                |segment, options| Ok(Self::new($bytes::sender_alone(segment, options)?)),
-                |handle| Ok(Self::new($bytes::sender_of(handle)?));
-            (T: DeserializeOwned) $receiver<T>, Ordered, Second, OrderedOptions,
-                |segment, options| Ok(Self::new($bytes::receiver_alone(segment, options)?)),
-                |handle| Ok(Self::new($bytes::receiver_of(handle)?));
-        }
-    )*};
+impl BytePriorityQueue {
+    /// Makes a queue and a handle of each of these sides.
+    fn create<const N: usize>(
+        segment: &Segment,
+        options: OrderedOptions,
+        roles: [Role; N],
+    ) -> Result<[Handle; N]> {
+        end::create(segment, Order::Priority, options, roles)
+    }
 }
 
 queues! {
-    Order::Lifo, ByteLifoQueue, ByteLifoSender, ByteLifoReceiver,
-    LifoQueue, LifoSender, LifoReceiver;
-    Order::Priority, BytePriorityQueue, BytePrioritySender, BytePriorityReceiver,
-    PriorityQueue, PrioritySender, PriorityReceiver;
-}
-
-/// The end that `handle` is: it must be of this side, and its queue of this order.
-fn end_of(handle: Handle, order: Order, role: Role) -> Result<End> {
-    let end = End::new(handle)?;
-    let (found, is) = (end.shape.order, end.handle.role());
-    if (found, is) == (order, role) {
-        return Ok(end);
+    Ordered, OrderedOptions;
+    ByteLifoQueue(ByteLifoSender, ByteLifoReceiver) {
+        bounded: "A queue that holds exactly `capacity` messages, 1 to 2^23.";
     }
-    Err(Error::WrongKind { wanted: order.name(role), found: found.name(is) })
+    LifoQueue(LifoSender, LifoReceiver) {
+        bounded: "A queue that holds exactly `capacity` values, 1 to 2^23.";
+    }
+
+    Ordered, OrderedOptions;
+    BytePriorityQueue(BytePrioritySender, BytePriorityReceiver) {
+        bounded: "A queue that holds exactly `capacity` messages, 1 to 2^23.";
+    }
+    PriorityQueue(PrioritySender, PriorityReceiver) {
+        bounded: "A queue that holds exactly `capacity` values, 1 to 2^23.";
+    }
 }

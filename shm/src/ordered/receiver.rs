@@ -6,9 +6,11 @@ use std::marker::PhantomData;
 use serde::de::DeserializeOwned;
 
 use super::common;
+use super::end::{End, Order};
 use super::inlet::Inlet;
 use crate::Result;
 use crate::encoding::decode;
+use crate::object::{Handle, Role};
 use crate::until::Until;
 
 /// Receives byte messages from a LIFO queue. Clone it for another thread; other processes get theirs by fork or through
@@ -81,10 +83,11 @@ impl<T: DeserializeOwned> PriorityReceiver<T> {
 
 /// What all receivers have in common: `$bytes` receives bytes, `$values` values.
 macro_rules! receiver {
-    ($($bytes:ident, $values:ident;)*) => {$(
+    ($($order:ident, $bytes:ident, $values:ident;)*) => {$(
         impl $bytes {
-            pub(super) fn new(inlet: Inlet) -> Self {
-                Self(inlet)
+            /// The receiver that `handle` is.
+            pub(super) fn from_handle(handle: Handle) -> Result<Self> {
+                Ok(Self(Inlet::new(End::of(handle, Order::$order, Role::Second)?)?))
             }
 
             /// The first message, waiting for one for as long as it takes.
@@ -143,7 +146,7 @@ macro_rules! receiver {
                 Ok(Self(self.0.another()?))
             }
 
-            pub(super) fn handle(&self) -> &crate::handle::Handle {
+            pub(super) fn handle(&self) -> &Handle {
                 &self.0.end.handle
             }
         }
@@ -200,7 +203,7 @@ macro_rules! receiver {
                 Ok(Self::new(self.bytes.try_clone()?))
             }
 
-            pub(super) fn handle(&self) -> &crate::handle::Handle {
+            pub(super) fn handle(&self) -> &Handle {
                 self.bytes.handle()
             }
         }
@@ -220,6 +223,6 @@ macro_rules! receiver {
 }
 
 receiver! {
-    ByteLifoReceiver, LifoReceiver;
-    BytePriorityReceiver, PriorityReceiver;
+    Lifo, ByteLifoReceiver, LifoReceiver;
+    Priority, BytePriorityReceiver, PriorityReceiver;
 }

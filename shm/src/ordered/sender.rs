@@ -6,9 +6,11 @@ use std::marker::PhantomData;
 use serde::Serialize;
 
 use super::common;
+use super::end::{End, Order};
 use super::outlet::Outlet;
 use crate::Result;
 use crate::encoding::encode;
+use crate::object::{Handle, Role};
 use crate::until::Until;
 
 /// Sends byte messages to a LIFO queue. Clone it for another thread; other processes get theirs by fork or through
@@ -163,10 +165,11 @@ impl<T: Serialize> PrioritySender<T> {
 
 /// What all senders have in common: `$bytes` sends bytes, `$values` values.
 macro_rules! sender {
-    ($($bytes:ident, $values:ident;)*) => {$(
+    ($($order:ident, $bytes:ident, $values:ident;)*) => {$(
         impl $bytes {
-            pub(super) fn new(outlet: Outlet) -> Self {
-                Self(outlet)
+            /// The sender that `handle` is.
+            pub(super) fn from_handle(handle: Handle) -> Result<Self> {
+                Ok(Self(Outlet::new(End::of(handle, Order::$order, Role::First)?)))
             }
 
             common!(0.end);
@@ -180,7 +183,7 @@ macro_rules! sender {
                 Ok(Self(self.0.another()?))
             }
 
-            pub(super) fn handle(&self) -> &crate::handle::Handle {
+            pub(super) fn handle(&self) -> &Handle {
                 &self.0.end.handle
             }
         }
@@ -206,7 +209,7 @@ macro_rules! sender {
                 Ok(Self::new(self.bytes.try_clone()?))
             }
 
-            pub(super) fn handle(&self) -> &crate::handle::Handle {
+            pub(super) fn handle(&self) -> &Handle {
                 self.bytes.handle()
             }
         }
@@ -226,6 +229,6 @@ macro_rules! sender {
 }
 
 sender! {
-    ByteLifoSender, LifoSender;
-    BytePrioritySender, PrioritySender;
+    Lifo, ByteLifoSender, LifoSender;
+    Priority, BytePrioritySender, PrioritySender;
 }

@@ -8,8 +8,9 @@ use slipring_core::primitive::AtomicU32;
 use slipring_core::wait::Waiter;
 
 use super::end::Store;
+use super::end::End;
 use super::*;
-use crate::{SegmentOptions, Until};
+use crate::{Error, SegmentOptions, Until};
 
 const SHORT: Duration = Duration::from_millis(2);
 /// Inline, small, and of several pages.

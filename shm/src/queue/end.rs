@@ -56,15 +56,6 @@ pub(crate) struct End {
 // SAFETY: `body` is shared memory of atomics, mapped as long as `handle` lives.
 unsafe impl Send for End {}
 
-/// Makes a queue and a handle of each of these sides.
-pub(super) fn create<const N: usize>(
-    segment: &Segment,
-    options: QueueOptions,
-    roles: [Role; N],
-) -> Result<[Handle; N]> {
-    create_as(segment, Kind::Queue, options, roles, 0, |_| ())
-}
-
 /// Makes an object whose body begins with a queue's; `init` fills the `more` bytes behind that.
 pub(crate) fn create_as<const N: usize>(
     segment: &Segment,

@@ -6,15 +6,17 @@
 //!
 //! Any process that has handles may be killed or stopped at any instruction, and the others go on. A kill costs at most
 //! the messages that the process had in its hands. When the last sender is gone, in whatever way, receivers get what is
-//! left and then [`Error::Disconnected`]; senders get it when the last receiver is gone.
+//! left and then [`Error::Disconnected`](crate::Error::Disconnected); senders get it when the last receiver is gone.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `end.rs` | the shared words, growth, and what the death procedure does |
+//! | `family.rs` | what all kinds of queues have in the same words: constructors, handles on their way and by name |
 //! | `sender.rs`, `receiver.rs`, `typed.rs` | the two sides, for bytes and for values |
 
 mod end;
 mod kind;
+pub(crate) mod family;
 mod receiver;
 mod sender;
 #[cfg(test)]
@@ -22,25 +24,21 @@ mod tests;
 mod typed;
 mod watched;
 
-use std::fmt;
 use std::marker::PhantomData;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use slipring_core::ring::chain::Bound;
 
 pub(crate) use end::{BODY_BYTES, End, about, chain_at, create_as, rings_of, wake};
 pub(crate) use kind::{QueueKind, RingKind};
+use family::{expect_role, queues};
 pub use receiver::ByteReceiver;
 pub(crate) use receiver::{TRIES_PER_REAP, advance};
 pub use sender::ByteSender;
 pub use typed::{Receiver, Sender};
 
 use crate::handle::Handle;
-use crate::object::Role;
-use crate::parcel::enclosed::transfer;
-use crate::ticket::named;
-use crate::{Error, Result, Segment};
+use crate::object::{Kind, Role};
+use crate::{Result, Segment};
 
 /// The first ring of an unbounded queue holds so many messages.
 const FIRST_RING: u64 = 1024;
@@ -111,57 +109,33 @@ impl QueueOptions {
 pub struct ByteQueue(());
 
 impl ByteQueue {
-    /// A queue that holds exactly `capacity` messages, 1 to 2^26.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Capacity`], no memory.
-    pub fn bounded(segment: &Segment, capacity: u64) -> Result<(ByteSender, ByteReceiver)> {
-        Self::with(segment, QueueOptions::bounded(capacity))
-    }
-
-    /// A queue that holds as many messages as memory allows.
-    ///
-    /// # Errors
-    ///
-    /// No memory.
-    pub fn unbounded(segment: &Segment) -> Result<(ByteSender, ByteReceiver)> {
-        Self::with(segment, QueueOptions::unbounded())
-    }
-
-    /// A queue made to measure.
-    ///
-    /// # Errors
-    ///
-    /// As [`ByteQueue::bounded`].
-    pub fn with(segment: &Segment, options: QueueOptions) -> Result<(ByteSender, ByteReceiver)> {
-        let [tx, rx] = end::create(segment, options, Role::ALL)?;
-        Ok((Self::sender_of(tx)?, Self::receiver_of(rx)?))
-    }
-
-    /// The sender that `handle` is.
-    fn sender_of(handle: Handle) -> Result<ByteSender> {
-        expect_role(&handle, Role::First)?;
-        Ok(ByteSender::new(end::End::new(handle)?))
-    }
-
-    /// The receiver that `handle` is.
-    fn receiver_of(handle: Handle) -> Result<ByteReceiver> {
-        expect_role(&handle, Role::Second)?;
-        ByteReceiver::new(end::End::new(handle)?)
+    /// Makes a queue and a handle of each of these sides.
+    fn create<const N: usize>(
+        segment: &Segment,
+        options: QueueOptions,
+        roles: [Role; N],
+    ) -> Result<[Handle; N]> {
+        end::create_as(segment, Kind::Queue, options, roles, 0, |_| ())
     }
 }
 
-/// A sender's ticket makes no receiver.
-fn expect_role(handle: &Handle, role: Role) -> Result<()> {
-    let name = |role| match role {
-        Role::First => "sender of a queue",
-        Role::Second => "receiver of a queue",
-    };
-    if handle.role() == role {
-        return Ok(());
+/// What its sides are called.
+const SIDES: [&str; 2] = ["sender of a queue", "receiver of a queue"];
+
+impl ByteSender {
+    /// The sender that `handle` is.
+    fn from_handle(handle: Handle) -> Result<Self> {
+        expect_role(&handle, Role::First, SIDES)?;
+        Ok(Self::new(End::new(handle)?))
     }
-    Err(Error::WrongKind { wanted: name(role), found: name(handle.role()) })
+}
+
+impl ByteReceiver {
+    /// The receiver that `handle` is.
+    fn from_handle(handle: Handle) -> Result<Self> {
+        expect_role(&handle, Role::Second, SIDES)?;
+        Self::new(End::new(handle)?)
+    }
 }
 
 /// A queue of values of any serde type, encoded with postcard. See the [module](self).
@@ -186,70 +160,14 @@ fn expect_role(handle: &Handle, role: Role) -> Result<()> {
 /// ```
 pub struct Queue<T>(PhantomData<T>);
 
-impl<T: Serialize + DeserializeOwned> Queue<T> {
-    /// A queue that holds exactly `capacity` values, 1 to 2^26.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Capacity`], no memory.
-    pub fn bounded(segment: &Segment, capacity: u64) -> Result<(Sender<T>, Receiver<T>)> {
-        Self::with(segment, QueueOptions::bounded(capacity))
+queues! {
+    Queue, QueueOptions;
+    ByteQueue(ByteSender, ByteReceiver) {
+        bounded: "A queue that holds exactly `capacity` messages, 1 to 2^26.";
+        unbounded: "A queue that holds as many messages as memory allows.";
     }
-
-    /// A queue that holds as many values as memory allows.
-    ///
-    /// # Errors
-    ///
-    /// No memory.
-    pub fn unbounded(segment: &Segment) -> Result<(Sender<T>, Receiver<T>)> {
-        Self::with(segment, QueueOptions::unbounded())
-    }
-
-    /// A queue made to measure.
-    ///
-    /// # Errors
-    ///
-    /// As [`Queue::bounded`].
-    pub fn with(segment: &Segment, options: QueueOptions) -> Result<(Sender<T>, Receiver<T>)> {
-        let (sender, receiver) = ByteQueue::with(segment, options)?;
-        Ok((Sender::new(sender), Receiver::new(receiver)))
-    }
-}
-
-transfer! {
-    () ByteSender, Queue, ByteSender::handle, ByteQueue::sender_of;
-    () ByteReceiver, Queue, ByteReceiver::handle, ByteQueue::receiver_of;
-    (T: Serialize) Sender<T>, Queue, |s| s.bytes_ref().handle(),
-        |handle| Ok(Self::new(ByteQueue::sender_of(handle)?));
-    (T: DeserializeOwned) Receiver<T>, Queue, |r| r.bytes_ref().handle(),
-        |handle| Ok(Self::new(ByteQueue::receiver_of(handle)?));
-}
-
-/// The sender of a new queue that nobody receives from yet.
-fn sender_alone(segment: &Segment, options: &QueueOptions) -> Result<ByteSender> {
-    let [tx] = end::create(segment, *options, [Role::First])?;
-    ByteQueue::sender_of(tx)
-}
-
-/// The receiver of a new queue that nobody sends to yet.
-fn receiver_alone(segment: &Segment, options: &QueueOptions) -> Result<ByteReceiver> {
-    let [rx] = end::create(segment, *options, [Role::Second])?;
-    ByteQueue::receiver_of(rx)
-}
-
-named! {
-    () ByteSender, Queue, First, QueueOptions, sender_alone, ByteQueue::sender_of;
-    () ByteReceiver, Queue, Second, QueueOptions, receiver_alone, ByteQueue::receiver_of;
-    (T: Serialize) Sender<T>, Queue, First, QueueOptions,
-        |segment, options| Ok(Self::new(sender_alone(segment, options)?)),
-        |handle| Ok(Self::new(ByteQueue::sender_of(handle)?));
-    (T: DeserializeOwned) Receiver<T>, Queue, Second, QueueOptions,
-        |segment, options| Ok(Self::new(receiver_alone(segment, options)?)),
-        |handle| Ok(Self::new(ByteQueue::receiver_of(handle)?));
-}
-
-impl<T> fmt::Debug for Queue<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Queue")
+    Queue(Sender, Receiver) {
+        bounded: "A queue that holds exactly `capacity` values, 1 to 2^26.";
+        unbounded: "A queue that holds as many values as memory allows.";
     }
 }

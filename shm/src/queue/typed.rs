@@ -84,6 +84,10 @@ impl<T: Serialize> Sender<T> {
 }
 
 impl<T> Sender<T> {
+    pub(super) fn handle(&self) -> &crate::handle::Handle {
+        self.bytes.handle()
+    }
+
     pub(super) fn bytes_ref(&self) -> &ByteSender {
         &self.bytes
     }
@@ -182,6 +186,10 @@ impl<T: DeserializeOwned> Receiver<T> {
 }
 
 impl<T> Receiver<T> {
+    pub(super) fn handle(&self) -> &crate::handle::Handle {
+        self.bytes.handle()
+    }
+
     pub(super) fn bytes_ref(&self) -> &ByteReceiver {
         &self.bytes
     }
