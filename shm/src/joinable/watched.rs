@@ -7,6 +7,7 @@ use slipring_core::primitive::FenceMode;
 use super::{ByteJoinableReceiver, ByteJoinableSender, JoinableReceiver, JoinableSender};
 use crate::Result;
 use crate::attachment::Attachment;
+use crate::queue::watched::watch_values;
 use crate::watch::sealed::Waitable;
 use crate::watch::{Source, Spot};
 
@@ -44,34 +45,4 @@ impl Waitable for ByteJoinableSender {
     }
 }
 
-impl<T> Source for JoinableReceiver<T> {
-    fn attachment(&self) -> &Arc<Attachment> {
-        self.bytes_ref().attachment()
-    }
-
-    fn spots<'a>(&'a self, each: &mut dyn FnMut(Spot<'a>) -> Result<()>) -> Result<()> {
-        self.bytes_ref().spots(each)
-    }
-}
-
-impl<T> Waitable for JoinableReceiver<T> {
-    fn is_ready(&self) -> bool {
-        self.bytes_ref().is_ready()
-    }
-}
-
-impl<T> Source for JoinableSender<T> {
-    fn attachment(&self) -> &Arc<Attachment> {
-        self.bytes_ref().attachment()
-    }
-
-    fn spots<'a>(&'a self, each: &mut dyn FnMut(Spot<'a>) -> Result<()>) -> Result<()> {
-        self.bytes_ref().spots(each)
-    }
-}
-
-impl<T> Waitable for JoinableSender<T> {
-    fn is_ready(&self) -> bool {
-        self.bytes_ref().is_ready()
-    }
-}
+watch_values! { JoinableReceiver, JoinableSender }

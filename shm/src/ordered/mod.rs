@@ -30,7 +30,7 @@
 //! |---|---|
 //! | `end.rs` | the shared words, and what the death procedure does |
 //! | `outlet.rs`, `inlet.rs` | how messages get in and out |
-//! | `sender.rs`, `receiver.rs` | the two sides |
+//! | `sender.rs`, `receiver.rs`, `typed.rs` | the two sides, for bytes and for values |
 
 mod end;
 mod inlet;
@@ -40,25 +40,27 @@ mod receiver;
 mod sender;
 #[cfg(test)]
 mod tests;
+mod typed;
 
 use std::marker::PhantomData;
 
 pub(crate) use kind::OrderedKind;
 use end::Order;
-pub use receiver::{ByteLifoReceiver, BytePriorityReceiver, LifoReceiver, PriorityReceiver};
-pub use sender::{ByteLifoSender, BytePrioritySender, LifoSender, PrioritySender};
+pub use receiver::{ByteLifoReceiver, BytePriorityReceiver};
+pub use sender::{ByteLifoSender, BytePrioritySender};
+pub use typed::{LifoReceiver, LifoSender, PriorityReceiver, PrioritySender};
 
 use crate::handle::Handle;
 use crate::object::Role;
 use crate::queue::family::queues;
 use crate::{Result, Segment};
 
-/// What handles of both sides tell of their queue.
+/// What handles for bytes of both sides tell of their queue.
 macro_rules! common {
-    ($($end:tt).+) => {
+    () => {
         /// How many messages are in the queue: exact if nobody is at work meanwhile.
         pub fn len(&self) -> u64 {
-            self.$($end).+.len()
+            self.0.end.len()
         }
 
         /// Whether there are none.
@@ -73,14 +75,14 @@ macro_rules! common {
 
         /// The most messages that the queue holds.
         pub fn capacity(&self) -> u64 {
-            self.$($end).+.shape.store.capacity()
+            self.0.end.shape.store.capacity()
         }
 
         /// Closes the queue for everybody: sends fail, receivers get what is there and then
         /// [`Error::Closed`](crate::Error::Closed). A send that is under way in another process may still succeed, and go
         /// unread.
         pub fn close(&self) {
-            self.$($end).+.close();
+            self.0.end.close();
         }
     };
 }

@@ -1,15 +1,11 @@
 //! The receiving sides of ordered queues.
 
 use std::fmt;
-use std::marker::PhantomData;
-
-use serde::de::DeserializeOwned;
 
 use super::common;
 use super::end::{End, Order};
 use super::inlet::Inlet;
 use crate::Result;
-use crate::encoding::decode;
 use crate::object::{Handle, Role};
 use crate::until::Until;
 
@@ -40,20 +36,6 @@ pub struct ByteLifoReceiver(Inlet);
 /// [`Handoff`](crate::Handoff). See [`BytePriorityQueue`](super::BytePriorityQueue).
 pub struct BytePriorityReceiver(Inlet);
 
-/// Receives values from a LIFO queue, decoded with postcard. See [`LifoQueue`](super::LifoQueue).
-pub struct LifoReceiver<T> {
-    bytes: ByteLifoReceiver,
-    buffer: Vec<u8>,
-    of: PhantomData<fn() -> T>,
-}
-
-/// Receives values from a priority queue, decoded with postcard. See [`PriorityQueue`](super::PriorityQueue).
-pub struct PriorityReceiver<T> {
-    bytes: BytePriorityReceiver,
-    buffer: Vec<u8>,
-    of: PhantomData<fn() -> T>,
-}
-
 impl BytePriorityReceiver {
     /// As [`BytePriorityReceiver::recv_into`], but returns the key with which the message was sent.
     ///
@@ -69,21 +51,9 @@ impl BytePriorityReceiver {
     }
 }
 
-impl<T: DeserializeOwned> PriorityReceiver<T> {
-    /// The first value and the key with which it was sent, waiting for one until a deadline.
-    ///
-    /// # Errors
-    ///
-    /// As [`PriorityReceiver::recv_until`].
-    pub fn recv_keyed_until(&mut self, until: impl Into<Until>) -> Result<(u64, T)> {
-        let key = self.bytes.recv_keyed_into(&mut self.buffer, until)?;
-        Ok((key, decode(&self.buffer)?))
-    }
-}
-
-/// What all receivers have in common: `$bytes` receives bytes, `$values` values.
+/// What both receivers have in common.
 macro_rules! receiver {
-    ($($order:ident, $bytes:ident, $values:ident;)*) => {$(
+    ($($order:ident, $bytes:ident;)*) => {$(
         impl $bytes {
             /// The receiver that `handle` is.
             pub(super) fn from_handle(handle: Handle) -> Result<Self> {
@@ -135,7 +105,7 @@ macro_rules! receiver {
                 Ok(buffer.len())
             }
 
-            common!(0.end);
+            common!();
 
             /// Another handle, for another thread.
             ///
@@ -151,78 +121,15 @@ macro_rules! receiver {
             }
         }
 
-        impl<T: DeserializeOwned> $values<T> {
-            /// The first value, waiting for one for as long as it takes.
-            ///
-            /// # Errors
-            ///
-            /// [`Error::Decode`](crate::Error::Decode) for a message that is no `T`, which is taken all the same; and as
-            #[doc = concat!("[`", stringify!($bytes), "::recv`].")]
-            pub fn recv(&mut self) -> Result<T> {
-                self.recv_until(Until::NEVER)
-            }
-
-            /// The first value, if there is one.
-            ///
-            /// # Errors
-            ///
-            #[doc = concat!("[`Error::WouldBlock`](crate::Error::WouldBlock) when the queue is empty, and as [`", stringify!($values), "::recv`].")]
-            pub fn try_recv(&mut self) -> Result<T> {
-                self.recv_until(Until::NOW)
-            }
-
-            /// The first value, waiting for one until a deadline.
-            ///
-            /// # Errors
-            ///
-            #[doc = concat!("[`Error::TimedOut`](crate::Error::TimedOut), and as [`", stringify!($values), "::recv`].")]
-            pub fn recv_until(&mut self, until: impl Into<Until>) -> Result<T> {
-                self.bytes.recv_into(&mut self.buffer, until)?;
-                decode(&self.buffer)
-            }
-        }
-
-        impl<T> $values<T> {
-            pub(super) fn new(bytes: $bytes) -> Self {
-                Self { bytes, buffer: Vec::new(), of: PhantomData }
-            }
-
-            /// The same handle, for messages as bytes.
-            pub fn bytes(&mut self) -> &mut $bytes {
-                &mut self.bytes
-            }
-
-            common!(bytes.0.end);
-
-            /// Another handle, for another thread.
-            ///
-            /// # Errors
-            ///
-            /// [`Error::TooManyHandles`](crate::Error::TooManyHandles), [`Error::Forked`](crate::Error::Forked).
-            pub fn try_clone(&self) -> Result<Self> {
-                Ok(Self::new(self.bytes.try_clone()?))
-            }
-
-            pub(super) fn handle(&self) -> &Handle {
-                self.bytes.handle()
-            }
-        }
-
         impl fmt::Debug for $bytes {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($bytes)).field("len", &self.len()).finish_non_exhaustive()
-            }
-        }
-
-        impl<T> fmt::Debug for $values<T> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_tuple(stringify!($values)).field(&self.bytes).finish()
             }
         }
     )*};
 }
 
 receiver! {
-    Lifo, ByteLifoReceiver, LifoReceiver;
-    Priority, BytePriorityReceiver, PriorityReceiver;
+    Lifo, ByteLifoReceiver;
+    Priority, BytePriorityReceiver;
 }

@@ -1,15 +1,11 @@
 //! The sending sides of ordered queues.
 
 use std::fmt;
-use std::marker::PhantomData;
-
-use serde::Serialize;
 
 use super::common;
 use super::end::{End, Order};
 use super::outlet::Outlet;
 use crate::Result;
-use crate::encoding::encode;
 use crate::object::{Handle, Role};
 use crate::until::Until;
 
@@ -20,20 +16,6 @@ pub struct ByteLifoSender(Outlet);
 /// Sends byte messages to a priority queue. Clone it for another thread; other processes get theirs by fork or through
 /// [`Handoff`](crate::Handoff). See [`BytePriorityQueue`](super::BytePriorityQueue).
 pub struct BytePrioritySender(Outlet);
-
-/// Sends values to a LIFO queue, encoded with postcard. See [`LifoQueue`](super::LifoQueue).
-pub struct LifoSender<T> {
-    bytes: ByteLifoSender,
-    buffer: Vec<u8>,
-    of: PhantomData<fn(T)>,
-}
-
-/// Sends values to a priority queue, encoded with postcard. See [`PriorityQueue`](super::PriorityQueue).
-pub struct PrioritySender<T> {
-    bytes: BytePrioritySender,
-    buffer: Vec<u8>,
-    of: PhantomData<fn(T)>,
-}
 
 impl ByteLifoSender {
     /// Sends a copy of `message`, waiting for room for as long as it takes. What was sent is found by any receiver as
@@ -103,76 +85,16 @@ impl BytePrioritySender {
     }
 }
 
-impl<T: Serialize> LifoSender<T> {
-    /// Sends `value`, waiting for room for as long as it takes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Encode`](crate::Error::Encode), and as [`ByteLifoSender::send`].
-    pub fn send(&mut self, value: &T) -> Result<()> {
-        self.send_until(value, Until::NEVER)
-    }
-
-    /// Sends `value` if that takes no waiting.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WouldBlock`](crate::Error::WouldBlock) when the queue is full, and as [`LifoSender::send`].
-    pub fn try_send(&mut self, value: &T) -> Result<()> {
-        self.send_until(value, Until::NOW)
-    }
-
-    /// Sends `value`, waiting for room until a deadline.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TimedOut`](crate::Error::TimedOut), and as [`LifoSender::send`].
-    pub fn send_until(&mut self, value: &T, until: impl Into<Until>) -> Result<()> {
-        encode(value, &mut self.buffer)?;
-        self.bytes.send_until(&self.buffer, until)
-    }
-}
-
-impl<T: Serialize> PrioritySender<T> {
-    /// Sends `value`, waiting for room for as long as it takes; the smallest `key` goes first.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Encode`](crate::Error::Encode), and as [`BytePrioritySender::send`].
-    pub fn send(&mut self, key: u64, value: &T) -> Result<()> {
-        self.send_until(key, value, Until::NEVER)
-    }
-
-    /// Sends `value` if that takes no waiting.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WouldBlock`](crate::Error::WouldBlock) when the queue is full, and as [`PrioritySender::send`].
-    pub fn try_send(&mut self, key: u64, value: &T) -> Result<()> {
-        self.send_until(key, value, Until::NOW)
-    }
-
-    /// Sends `value`, waiting for room until a deadline.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TimedOut`](crate::Error::TimedOut), and as [`PrioritySender::send`].
-    pub fn send_until(&mut self, key: u64, value: &T, until: impl Into<Until>) -> Result<()> {
-        encode(value, &mut self.buffer)?;
-        self.bytes.send_until(key, &self.buffer, until)
-    }
-}
-
-/// What all senders have in common: `$bytes` sends bytes, `$values` values.
+/// What both senders have in common.
 macro_rules! sender {
-    ($($order:ident, $bytes:ident, $values:ident;)*) => {$(
+    ($($order:ident, $bytes:ident;)*) => {$(
         impl $bytes {
             /// The sender that `handle` is.
             pub(super) fn from_handle(handle: Handle) -> Result<Self> {
                 Ok(Self(Outlet::new(End::of(handle, Order::$order, Role::First)?)))
             }
 
-            common!(0.end);
+            common!();
 
             /// Another handle, for another thread.
             ///
@@ -188,47 +110,15 @@ macro_rules! sender {
             }
         }
 
-        impl<T> $values<T> {
-            pub(super) fn new(bytes: $bytes) -> Self {
-                Self { bytes, buffer: Vec::new(), of: PhantomData }
-            }
-
-            /// The same handle, for messages that are bytes already.
-            pub fn bytes(&mut self) -> &mut $bytes {
-                &mut self.bytes
-            }
-
-            common!(bytes.0.end);
-
-            /// Another handle, for another thread.
-            ///
-            /// # Errors
-            ///
-            /// [`Error::Forked`](crate::Error::Forked).
-            pub fn try_clone(&self) -> Result<Self> {
-                Ok(Self::new(self.bytes.try_clone()?))
-            }
-
-            pub(super) fn handle(&self) -> &Handle {
-                self.bytes.handle()
-            }
-        }
-
         impl fmt::Debug for $bytes {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($bytes)).field("len", &self.len()).finish_non_exhaustive()
-            }
-        }
-
-        impl<T> fmt::Debug for $values<T> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_tuple(stringify!($values)).field(&self.bytes).finish()
             }
         }
     )*};
 }
 
 sender! {
-    Lifo, ByteLifoSender, LifoSender;
-    Priority, BytePrioritySender, PrioritySender;
+    Lifo, ByteLifoSender;
+    Priority, BytePrioritySender;
 }

@@ -8,8 +8,8 @@ use crate::{Error, Result};
 ///
 /// Each constructor comes with what it says of itself. The queue of bytes brings
 /// `create(&Segment, options, [Role; N]) -> Result<[Handle; N]>`, its two handles `from_handle(Handle) -> Result<Self>`,
-/// which refuses a handle of another side, and `handle(&self) -> &Handle`. Those for values are made from them by
-/// `new`, and have `handle`, too.
+/// which refuses a handle of another side, and `handle(&self) -> &Handle`. Those for values are made by
+/// [`values!`](super::typed).
 macro_rules! queues {
     ($(
         $kind:ident, $options:ident;
@@ -73,9 +73,9 @@ macro_rules! queues {
         $crate::handoff::transfer! {
             () $byte_sender, $kind, Self::handle, Self::from_handle;
             () $byte_receiver, $kind, Self::handle, Self::from_handle;
-            (T: serde::Serialize) $sender<T>, $kind, Self::handle,
+            (T: serde::Serialize) $sender<T>, $kind, |s| s.bytes_ref().handle(),
                 |handle| Ok(Self::new($byte_sender::from_handle(handle)?));
-            (T: serde::de::DeserializeOwned) $receiver<T>, $kind, Self::handle,
+            (T: serde::de::DeserializeOwned) $receiver<T>, $kind, |r| r.bytes_ref().handle(),
                 |handle| Ok(Self::new($byte_receiver::from_handle(handle)?));
         }
 

@@ -12,7 +12,8 @@
 //! |---|---|
 //! | `end.rs` | the shared words, growth, and what the death procedure does |
 //! | `family.rs` | what all kinds of queues have in the same words: constructors, handles on their way and by name |
-//! | `sender.rs`, `receiver.rs`, `typed.rs` | the two sides, for bytes and for values |
+//! | `sender.rs`, `receiver.rs` | the two sides |
+//! | `typed.rs` | the same for values, and the macros by which all kinds of queues have theirs |
 
 mod end;
 mod kind;
@@ -21,8 +22,8 @@ mod receiver;
 mod sender;
 #[cfg(test)]
 mod tests;
-mod typed;
-mod watched;
+pub(crate) mod typed;
+pub(crate) mod watched;
 
 use std::marker::PhantomData;
 

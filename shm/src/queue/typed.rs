@@ -1,7 +1,7 @@
-//! The two sides for values of any serde type.
-
-use std::fmt;
-use std::marker::PhantomData;
+//! Handles for values of any serde type: each is one for bytes and a buffer, in which values are encoded and decoded.
+//!
+//! All kinds of queues make theirs with the macros here. A macro and not one generic type, so that `Sender<T>` has a page,
+//! and a name in error messages, of its own.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,46 +12,186 @@ use crate::Result;
 use crate::encoding::{decode, encode};
 use crate::until::Until;
 
-/// Sends values to a queue, encoded with postcard. See [`Queue`](super::Queue).
-pub struct Sender<T> {
-    bytes: ByteSender,
-    buffer: Vec<u8>,
-    of: PhantomData<fn(T)>,
+/// A handle for values: the type, and what it has on both sides and in every kind of queue.
+///
+/// `$of` is `fn(T)` for one that takes values and `fn() -> T` for one that gives them; `$by` is [`send_values!`] or
+/// [`receive_values!`]. The texts are about `bytes`, `len` and `try_clone`; without them, those of a queue of messages.
+macro_rules! values {
+    ($(#[$doc:meta])* $values:ident($of:ty) over $bytes:ident, $by:ident($($words:tt)*);) => {
+        $crate::queue::typed::values! {
+            $(#[$doc])*
+            $values($of) over $bytes, $by($($words)*);
+            bytes: "The same handle, for messages as bytes.";
+            len: "How many messages are in the queue: exact if nobody is at work meanwhile.";
+            try_clone: "Another handle, for another thread.";
+        }
+    };
+    (
+        $(#[$doc:meta])* $values:ident($of:ty) over $bytes:ident $(, $by:ident($($words:tt)*))?;
+        bytes: $same:literal;
+        len: $len:literal;
+        try_clone: $another:literal;
+    ) => {
+        $(#[$doc])*
+        pub struct $values<T> {
+            bytes: $bytes,
+            buffer: Vec<u8>,
+            of: std::marker::PhantomData<$of>,
+        }
+
+        $($crate::queue::typed::$by! { $values over $bytes, $($words)* })?
+
+        impl<T> $values<T> {
+            pub(crate) fn new(bytes: $bytes) -> Self {
+                Self { bytes, buffer: Vec::new(), of: std::marker::PhantomData }
+            }
+
+            #[doc = $same]
+            pub fn bytes(&mut self) -> &mut $bytes {
+                &mut self.bytes
+            }
+
+            #[doc = $len]
+            pub fn len(&self) -> u64 {
+                self.bytes.len()
+            }
+
+            /// Whether there are none.
+            pub fn is_empty(&self) -> bool {
+                self.bytes.is_empty()
+            }
+
+            /// Closes the queue for everybody: sends fail, receivers get what is there and then
+            /// [`Error::Closed`](crate::Error::Closed). A send that is under way in another process may still succeed, and
+            /// go unread.
+            pub fn close(&self) {
+                self.bytes.close();
+            }
+
+            #[doc = $another]
+            ///
+            /// # Errors
+            ///
+            #[doc = concat!("As [`", stringify!($bytes), "::try_clone`].")]
+            pub fn try_clone(&self) -> $crate::Result<Self> {
+                Ok(Self::new(self.bytes.try_clone()?))
+            }
+
+            /// The handle for bytes below, to look at.
+            pub(crate) fn bytes_ref(&self) -> &$bytes {
+                &self.bytes
+            }
+        }
+
+        impl<T> std::fmt::Debug for $values<T> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_tuple(stringify!($values)).field(&self.bytes).finish()
+            }
+        }
+    };
+}
+pub(crate) use values;
+
+/// How values are sent, with a key that goes before each if there is one. `$sends` is the verb.
+macro_rules! send_values {
+    ($values:ident over $bytes:ident, $sends:literal $(, $key:ident: $key_type:ty, $by_key:literal)?) => {
+        impl<T: serde::Serialize> $values<T> {
+            #[doc = concat!($sends, " `value`, waiting for room for as long as it takes", $($by_key,)? ".")]
+            ///
+            /// # Errors
+            ///
+            #[doc = concat!("[`Error::Encode`](crate::Error::Encode), and as [`", stringify!($bytes), "::send`].")]
+            pub fn send(&mut self, $($key: $key_type,)? value: &T) -> $crate::Result<()> {
+                self.send_until($($key,)? value, $crate::Until::NEVER)
+            }
+
+            #[doc = concat!($sends, " `value` if that takes no waiting.")]
+            ///
+            /// # Errors
+            ///
+            /// [`Error::WouldBlock`](crate::Error::WouldBlock) when the queue is full, and as
+            #[doc = concat!("[`", stringify!($values), "::send`].")]
+            pub fn try_send(&mut self, $($key: $key_type,)? value: &T) -> $crate::Result<()> {
+                self.send_until($($key,)? value, $crate::Until::NOW)
+            }
+
+            #[doc = concat!($sends, " `value`, waiting for room until a deadline.")]
+            ///
+            /// # Errors
+            ///
+            /// [`Error::TimedOut`](crate::Error::TimedOut), and as
+            #[doc = concat!("[`", stringify!($values), "::send`].")]
+            pub fn send_until(
+                &mut self,
+                $($key: $key_type,)?
+                value: &T,
+                until: impl Into<$crate::Until>,
+            ) -> $crate::Result<()> {
+                $crate::encoding::encode(value, &mut self.buffer)?;
+                self.bytes.send_until($($key,)? &self.buffer, until)
+            }
+        }
+
+        impl<T> $values<T> {
+            /// Whether a send would wait now.
+            pub fn is_full(&self) -> bool {
+                self.bytes.is_full()
+            }
+        }
+    };
+}
+pub(crate) use send_values;
+
+/// How values are received. `$first` is which value comes.
+macro_rules! receive_values {
+    ($values:ident over $bytes:ident, $first:literal) => {
+        impl<T: serde::de::DeserializeOwned> $values<T> {
+            #[doc = concat!($first, ", waiting for one for as long as it takes.")]
+            ///
+            /// # Errors
+            ///
+            /// [`Error::Decode`](crate::Error::Decode) for a message that is no `T`, which is taken all the same; and as
+            #[doc = concat!("[`", stringify!($bytes), "::recv`].")]
+            pub fn recv(&mut self) -> $crate::Result<T> {
+                self.recv_until($crate::Until::NEVER)
+            }
+
+            #[doc = concat!($first, ", if there is one.")]
+            ///
+            /// # Errors
+            ///
+            /// [`Error::WouldBlock`](crate::Error::WouldBlock) when the queue is empty, and as
+            #[doc = concat!("[`", stringify!($values), "::recv`].")]
+            pub fn try_recv(&mut self) -> $crate::Result<T> {
+                self.recv_until($crate::Until::NOW)
+            }
+
+            #[doc = concat!($first, ", waiting for one until a deadline.")]
+            ///
+            /// # Errors
+            ///
+            /// [`Error::TimedOut`](crate::Error::TimedOut), and as
+            #[doc = concat!("[`", stringify!($values), "::recv`].")]
+            pub fn recv_until(&mut self, until: impl Into<$crate::Until>) -> $crate::Result<T> {
+                self.bytes.recv_into(&mut self.buffer, until)?;
+                $crate::encoding::decode(&self.buffer)
+            }
+        }
+    };
+}
+pub(crate) use receive_values;
+
+values! {
+    /// Sends values to a queue, encoded with postcard. See [`Queue`](super::Queue).
+    Sender(fn(T)) over ByteSender, send_values("Sends");
+}
+
+values! {
+    /// Receives values from a queue, decoded with postcard. See [`Queue`](super::Queue).
+    Receiver(fn() -> T) over ByteReceiver, receive_values("The oldest value");
 }
 
 impl<T: Serialize> Sender<T> {
-    pub(crate) fn new(bytes: ByteSender) -> Self {
-        Self { bytes, buffer: Vec::new(), of: PhantomData }
-    }
-
-    /// Sends `value`, waiting for room for as long as it takes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Encode`](crate::Error::Encode), and as [`ByteSender::send`].
-    pub fn send(&mut self, value: &T) -> Result<()> {
-        self.send_until(value, Until::NEVER)
-    }
-
-    /// Sends `value` if that takes no waiting.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WouldBlock`](crate::Error::WouldBlock) when the queue is full, and as [`Sender::send`].
-    pub fn try_send(&mut self, value: &T) -> Result<()> {
-        self.send_until(value, Until::NOW)
-    }
-
-    /// Sends `value`, waiting for room until a deadline.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TimedOut`](crate::Error::TimedOut), and as [`Sender::send`].
-    pub fn send_until(&mut self, value: &T, until: impl Into<Until>) -> Result<()> {
-        encode(value, &mut self.buffer)?;
-        self.bytes.send_until(&self.buffer, until)
-    }
-
     /// Sends several values, and wakes receivers once for all of them. Returns how many were sent before the deadline.
     ///
     /// # Errors
@@ -72,98 +212,9 @@ impl<T: Serialize> Sender<T> {
         let encoded: Vec<_> = encoded.collect::<Result<_>>()?;
         self.bytes.send_batch(encoded, until)
     }
-
-    /// Another handle, for another thread.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Forked`](crate::Error::Forked).
-    pub fn try_clone(&self) -> Result<Self> {
-        Ok(Self::new(self.bytes.try_clone()?))
-    }
-}
-
-impl<T> Sender<T> {
-    pub(super) fn handle(&self) -> &crate::handle::Handle {
-        self.bytes.handle()
-    }
-
-    pub(super) fn bytes_ref(&self) -> &ByteSender {
-        &self.bytes
-    }
-
-    /// The same handle, for messages that are bytes already.
-    pub fn bytes(&mut self) -> &mut ByteSender {
-        &mut self.bytes
-    }
-
-    /// How many messages are in the queue: exact if nobody is at work meanwhile.
-    pub fn len(&self) -> u64 {
-        self.bytes.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// Whether a send would wait now.
-    pub fn is_full(&self) -> bool {
-        self.bytes.is_full()
-    }
-
-    /// Closes the queue for everybody, as [`ByteSender::close`].
-    pub fn close(&self) {
-        self.bytes.close();
-    }
-}
-
-impl<T> fmt::Debug for Sender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Sender").field(&self.bytes).finish()
-    }
-}
-
-/// Receives values from a queue, decoded with postcard. See [`Queue`](super::Queue).
-pub struct Receiver<T> {
-    bytes: ByteReceiver,
-    buffer: Vec<u8>,
-    of: PhantomData<fn() -> T>,
 }
 
 impl<T: DeserializeOwned> Receiver<T> {
-    pub(crate) fn new(bytes: ByteReceiver) -> Self {
-        Self { bytes, buffer: Vec::new(), of: PhantomData }
-    }
-
-    /// The oldest value, waiting for one for as long as it takes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Decode`](crate::Error::Decode) for a message that is no `T`, which is taken all the same; and as [`ByteReceiver::recv`].
-    pub fn recv(&mut self) -> Result<T> {
-        self.recv_until(Until::NEVER)
-    }
-
-    /// The oldest value, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WouldBlock`](crate::Error::WouldBlock) when the queue is empty, and as [`Receiver::recv`].
-    pub fn try_recv(&mut self) -> Result<T> {
-        self.recv_until(Until::NOW)
-    }
-
-    /// The oldest value, waiting for one until a deadline.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TimedOut`](crate::Error::TimedOut), and as [`Receiver::recv`].
-    pub fn recv_until(&mut self, until: impl Into<Until>) -> Result<T> {
-        self.bytes.recv_into(&mut self.buffer, until)?;
-        decode(&self.buffer)
-    }
-
     /// Takes up to `max` values, waiting for the first one only. A message that is no `T` is an error in its place.
     ///
     /// # Errors
@@ -173,50 +224,5 @@ impl<T: DeserializeOwned> Receiver<T> {
         let mut values = Vec::new();
         self.bytes.recv_each(max, until, |message| values.push(decode(message)))?;
         Ok(values)
-    }
-
-    /// Another handle, for another thread.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooManyHandles`](crate::Error::TooManyHandles), [`Error::Forked`](crate::Error::Forked).
-    pub fn try_clone(&self) -> Result<Self> {
-        Ok(Self::new(self.bytes.try_clone()?))
-    }
-}
-
-impl<T> Receiver<T> {
-    pub(super) fn handle(&self) -> &crate::handle::Handle {
-        self.bytes.handle()
-    }
-
-    pub(super) fn bytes_ref(&self) -> &ByteReceiver {
-        &self.bytes
-    }
-
-    /// The same handle, for messages as bytes.
-    pub fn bytes(&mut self) -> &mut ByteReceiver {
-        &mut self.bytes
-    }
-
-    /// How many messages are in the queue: exact if nobody is at work meanwhile.
-    pub fn len(&self) -> u64 {
-        self.bytes.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// Closes the queue for everybody, as [`ByteSender::close`](super::ByteSender::close).
-    pub fn close(&self) {
-        self.bytes.close();
-    }
-}
-
-impl<T> fmt::Debug for Receiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Receiver").field(&self.bytes).finish()
     }
 }

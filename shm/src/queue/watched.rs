@@ -44,34 +44,29 @@ impl Waitable for ByteSender {
     }
 }
 
-impl<T> Source for Receiver<T> {
-    fn attachment(&self) -> &Arc<Attachment> {
-        self.bytes_ref().attachment()
-    }
+/// Who watches a handle for values watches the one for bytes below it.
+macro_rules! watch_values {
+    ($($values:ident),*) => {$(
+        impl<T> $crate::watch::Source for $values<T> {
+            fn attachment(&self) -> &std::sync::Arc<$crate::attachment::Attachment> {
+                self.bytes_ref().attachment()
+            }
 
-    fn spots<'a>(&'a self, each: &mut dyn FnMut(Spot<'a>) -> Result<()>) -> Result<()> {
-        self.bytes_ref().spots(each)
-    }
+            fn spots<'a>(
+                &'a self,
+                each: &mut dyn FnMut($crate::watch::Spot<'a>) -> $crate::Result<()>,
+            ) -> $crate::Result<()> {
+                self.bytes_ref().spots(each)
+            }
+        }
+
+        impl<T> $crate::watch::sealed::Waitable for $values<T> {
+            fn is_ready(&self) -> bool {
+                self.bytes_ref().is_ready()
+            }
+        }
+    )*};
 }
+pub(crate) use watch_values;
 
-impl<T> Waitable for Receiver<T> {
-    fn is_ready(&self) -> bool {
-        self.bytes_ref().is_ready()
-    }
-}
-
-impl<T> Source for Sender<T> {
-    fn attachment(&self) -> &Arc<Attachment> {
-        self.bytes_ref().attachment()
-    }
-
-    fn spots<'a>(&'a self, each: &mut dyn FnMut(Spot<'a>) -> Result<()>) -> Result<()> {
-        self.bytes_ref().spots(each)
-    }
-}
-
-impl<T> Waitable for Sender<T> {
-    fn is_ready(&self) -> bool {
-        self.bytes_ref().is_ready()
-    }
-}
+watch_values! { Receiver, Sender }
