@@ -29,15 +29,15 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `end.rs` | the shared words, and what the death procedure does |
-//! | `outlet.rs`, `inlet.rs` | how messages get in and out |
+//! | `sending.rs`, `receiving.rs` | how messages get in and out, whatever the order |
 //! | `sender.rs`, `receiver.rs`, `typed.rs` | the two sides, for bytes and for values |
 
 mod end;
-mod inlet;
 mod kind;
-mod outlet;
 mod receiver;
+mod receiving;
 mod sender;
+mod sending;
 #[cfg(test)]
 mod tests;
 mod typed;

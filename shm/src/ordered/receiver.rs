@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::common;
 use super::end::{End, Order};
-use super::inlet::Inlet;
+use super::receiving::Receiving;
 use crate::Result;
 use crate::object::{Handle, Role};
 use crate::until::Until;
@@ -30,11 +30,11 @@ use crate::until::Until;
 /// assert!(matches!(receiver.try_recv(), Err(Error::Disconnected)));
 /// # Ok::<(), Error>(())
 /// ```
-pub struct ByteLifoReceiver(Inlet);
+pub struct ByteLifoReceiver(Receiving);
 
 /// Receives byte messages from a priority queue. Clone it for another thread; other processes get theirs by fork or through
 /// [`Handoff`](crate::Handoff). See [`BytePriorityQueue`](super::BytePriorityQueue).
-pub struct BytePriorityReceiver(Inlet);
+pub struct BytePriorityReceiver(Receiving);
 
 impl BytePriorityReceiver {
     /// As [`BytePriorityReceiver::recv_into`], but returns the key with which the message was sent.
@@ -57,7 +57,7 @@ macro_rules! receiver {
         impl $bytes {
             /// The receiver that `handle` is.
             pub(super) fn from_handle(handle: Handle) -> Result<Self> {
-                Ok(Self(Inlet::new(End::of(handle, Order::$order, Role::Second)?)?))
+                Ok(Self(Receiving::new(End::of(handle, Order::$order, Role::Second)?)?))
             }
 
             /// The first message, waiting for one for as long as it takes.

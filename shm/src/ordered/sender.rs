@@ -4,18 +4,18 @@ use std::fmt;
 
 use super::common;
 use super::end::{End, Order};
-use super::outlet::Outlet;
+use super::sending::Sending;
 use crate::Result;
 use crate::object::{Handle, Role};
 use crate::until::Until;
 
 /// Sends byte messages to a LIFO queue. Clone it for another thread; other processes get theirs by fork or through
 /// [`Handoff`](crate::Handoff). See [`ByteLifoQueue`](super::ByteLifoQueue).
-pub struct ByteLifoSender(Outlet);
+pub struct ByteLifoSender(Sending);
 
 /// Sends byte messages to a priority queue. Clone it for another thread; other processes get theirs by fork or through
 /// [`Handoff`](crate::Handoff). See [`BytePriorityQueue`](super::BytePriorityQueue).
-pub struct BytePrioritySender(Outlet);
+pub struct BytePrioritySender(Sending);
 
 impl ByteLifoSender {
     /// Sends a copy of `message`, waiting for room for as long as it takes. What was sent is found by any receiver as
@@ -91,7 +91,7 @@ macro_rules! sender {
         impl $bytes {
             /// The sender that `handle` is.
             pub(super) fn from_handle(handle: Handle) -> Result<Self> {
-                Ok(Self(Outlet::new(End::of(handle, Order::$order, Role::First)?)))
+                Ok(Self(Sending::new(End::of(handle, Order::$order, Role::First)?)))
             }
 
             common!();

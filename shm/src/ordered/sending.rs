@@ -12,7 +12,7 @@ use crate::until::Until;
 use crate::{Error, Result, payload};
 
 /// The sending side of a queue.
-pub(super) struct Outlet {
+pub(super) struct Sending {
     pub(super) end: End,
     magazines: Magazines,
 }
@@ -26,7 +26,7 @@ struct Message {
     me: OwnerId,
 }
 
-impl Outlet {
+impl Sending {
     pub(super) fn new(end: End) -> Self {
         Self { end, magazines: Magazines::default() }
     }
@@ -140,7 +140,7 @@ impl Message {
     }
 }
 
-impl Drop for Outlet {
+impl Drop for Sending {
     fn drop(&mut self) {
         if self.ready().is_ok() {
             let pool = &self.end.attachment().pool;

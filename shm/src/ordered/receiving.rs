@@ -9,15 +9,13 @@ use slipring_core::ring::heap::Popped;
 use super::end::{End, Store, damaged, would_block};
 use crate::attachment::Wait;
 use crate::note::Note;
+use crate::queue::TRIES_PER_REAP;
 use crate::taken::Taken;
 use crate::until::Until;
 use crate::{Error, Result};
 
-/// After so many failed tries in a row a `try_` call looks who is dead.
-const TRIES_PER_REAP: u32 = 64;
-
 /// The receiving side of a queue.
-pub(super) struct Inlet {
+pub(super) struct Receiving {
     /// Goes before `end`: whoever drops the last handle needs a note line to empty the queue.
     taker: Taker,
     pub(super) end: End,
@@ -30,7 +28,7 @@ struct Taker {
     returns: Returns,
 }
 
-impl Inlet {
+impl Receiving {
     pub(super) fn new(end: End) -> Result<Self> {
         let note = Note::new(end.handle.attachment(), end.me)?;
         Ok(Self { taker: Taker { note, returns: Returns::default() }, end, tries: 0 })
@@ -163,7 +161,7 @@ impl Taker {
     }
 }
 
-impl Drop for Inlet {
+impl Drop for Receiving {
     fn drop(&mut self) {
         let Ok(me) = self.end.attachment().me() else { return };
         if me == self.end.me {
