@@ -21,12 +21,14 @@
 //! |---|---|
 //! | `desk.rs` | the words that all handles and leases share; joining |
 //! | `sender.rs`, `receiver.rs`, `typed.rs` | the two sides, for bytes and for values |
-//! | `lease.rs` | an item in a worker's hands |
+//! | `lease.rs`, `by_id.rs` | an item in a worker's hands; one that is only known by its number |
+//! | `order.rs` | which item came first |
 //! | `recover.rs` | what the death procedure does |
 
 mod desk;
 mod kind;
 mod lease;
+mod order;
 mod receiver;
 mod recover;
 mod sender;
@@ -34,6 +36,9 @@ mod sender;
 mod tests;
 mod typed;
 mod watched;
+
+// Last: the receiver's page in the reference tells of `recv` first.
+mod by_id;
 
 use std::marker::PhantomData;
 

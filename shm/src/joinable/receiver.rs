@@ -11,8 +11,9 @@ use slipring_core::ring::chain::Bound;
 use slipring_core::ring::leases::Hold;
 use slipring_core::ring::mpmc::PopError;
 
-use super::desk::{Desk, not_held};
+use super::desk::Desk;
 use super::lease::ByteLease;
+use super::order::order_of;
 use super::{DeadLetter, Hook};
 use crate::attachment::Wait;
 use crate::handle::Handle;
@@ -22,24 +23,12 @@ use crate::queue::{self, End, TRIES_PER_REAP};
 use crate::until::Until;
 use crate::{Error, Result};
 
-/// Bits of an item's order that hold its position in a ring; above them is the ring's level.
-const POSITION_BITS: u32 = 58;
 /// Numbers for leases and handles of this process, each given once. Private memory.
 static NUMBERS: AtomicU64 = AtomicU64::new(1);
 
 fn next_number() -> u64 {
     // ORDERING: Relaxed; each call gets another number, and nothing else matters.
     NUMBERS.fetch_add(1, Ordering::Relaxed)
-}
-
-/// Where in the whole queue a position of the ring of a level comes.
-pub(super) fn order_of(level: usize, position: u64) -> u64 {
-    (level as u64) << POSITION_BITS | position & ((1 << POSITION_BITS) - 1)
-}
-
-/// Level and position of an order.
-pub(super) fn position_of(order: u64) -> (usize, u64) {
-    ((order >> POSITION_BITS) as usize, order & ((1 << POSITION_BITS) - 1))
 }
 
 /// Receives items of bytes from a joinable queue, as leases. Clone it for another thread; other processes get theirs by
@@ -66,7 +55,7 @@ pub struct ByteJoinableReceiver {
     /// Goes before `end`: whoever drops the last handle needs a note line to empty the queue.
     note: Note,
     end: End,
-    desk: Arc<Desk>,
+    pub(super) desk: Arc<Desk>,
     /// The entry that the next item goes into: there before the item is taken, so that a death costs nothing.
     claim: Option<Hold>,
     /// The entry that served last.
@@ -181,51 +170,6 @@ impl ByteJoinableReceiver {
         Ok(batch.len())
     }
 
-    /// Finishes the lease with this id ([`ByteLease::into_id`]).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::LeaseEnded`] the second time, and where the item was given back; [`Error::NotYourLease`] for the lease of
-    /// another process, and for a number that is no id.
-    pub fn task_done(&mut self, id: u64) -> Result<()> {
-        let me = self.ready()?;
-        let hold = self.desk.table.by_id(id, me).map_err(not_held)?;
-        self.desk.finish(hold, me)
-    }
-
-    /// Finishes the lease that this process has had for the longest, through whatever handle.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotYourLease`] where it has none.
-    pub fn task_done_oldest(&mut self) -> Result<()> {
-        let me = self.ready()?;
-        loop {
-            let hold = self.desk.table.oldest(me).ok_or(Error::NotYourLease)?;
-            match self.desk.finish(hold, me) {
-                // Another thread was faster with this one.
-                Err(Error::LeaseEnded) => {}
-                done => return done,
-            }
-        }
-    }
-
-    /// Gives the item with this id back.
-    ///
-    /// # Errors
-    ///
-    /// As [`ByteJoinableReceiver::task_done`].
-    pub fn give_back(&mut self, id: u64) -> Result<()> {
-        let me = self.ready()?;
-        let hold = self.desk.table.by_id(id, me).map_err(not_held)?;
-        self.desk.give_back(hold, me)
-    }
-
-    /// How many leases this process has.
-    pub fn leases(&self) -> u64 {
-        self.desk.me().map_or(0, |me| self.desk.table.of(me).count() as u64)
-    }
-
     /// Calls `hook` with each item that this handle sets aside. It is called once for an item at most, in the process
     /// that notices: whoever looks for work, or joins, after the item came back too often. The letter stays to be taken.
     pub fn on_dead_letter(&mut self, hook: impl FnMut(&DeadLetter<Vec<u8>>) + Send + 'static) {
@@ -298,7 +242,7 @@ impl ByteJoinableReceiver {
 
     /// Who we are; after a fork, nothing that was the parent's is ours.
     #[inline]
-    fn ready(&mut self) -> Result<OwnerId> {
+    pub(super) fn ready(&mut self) -> Result<OwnerId> {
         let me = self.desk.me()?;
         if me != self.end.me {
             self.note.renew(me)?;
@@ -497,18 +441,5 @@ impl fmt::Debug for ByteJoinableReceiver {
         let mut text = f.debug_struct("ByteJoinableReceiver");
         text.field("len", &self.len()).field("unfinished", &self.unfinished());
         text.finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_order_tells_level_and_position_and_later_rings_come_later() {
-        for (level, position) in [(0, 0), (3, 77), (25, (1 << POSITION_BITS) - 1)] {
-            assert_eq!(position_of(order_of(level, position)), (level, position));
-        }
-        assert!(order_of(0, u64::MAX) < order_of(1, 0));
     }
 }
