@@ -19,6 +19,9 @@ use crate::until::Until;
 use crate::wait::Spin;
 use crate::{Error, Result, payload};
 
+/// What the sides of a joinable queue are called.
+pub(super) const SIDES: [&str; 2] = ["sender of a joinable queue", "receiver of a joinable queue"];
+
 /// The shared words of one queue, as one handle and its leases see them.
 pub(super) struct Desk {
     end: End,

@@ -56,7 +56,7 @@ use crate::object::{Kind, Role};
 use crate::parcel::enclosed::transfer;
 use crate::ticket::named;
 use crate::encoding::decode;
-use crate::queue::family::{expect_role, queues};
+use crate::queue::family::queues;
 use crate::queue::{self, QueueOptions};
 use crate::{Error, Result, Segment};
 
@@ -208,25 +208,6 @@ impl ByteJoinableQueue {
             // every view's owner has a handle of it.
             unsafe { Leases::init(at, options.leases, limit) };
         })
-    }
-}
-
-/// What its sides are called.
-const SIDES: [&str; 2] = ["sender of a joinable queue", "receiver of a joinable queue"];
-
-impl ByteJoinableSender {
-    /// The sender that `handle` is.
-    fn from_handle(handle: Handle) -> Result<Self> {
-        expect_role(&handle, Role::First, SIDES)?;
-        Self::new(handle)
-    }
-}
-
-impl ByteJoinableReceiver {
-    /// The receiver that `handle` is.
-    fn from_handle(handle: Handle) -> Result<Self> {
-        expect_role(&handle, Role::Second, SIDES)?;
-        Self::new(handle)
     }
 }
 

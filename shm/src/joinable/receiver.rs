@@ -11,7 +11,7 @@ use slipring_core::ring::chain::Bound;
 use slipring_core::ring::leases::Hold;
 use slipring_core::ring::mpmc::PopError;
 
-use super::desk::Desk;
+use super::desk::{Desk, SIDES};
 use super::lease::ByteLease;
 use super::order::order_of;
 use super::{DeadLetter, Hook};
@@ -19,6 +19,8 @@ use crate::attachment::Wait;
 use crate::handle::Handle;
 use crate::message::{Batch, Message};
 use crate::note::Note;
+use crate::object::Role;
+use crate::queue::family::expect_role;
 use crate::queue::{self, End, TRIES_PER_REAP};
 use crate::until::Until;
 use crate::{Error, Result};
@@ -67,7 +69,9 @@ pub struct ByteJoinableReceiver {
 }
 
 impl ByteJoinableReceiver {
-    pub(super) fn new(handle: Handle) -> Result<Self> {
+    /// The receiver that `handle` is.
+    pub(super) fn from_handle(handle: Handle) -> Result<Self> {
+        expect_role(&handle, Role::Second, SIDES)?;
         let desk = Arc::new(Desk::new(handle.clone())?);
         Self::at(End::new(handle)?, desk)
     }

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
-use super::desk::Desk;
+use super::desk::{Desk, SIDES};
 use super::{DeadLetter, Hook};
 use crate::Result;
 use crate::handle::Handle;
+use crate::object::Role;
 use crate::payload::Loan;
+use crate::queue::family::expect_role;
 use crate::queue::{self, End};
 use crate::until::Until;
 
@@ -36,7 +38,13 @@ pub struct ByteJoinableSender {
 }
 
 impl ByteJoinableSender {
-    pub(super) fn new(handle: Handle) -> Result<Self> {
+    /// The sender that `handle` is.
+    pub(super) fn from_handle(handle: Handle) -> Result<Self> {
+        expect_role(&handle, Role::First, SIDES)?;
+        Self::new(handle)
+    }
+
+    fn new(handle: Handle) -> Result<Self> {
         let desk = Desk::new(handle.clone())?;
         Ok(Self { items: queue::ByteSender::of_blocks(End::new(handle)?), desk, hook: None })
     }

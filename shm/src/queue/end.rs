@@ -11,6 +11,7 @@ use slipring_core::ring::chain::{Bound, Chain, MAX_LEVELS};
 use slipring_core::ring::mpmc::{self, Ring};
 
 use super::QueueOptions;
+use super::family::expect_role;
 use crate::attachment::Attachment;
 use crate::handle::Handle;
 use crate::object::{self, About, Kind, RING_UNIT, Role, SharedWords};
@@ -153,7 +154,16 @@ impl Cursor {
     }
 }
 
+/// What the sides of a queue are called.
+const SIDES: [&str; 2] = ["sender of a queue", "receiver of a queue"];
+
 impl End {
+    /// The end that `handle` is, if it is of this side.
+    pub(super) fn of(handle: Handle, role: Role) -> Result<Self> {
+        expect_role(&handle, role, SIDES)?;
+        Self::new(handle)
+    }
+
     pub(crate) fn new(handle: Handle) -> Result<Self> {
         let attachment = handle.attachment();
         let (body, len) = handle.body();

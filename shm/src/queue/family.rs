@@ -1,6 +1,7 @@
 //! What every kind of queue has in the same words: its constructors, and how its handles travel and are found by name.
 
-use crate::object::{Handle, Role};
+use crate::handle::Handle;
+use crate::object::Role;
 use crate::{Error, Result};
 
 /// The constructors of a queue of bytes and of one of values, and what makes their four handles `Transfer`, `Named` and,

@@ -31,7 +31,7 @@ use slipring_core::ring::chain::Bound;
 
 pub(crate) use end::{BODY_BYTES, End, about, chain_at, create_as, rings_of, wake};
 pub(crate) use kind::{QueueKind, RingKind};
-use family::{expect_role, queues};
+use family::queues;
 pub use receiver::ByteReceiver;
 pub(crate) use receiver::{TRIES_PER_REAP, advance};
 pub use sender::ByteSender;
@@ -117,25 +117,6 @@ impl ByteQueue {
         roles: [Role; N],
     ) -> Result<[Handle; N]> {
         end::create_as(segment, Kind::Queue, options, roles, 0, |_| ())
-    }
-}
-
-/// What its sides are called.
-const SIDES: [&str; 2] = ["sender of a queue", "receiver of a queue"];
-
-impl ByteSender {
-    /// The sender that `handle` is.
-    fn from_handle(handle: Handle) -> Result<Self> {
-        expect_role(&handle, Role::First, SIDES)?;
-        Ok(Self::new(End::new(handle)?))
-    }
-}
-
-impl ByteReceiver {
-    /// The receiver that `handle` is.
-    fn from_handle(handle: Handle) -> Result<Self> {
-        expect_role(&handle, Role::Second, SIDES)?;
-        Self::new(End::new(handle)?)
     }
 }
 

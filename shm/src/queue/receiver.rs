@@ -13,6 +13,7 @@ use super::end::End;
 use crate::attachment::Wait;
 use crate::message::{Batch, Message};
 use crate::note::Note;
+use crate::handle::Handle;
 use crate::object::Role;
 use crate::payload::View;
 use crate::taken::Taken;
@@ -56,7 +57,12 @@ struct Taker {
 }
 
 impl ByteReceiver {
-    pub(super) fn new(end: End) -> Result<Self> {
+    /// The receiver that `handle` is.
+    pub(super) fn from_handle(handle: Handle) -> Result<Self> {
+        Self::new(End::of(handle, Role::Second)?)
+    }
+
+    fn new(end: End) -> Result<Self> {
         let note = Note::new(end.handle.attachment(), end.me)?;
         Ok(Self { taker: Taker { note, returns: Returns::default(), word: 0 }, end, tries: 0 })
     }
@@ -271,7 +277,7 @@ impl ByteReceiver {
         Self::new(self.end.another()?)
     }
 
-    pub(crate) fn handle(&self) -> &crate::handle::Handle {
+    pub(crate) fn handle(&self) -> &Handle {
         &self.end.handle
     }
 

@@ -14,6 +14,7 @@ use super::end::{Cursor, End};
 use crate::attachment::Attachment;
 use crate::attachment::Wait;
 use crate::object::Role;
+use crate::handle::Handle;
 use crate::payload::{self, Loan};
 use crate::until::Until;
 use crate::{Error, Result};
@@ -56,7 +57,12 @@ struct Sent {
 }
 
 impl ByteSender {
-    pub(super) fn new(end: End) -> Self {
+    /// The sender that `handle` is.
+    pub(super) fn from_handle(handle: Handle) -> Result<Self> {
+        Ok(Self::new(End::of(handle, Role::First)?))
+    }
+
+    fn new(end: End) -> Self {
         Self { end, magazines: Magazines::default(), inline: true, last: None, spare: None }
     }
 
@@ -324,7 +330,7 @@ impl ByteSender {
         Ok(Self::new(self.end.another()?))
     }
 
-    pub(crate) fn handle(&self) -> &crate::handle::Handle {
+    pub(crate) fn handle(&self) -> &Handle {
         &self.end.handle
     }
 
