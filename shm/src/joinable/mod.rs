@@ -51,11 +51,9 @@ pub use receiver::ByteJoinableReceiver;
 pub use sender::ByteJoinableSender;
 pub use typed::{JoinableReceiver, JoinableSender};
 
+use crate::encoding::decode;
 use crate::handle::Handle;
 use crate::object::{Kind, Role};
-use crate::parcel::enclosed::transfer;
-use crate::ticket::named;
-use crate::encoding::decode;
 use crate::queue::family::queues;
 use crate::queue::{self, QueueOptions};
 use crate::{Error, Result, Segment};

@@ -18,8 +18,8 @@ use slipring_core::owner::OwnerId;
 use slipring_core::ring::leases::{Hold, Leases, State};
 
 use super::desk;
-use crate::object::{self, About, Held, tally};
 use super::order::{order_of, position_of};
+use crate::object::{self, About, Held, tally};
 use crate::queue;
 use crate::segment::Regions;
 

@@ -44,8 +44,8 @@ mod typed;
 
 use std::marker::PhantomData;
 
-pub(crate) use kind::OrderedKind;
 use end::Order;
+pub(crate) use kind::OrderedKind;
 pub use receiver::{ByteLifoReceiver, BytePriorityReceiver};
 pub use sender::{ByteLifoSender, BytePrioritySender};
 pub use typed::{LifoReceiver, LifoSender, PriorityReceiver, PrioritySender};

@@ -6,7 +6,8 @@ use super::common;
 use super::end::{End, Order};
 use super::sending::Sending;
 use crate::Result;
-use crate::object::{Handle, Role};
+use crate::handle::Handle;
+use crate::object::Role;
 use crate::until::Until;
 
 /// Sends byte messages to a LIFO queue. Clone it for another thread; other processes get theirs by fork or through

@@ -7,8 +7,8 @@ use slipring_core::futex::Scope;
 use slipring_core::primitive::AtomicU32;
 use slipring_core::wait::Waiter;
 
-use super::end::Store;
 use super::end::End;
+use super::end::Store;
 use super::*;
 use crate::{Error, SegmentOptions, Until};
 

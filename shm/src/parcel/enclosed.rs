@@ -10,9 +10,9 @@ use std::thread::LocalKey;
 
 use serde::{Deserialize, Deserializer, Serializer};
 
+use crate::encoding::refuse;
 use crate::handoff::{Handoff, Inherited, not_inherited};
 use crate::ticket::Transfer;
-use crate::encoding::refuse;
 use crate::{Error, Result};
 
 /// The tickets of handles in the value that is being encoded.

@@ -16,8 +16,8 @@
 //! | `typed.rs` | the same for values, and the macros by which all kinds of queues have theirs |
 
 mod end;
-mod kind;
 pub(crate) mod family;
+mod kind;
 mod receiver;
 mod sender;
 #[cfg(test)]
@@ -30,8 +30,8 @@ use std::marker::PhantomData;
 use slipring_core::ring::chain::Bound;
 
 pub(crate) use end::{BODY_BYTES, End, about, chain_at, create_as, rings_of, wake};
-pub(crate) use kind::{QueueKind, RingKind};
 use family::queues;
+pub(crate) use kind::{QueueKind, RingKind};
 pub use receiver::ByteReceiver;
 pub(crate) use receiver::{TRIES_PER_REAP, advance};
 pub use sender::ByteSender;

@@ -11,9 +11,9 @@ use slipring_core::ring::mpmc::PopError;
 
 use super::end::End;
 use crate::attachment::Wait;
+use crate::handle::Handle;
 use crate::message::{Batch, Message};
 use crate::note::Note;
-use crate::handle::Handle;
 use crate::object::Role;
 use crate::payload::View;
 use crate::taken::Taken;
