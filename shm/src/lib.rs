@@ -25,45 +25,33 @@
 #[macro_use]
 extern crate slipring_core;
 
-mod apart;
-pub mod array;
 #[cfg(feature = "tokio")]
 pub mod asynchronous;
-mod attachment;
-mod cells;
-mod encoding;
+mod data;
 pub mod error;
-mod fork;
-mod handle;
-pub mod handoff;
-pub mod joinable;
 pub mod local;
+mod member;
+mod memory;
 mod message;
-pub mod name;
-mod note;
 mod object;
 pub mod observe;
 mod open;
-pub mod ordered;
-mod parcel;
-mod payload;
 pub mod pipe;
-mod private_lock;
 pub mod queue;
 mod recovery;
-mod recovery_lock;
-pub mod segment;
 pub mod slots;
 pub mod sync;
 mod sys;
-mod taken;
-mod ticket;
-mod until;
-pub mod value;
+mod travel;
 mod wait;
 pub mod watch;
 
-pub use apart::Apart;
+pub use data::{array, value};
+pub use member::segment;
+pub use open::name;
+pub use queue::{joinable, ordered};
+pub use travel::handoff;
+
 pub use array::{Array, ArrayBytes, ArrayGuard, RawArray};
 pub use error::{Error, Result};
 pub use handoff::{Berth, Boarding, Handoff, Inherited};
@@ -71,15 +59,15 @@ pub use joinable::{
     ByteJoinableQueue, ByteJoinableReceiver, ByteJoinableSender, ByteLease, DeadLetter,
     JoinableOptions, JoinableQueue, JoinableReceiver, JoinableSender, Lease,
 };
-pub use message::{Batch, Message};
+pub use message::{Apart, Batch, Loan, Message, View};
 pub use name::{Name, Named, unlink};
+pub use open::Acceptor;
 pub use ordered::{
     ByteLifoQueue, ByteLifoReceiver, ByteLifoSender, BytePriorityQueue, BytePriorityReceiver,
     BytePrioritySender, LifoQueue, LifoReceiver, LifoSender, OrderedOptions, PriorityQueue,
     PriorityReceiver, PrioritySender,
 };
-pub use payload::{Loan, View};
-pub use pipe::{Acceptor, Connection, Pipe, PipeOptions, PipeReader, PipeWriter};
+pub use pipe::{Connection, Pipe, PipeOptions, PipeReader, PipeWriter};
 pub use queue::{ByteQueue, ByteReceiver, ByteSender, Queue, QueueOptions, Receiver, Sender};
 pub use segment::{Segment, SegmentOptions};
 pub use slots::{SlotReceiver, SlotSender, Slots};
@@ -87,7 +75,7 @@ pub use sync::{
     Arrival, Barrier, BarrierTurn, BoundedSemaphore, Condvar, Event, Guard, LockError, LockResult,
     Moment, Mutex, OrRecover, ReentrantGuard, ReentrantMutex, Release, Semaphore, Waiting,
 };
-pub use until::Until;
 pub use value::{RawValue, Value, ValueGuard};
 pub use wait::SpinPolicy;
+pub use wait::Until;
 pub use watch::{Waitable, Watch, wait_any};

@@ -24,8 +24,8 @@ use slipring_core::block::{BlockRef, Lookup, Repaired};
 use slipring_core::directory::Place;
 use slipring_core::owner::OwnerId;
 
+use crate::memory::{Regions, take_away};
 use crate::object::{self, Found, Kind, Kinds, RING_UNIT, Role};
-use crate::segment::{Regions, take_away};
 
 /// Whether the dead are cleaned up after. The crash build can switch it off, to show that the tests would notice.
 pub(crate) fn is_enabled() -> bool {

@@ -1,7 +1,7 @@
 //! Pipes.
 
 use super::{unless_blocked, until_done};
-use crate::payload::{Loan, View};
+use crate::message::{Loan, View};
 use crate::pipe::{Connection, PipeReader, PipeWriter};
 use crate::{Result, Until};
 

@@ -5,8 +5,7 @@ use serde::de::DeserializeOwned;
 use slipring_core::block::INLINE_MAX;
 
 use super::{unless_blocked, until_done};
-use crate::encoding::{decode, encode};
-use crate::payload::{Loan, View};
+use crate::message::{Loan, View, decode, encode};
 use crate::queue::{ByteReceiver, ByteSender, Receiver, Sender};
 use crate::{Result, Until};
 

@@ -9,7 +9,7 @@ use super::words::Words;
 use crate::Result;
 use crate::sync::BarrierTurn;
 use crate::sync::meet::{for_parties, meet};
-use crate::until::Until;
+use crate::wait::Until;
 
 /// A place where a fixed number of threads meet: all wait until the last has come, again and again. [`crate::Barrier`]
 /// without a segment.

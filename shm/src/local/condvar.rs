@@ -10,8 +10,7 @@ use super::words::Words;
 use crate::Result;
 use crate::sync::LockResult;
 use crate::sync::reopen::wait_open;
-use crate::until::Until;
-use crate::wait::Wait;
+use crate::wait::{Until, Wait};
 
 /// A condition to wait for while a lock is open, with the guard of a [`Mutex`](super::Mutex) or of a
 /// [`ReentrantMutex`](super::ReentrantMutex) of this module: [`crate::Condvar`] without a segment.

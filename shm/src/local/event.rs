@@ -6,7 +6,7 @@ use slipring_core::futex::Scope;
 use slipring_core::sync;
 
 use super::words::Words;
-use crate::until::Until;
+use crate::wait::Until;
 use crate::{Error, Result};
 
 /// A flag that any thread sets, clears and waits for: [`crate::Event`] without a segment.

@@ -16,7 +16,7 @@ use super::words::Words;
 use crate::sync::LockResult;
 use crate::sync::lock_error::told;
 use crate::sync::reopen::Lock;
-use crate::until::Until;
+use crate::wait::Until;
 use crate::{Error, Result};
 
 /// The lock and what it protects.

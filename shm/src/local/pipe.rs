@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::SendResult;
 use super::queue::{Presence, Queue, Receiver, Sender};
 use crate::Result;
-use crate::until::Until;
+use crate::wait::Until;
 
 /// So many values each way unless told otherwise.
 const DEFAULT_CAPACITY: u64 = 1024;

@@ -14,7 +14,7 @@ use crate::sync::LockResult;
 use crate::sync::lock_error::told;
 use crate::sync::reentrant::{thread_number, too_deep};
 use crate::sync::reopen::Lock;
-use crate::until::Until;
+use crate::wait::Until;
 use crate::{Error, Result};
 
 /// A lock that the thread which holds it may take again: [`crate::ReentrantMutex`] without a segment. It is given back

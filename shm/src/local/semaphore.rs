@@ -7,7 +7,7 @@ use slipring_core::sync;
 use slipring_core::sync::semaphore::MAX_PERMITS;
 
 use super::words::Words;
-use crate::until::Until;
+use crate::wait::Until;
 use crate::{Error, Result};
 
 /// What both kinds do.

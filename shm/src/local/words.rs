@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::threads::{Threads, new_spin};
-use crate::until::Until;
-use crate::wait::{SharedSpin, Wait};
+use crate::wait::{SharedSpin, Until, Wait};
 
 /// A handle of a `B`: a struct of atomic words and cells.
 pub(super) struct Words<B> {

@@ -7,7 +7,7 @@ use slipring_core::owner::OwnerId;
 
 use super::header::{HEADER_BYTES, ROOT, Role, header};
 use super::kind::Kind;
-use crate::segment::Regions;
+use crate::memory::Regions;
 use crate::{Error, Result};
 
 /// A struct that bodies of objects begin with.

@@ -11,7 +11,7 @@ use slipring_core::owner::OwnerId;
 use super::about::About;
 use super::header::Role;
 use super::kind::Kind;
-use crate::segment::{BASE_LAYOUT, Regions, fold};
+use crate::memory::{BASE_LAYOUT, Regions, fold};
 
 /// A kind of object. Places come from the directory, where a peer gone mad may have written anything: each method checks
 /// what it is given, and does nothing where it makes no sense.

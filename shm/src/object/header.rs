@@ -4,7 +4,7 @@ use slipring_core::directory::{ObjectId, Place};
 use slipring_core::member::Holders;
 use slipring_core::ring::sides::Side;
 
-use crate::segment::Regions;
+use crate::memory::Regions;
 use crate::{Error, Result};
 
 /// Which side of an object a handle is of. Objects without sides use the first.

@@ -1,7 +1,7 @@
 //! What an object in a segment's arena is, whoever looks at it: its kind, its header, where its body is.
 //!
 //! An object lives as long as any participant has a handle of either side. Which participants do stands in the
-//! object's header. How many handles each of them has is its own private affair: see [`crate::handle`].
+//! object's header. How many handles each of them has is its own private affair: see [`crate::member::handle`].
 //!
 //! | file | what it holds |
 //! |---|---|

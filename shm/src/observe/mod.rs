@@ -34,10 +34,11 @@ use slipring_core::owner::OwnerId;
 pub use crate::object::Held;
 pub use waiters::Waiting;
 
-use crate::name::Name;
+use crate::member::segment::{Memory, Participant, memory_of};
+use crate::memory::{Mapping, Regions};
 use crate::object::{self, Kind, ROOT, Role};
 use crate::open::KINDS;
-use crate::segment::{Mapping, Memory, Participant, Regions};
+use crate::open::name::Name;
 use crate::{Error, Result};
 
 /// Looks at one named segment.
@@ -119,7 +120,7 @@ impl Observer {
             uid: self.uid,
             mode: self.mode,
             persists: regions.mapping.header().persists(),
-            memory: crate::segment::memory_of(regions),
+            memory: memory_of(regions),
             objects: places.iter().filter_map(|place| self.object(*place, &ids)).collect(),
             participants,
             waiting,

@@ -3,8 +3,8 @@
 
 use slipring_core::directory::Place;
 
-use crate::segment::Regions;
-use crate::segment::{Participant, Region};
+use crate::member::segment::Participant;
+use crate::memory::{Region, Regions};
 use crate::sys::{name, process};
 
 /// A thread that sleeps on an object.

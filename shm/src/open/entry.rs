@@ -6,10 +6,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use slipring_core::owner::OwnerId;
 
 use super::kinds::KINDS;
-use crate::handoff::{Boarding, Inherited, VARIABLE, from_text, not_inherited};
-use crate::parcel::through::receive_one;
-use crate::segment::{Mapping, SegmentOptions};
-use crate::until::Until;
+use crate::memory::{Mapping, SegmentOptions};
+use crate::travel::handoff::{Boarding, Inherited, VARIABLE, from_text, not_inherited};
+use crate::travel::parcel::through::receive_one;
+use crate::wait::Until;
 use crate::{Result, Segment};
 
 impl Segment {

@@ -1,8 +1,9 @@
 //! The table of kinds. A new kind needs its row here; without it this does not compile.
 
 use crate::object::{Kind, Kinds, ObjectKind};
+use crate::queue::{joinable, ordered};
 use crate::watch::HubHooks;
-use crate::{cells, joinable, ordered, pipe, queue, slots, sync};
+use crate::{data, pipe, queue, slots, sync};
 
 /// What is handed down to every attachment.
 pub(crate) const KINDS: Kinds = Kinds::new(describe, &HubHooks);
@@ -10,8 +11,8 @@ pub(crate) const KINDS: Kinds = Kinds::new(describe, &HubHooks);
 fn describe(kind: Kind) -> &'static dyn ObjectKind {
     match kind {
         Kind::BoundedSemaphore => &sync::BoundedSemaphoreKind,
-        Kind::Value => &cells::ValueKind,
-        Kind::Array => &cells::ArrayKind,
+        Kind::Value => &data::ValueKind,
+        Kind::Array => &data::ArrayKind,
         Kind::Queue => &queue::QueueKind,
         Kind::Ring => &queue::RingKind,
         Kind::Ordered => &ordered::OrderedKind,
@@ -35,7 +36,7 @@ mod tests {
     #[test]
     fn the_layout_fingerprint_is_that_of_this_abi_version() {
         assert_eq!(
-            (crate::segment::ABI_VERSION, KINDS.layout()),
+            (crate::memory::ABI_VERSION, KINDS.layout()),
             (2, 0xb0ea_def8_31e2_de99),
             "a change of any shared struct is another ABI version: docs/layout.md"
         );

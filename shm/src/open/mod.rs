@@ -3,9 +3,16 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `kinds.rs` | the table of kinds: one row for each |
+//! | `name.rs`, `name/socket.rs` | objects by name, and the socket beside a name |
+//! | `acceptor.rs`, `connect.rs` | pipes between programs that know a name |
 //! | `entry.rs` | constructors: [`Segment::create`](crate::Segment::create), [`Inherited::from_env`](crate::Inherited::from_env), [`Boarding::new`](crate::Boarding::new) |
 
+mod acceptor;
+mod connect;
 mod entry;
 mod kinds;
+pub mod name;
+
+pub use acceptor::Acceptor;
 
 pub(crate) use kinds::KINDS;

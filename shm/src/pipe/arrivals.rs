@@ -14,10 +14,10 @@ use slipring_core::wait::Waiter;
 use super::end::{End, Turn};
 use super::lane::damaged;
 use super::sleep::sleep_on;
-use crate::attachment::Wait;
+use crate::member::Wait;
 use crate::sys::socket::{self, Ready, Received};
 use crate::sys::{membarrier, watch::Watch};
-use crate::until::Until;
+use crate::wait::Until;
 use crate::{Error, Result};
 
 /// Where messages arrive, as one handle sees it.

@@ -9,10 +9,9 @@ use super::end::Sockets;
 use super::reader::PipeReader;
 use super::writer::PipeWriter;
 use crate::Result;
-use crate::handle::Handle;
-use crate::message::Message;
-use crate::payload::{Loan, View};
-use crate::until::Until;
+use crate::member::Handle;
+use crate::message::{Loan, Message, View};
+use crate::wait::Until;
 
 /// One end of a duplex pipe: a reader and a writer.
 ///

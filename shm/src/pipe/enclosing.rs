@@ -24,12 +24,12 @@ use slipring_core::block::Descriptor;
 use super::end::End;
 use super::lane::ENCLOSING;
 use super::writer::PipeWriter;
-use crate::encoding::{decode, encode};
-use crate::handoff::Handoff;
+use crate::message::{decode, encode, payload};
 use crate::object::Kinds;
-use crate::parcel::{Arrived, Packed, enclosed, post};
-use crate::until::Until;
-use crate::{Error, Result, payload};
+use crate::travel::handoff::Handoff;
+use crate::travel::parcel::{Arrived, Packed, enclosed, post};
+use crate::wait::Until;
+use crate::{Error, Result};
 
 impl PipeWriter {
     /// Encodes `value`, and returns the handles that are part of it.

@@ -8,13 +8,10 @@ use slipring_core::owner::OwnerId;
 use slipring_core::sync::{Acquired, Mutex};
 
 use super::lane::{Lane, LaneWords, Shape};
-use crate::attachment::Attachment;
-use crate::attachment::Wait;
-use crate::handle::Handle;
+use crate::member::{Attachment, Handle, Wait};
 use crate::object::Role;
 use crate::sys::socket;
-use crate::until::Until;
-use crate::wait::Spin;
+use crate::wait::{Spin, Until};
 use crate::{Error, Result};
 
 /// What the kernel counts of an end, and what goes through it.

@@ -6,8 +6,8 @@ use slipring_core::owner::OwnerId;
 use slipring_core::ring::spsc_records::Records;
 
 use super::{lane, listening};
+use crate::memory::Regions;
 use crate::object::{About, Found, ObjectKind, Role, nothing};
-use crate::segment::Regions;
 
 /// A pipe.
 pub(crate) struct PipeKind;

@@ -24,8 +24,8 @@ use slipring_core::ring::sides::Sides;
 use slipring_core::ring::spsc_records::{Layout, Records};
 use slipring_core::sync::{Bell, Mutex};
 
+use crate::memory::Regions;
 use crate::object::{self, About, Held, RING_UNIT, Role};
-use crate::segment::Regions;
 use crate::{Error, Result};
 
 /// The record is the message.

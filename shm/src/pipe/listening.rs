@@ -15,9 +15,9 @@ use slipring_core::directory::Place;
 use slipring_core::primitive::{AtomicU32, AtomicU64, Ordering};
 
 use super::PipeOptions;
-use crate::handle::Handle;
+use crate::member::Handle;
+use crate::memory::Regions;
 use crate::object::{Kind, SharedWords, words_at};
-use crate::segment::Regions;
 use crate::sync::Words;
 use crate::{Error, Result, Segment};
 

@@ -20,11 +20,9 @@
 //! | `enclosing.rs` | messages with handles in them |
 //! | `transfer.rs` | ends on their way to another process |
 //! | `listening.rs` | an acceptor in shared memory |
-//! | `acceptor.rs`, `connect.rs` | pipes between programs that know a name: [`Acceptor`], [`Pipe::connect`] |
+//! | `acceptor.rs`, `connect.rs` | pipes between programs that know a name: [`Acceptor`](crate::Acceptor), [`Pipe::connect`] |
 
-mod acceptor;
 mod arrivals;
-mod connect;
 mod connection;
 mod enclosing;
 mod end;
@@ -43,15 +41,16 @@ use std::sync::Arc;
 
 use slipring_core::ring::spsc_records::{Layout, MAX_SIZE, MIN_SIZE};
 
-pub use acceptor::Acceptor;
 pub use connection::Connection;
 pub(crate) use kind::{AcceptorKind, PipeKind};
+pub(crate) use listening::{Listening, PARCEL, glance_at_acceptor};
 pub use reader::PipeReader;
+pub(crate) use sleep::sleep_on;
 pub use writer::PipeWriter;
 
 use self::end::Sockets;
 use self::lane::Shape;
-use crate::handle::Handle;
+use crate::member::Handle;
 use crate::object::{Kind, Role};
 use crate::sys::socket;
 use crate::{Error, Result, Segment};

@@ -12,12 +12,10 @@ use super::arrivals::Arrivals;
 use super::enclosing;
 use super::end::{End, Sockets};
 use super::lane::{BLOCK, BYTES, ENCLOSING, damaged, most_records};
-use crate::encoding::decode;
-use crate::handle::Handle;
-use crate::message::Message;
-use crate::parcel::Arrived;
-use crate::payload::{self, View};
-use crate::until::Until;
+use crate::member::Handle;
+use crate::message::{Message, View, decode, payload};
+use crate::travel::parcel::Arrived;
+use crate::wait::Until;
 use crate::{Error, Result};
 
 /// Receives messages from the other end of a pipe. See [`Pipe`](super::Pipe).

@@ -5,7 +5,7 @@ use std::io;
 use slipring_core::futex::{Deadline, Wake};
 
 use crate::Result;
-use crate::attachment::Wait;
+use crate::member::Wait;
 use crate::sys::socket::Ready;
 
 /// Sleeps for one slice in `poll`, which is given the end of the slice, and returns what it found. Where it found a hang-up
@@ -14,7 +14,7 @@ use crate::sys::socket::Ready;
 /// # Errors
 ///
 /// What ends the wait: [`Error::TimedOut`](crate::Error::TimedOut), [`Error::Interrupted`](crate::Error::Interrupted).
-pub(super) fn sleep_on(
+pub(crate) fn sleep_on(
     wait: &mut Wait<'_>,
     poll: impl FnOnce(Option<Deadline>) -> io::Result<Ready>,
 ) -> Result<io::Result<Ready>> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::SegmentOptions;
-use crate::until::Until;
+use crate::wait::Until;
 
 fn segment() -> Segment {
     Segment::with(SegmentOptions::new().reserve(4 << 30)).unwrap()

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::end::{End, Sockets};
 use super::{Connection, PipeReader, PipeWriter};
-use crate::handle::Handle;
+use crate::member::Handle;
+use crate::member::ticket::{Ticket, Transfer, sealed};
 use crate::object::Kind;
-use crate::parcel::enclosed::enclosable;
 use crate::sys::{file, socket};
-use crate::ticket::{Ticket, Transfer, sealed};
+use crate::travel::parcel::enclosed::enclosable;
 use crate::{Error, Result, Segment};
 
 /// The ticket of an end: its handle and its sockets.

@@ -8,7 +8,7 @@ use slipring_core::sync::Bell;
 
 use super::{Connection, PipeReader, PipeWriter};
 use crate::Result;
-use crate::attachment::Attachment;
+use crate::member::Attachment;
 use crate::watch::sealed::Waitable;
 use crate::watch::{Calm, Source, Spot};
 

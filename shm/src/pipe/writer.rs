@@ -13,11 +13,10 @@ use slipring_core::sync::EventCount;
 
 use super::end::{End, Sockets, Turn};
 use super::lane::{BLOCK, BYTES, damaged};
-use crate::attachment::Wait;
-use crate::handle::Handle;
-use crate::payload::{self, Loan};
+use crate::member::{Handle, Wait};
+use crate::message::{Loan, payload};
 use crate::sys::socket;
-use crate::until::Until;
+use crate::wait::Until;
 use crate::{Error, Result};
 
 /// The longest message that travels in the ring itself; longer ones are written once, into a block.

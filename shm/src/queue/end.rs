@@ -12,12 +12,12 @@ use slipring_core::ring::mpmc::{self, Ring};
 
 use super::QueueOptions;
 use super::family::expect_role;
-use crate::attachment::Attachment;
-use crate::handle::Handle;
+use crate::member::{Attachment, Handle};
+use crate::memory::{Region, Regions};
+use crate::message::taken;
 use crate::object::{self, About, Kind, RING_UNIT, Role, SharedWords};
-use crate::segment::{Region, Regions};
 use crate::wait::Spin;
-use crate::{Error, Result, Segment, taken};
+use crate::{Error, Result, Segment};
 
 /// Bytes of a queue's words, for the layout fingerprint.
 pub(crate) const BODY_BYTES: u64 = size_of::<Body>() as u64;

@@ -1,6 +1,6 @@
 //! What every kind of queue has in the same words: its constructors, and how its handles travel and are found by name.
 
-use crate::handle::Handle;
+use crate::member::Handle;
 use crate::object::Role;
 use crate::{Error, Result};
 
@@ -71,7 +71,7 @@ macro_rules! queues {
             }
         }
 
-        $crate::parcel::enclosed::transfer! {
+        $crate::travel::parcel::enclosed::transfer! {
             () $byte_sender, $kind, Self::handle, Self::from_handle;
             () $byte_receiver, $kind, Self::handle, Self::from_handle;
             (T: serde::Serialize) $sender<T>, $kind, |s| s.bytes_ref().handle(),
@@ -80,7 +80,7 @@ macro_rules! queues {
                 |handle| Ok(Self::new($byte_receiver::from_handle(handle)?));
         }
 
-        $crate::ticket::named! {
+        $crate::member::ticket::named! {
             () $byte_sender, $kind, First, $options, $bytes::sender_alone, Self::from_handle;
             () $byte_receiver, $kind, Second, $options, $bytes::receiver_alone, Self::from_handle;
             (T: serde::Serialize) $sender<T>, $kind, First, $options,

@@ -7,8 +7,8 @@ use slipring_core::owner::OwnerId;
 use slipring_core::ring::mpmc::Ring;
 
 use super::end;
+use crate::memory::Regions;
 use crate::object::{About, Found, ObjectKind, Role, nothing};
-use crate::segment::Regions;
 
 /// A queue.
 pub(crate) struct QueueKind;

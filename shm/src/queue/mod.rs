@@ -17,7 +17,9 @@
 
 mod end;
 pub(crate) mod family;
+pub mod joinable;
 mod kind;
+pub mod ordered;
 mod receiver;
 mod sender;
 #[cfg(test)]
@@ -37,7 +39,7 @@ pub(crate) use receiver::{TRIES_PER_REAP, advance};
 pub use sender::ByteSender;
 pub use typed::{Receiver, Sender};
 
-use crate::handle::Handle;
+use crate::member::Handle;
 use crate::object::{Kind, Role};
 use crate::{Result, Segment};
 

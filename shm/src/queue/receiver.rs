@@ -10,14 +10,10 @@ use slipring_core::ring::chain::Bound;
 use slipring_core::ring::mpmc::PopError;
 
 use super::end::End;
-use crate::attachment::Wait;
-use crate::handle::Handle;
-use crate::message::{Batch, Message};
-use crate::note::Note;
+use crate::member::{Handle, Wait};
+use crate::message::{Batch, Message, Note, Taken, View};
 use crate::object::Role;
-use crate::payload::View;
-use crate::taken::Taken;
-use crate::until::Until;
+use crate::wait::Until;
 use crate::{Error, Result};
 
 /// After so many failed tries in a row a `try_` call looks who is dead.

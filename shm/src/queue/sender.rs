@@ -11,12 +11,10 @@ use slipring_core::ring::chain::Bound;
 use slipring_core::ring::mpmc::PushError;
 
 use super::end::{Cursor, End};
-use crate::attachment::Attachment;
-use crate::attachment::Wait;
-use crate::handle::Handle;
+use crate::member::{Attachment, Handle, Wait};
+use crate::message::{Loan, payload};
 use crate::object::Role;
-use crate::payload::{self, Loan};
-use crate::until::Until;
+use crate::wait::Until;
 use crate::{Error, Result};
 
 /// Sends byte messages to a queue. Clone it for another thread; other processes get theirs by fork or through

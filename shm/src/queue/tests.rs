@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::encoding::encode;
+use crate::message::encode;
 use crate::{Batch, Error, SegmentOptions, Until};
 
 fn segment() -> Segment {

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use super::receiver::ByteReceiver;
 use super::sender::ByteSender;
 use crate::Result;
-use crate::encoding::{decode, encode};
-use crate::until::Until;
+use crate::message::{decode, encode};
+use crate::wait::Until;
 
 /// A handle for values: the type, and what it has on both sides and in every kind of queue.
 ///
@@ -127,7 +127,7 @@ macro_rules! send_values {
                 value: &T,
                 until: impl Into<$crate::Until>,
             ) -> $crate::Result<()> {
-                $crate::encoding::encode(value, &mut self.buffer)?;
+                $crate::message::encode(value, &mut self.buffer)?;
                 self.bytes.send_until($($key,)? &self.buffer, until)
             }
         }
@@ -174,7 +174,7 @@ macro_rules! receive_values {
             #[doc = concat!("[`", stringify!($values), "::recv`].")]
             pub fn recv_until(&mut self, until: impl Into<$crate::Until>) -> $crate::Result<T> {
                 self.bytes.recv_into(&mut self.buffer, until)?;
-                $crate::encoding::decode(&self.buffer)
+                $crate::message::decode(&self.buffer)
             }
         }
     };

@@ -6,7 +6,7 @@ use slipring_core::primitive::FenceMode;
 
 use super::{ByteReceiver, ByteSender, Receiver, Sender};
 use crate::Result;
-use crate::attachment::Attachment;
+use crate::member::Attachment;
 use crate::watch::sealed::Waitable;
 use crate::watch::{Source, Spot};
 
@@ -48,7 +48,7 @@ impl Waitable for ByteSender {
 macro_rules! watch_values {
     ($($values:ident),*) => {$(
         impl<T> $crate::watch::Source for $values<T> {
-            fn attachment(&self) -> &std::sync::Arc<$crate::attachment::Attachment> {
+            fn attachment(&self) -> &std::sync::Arc<$crate::member::Attachment> {
                 self.bytes_ref().attachment()
             }
 

@@ -43,11 +43,9 @@ use slipring_core::ring::spsc_slots::{AttachError, Layout, Slots};
 use slipring_core::sync::EventCount;
 use slipring_core::wait::Waiter;
 
-use crate::attachment::Wait;
-use crate::handle::Handle;
+use crate::member::{Handle, Wait};
 use crate::object::{Kind, Role, SharedWords};
-use crate::until::Until;
-use crate::wait::Spin;
+use crate::wait::{Spin, Until};
 use crate::{Error, Result, Segment};
 
 /// Objects are aligned to this.

@@ -4,8 +4,8 @@ use slipring_core::directory::Place;
 use slipring_core::owner::OwnerId;
 
 use super::end::Sleepers;
+use crate::memory::Regions;
 use crate::object::{About, ObjectKind, nothing, words_at};
-use crate::segment::Regions;
 
 /// A slot ring.
 pub(crate) struct SlotsKind;

@@ -31,7 +31,7 @@ pub(crate) use kind::SlotsKind;
 pub use receiver::SlotReceiver;
 pub use sender::SlotSender;
 
-use crate::parcel::enclosed::transfer;
+use crate::travel::parcel::enclosed::transfer;
 use crate::{Result, Segment};
 
 /// A ring of `capacity` values of `T`, one to one. See the [module](self).

@@ -9,8 +9,8 @@ use slipring_core::ring::WaitError;
 use slipring_core::ring::spsc_slots::Consumer;
 
 use super::end::{End, corrupt, stopped};
-use crate::handle::Handle;
-use crate::until::Until;
+use crate::member::Handle;
+use crate::wait::Until;
 use crate::{Error, Result};
 
 /// Receives values from a slot ring. One at a time may be in use: it cannot be cloned, and of the copies that a fork

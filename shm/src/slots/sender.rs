@@ -8,8 +8,8 @@ use slipring_core::owner::OwnerId;
 use slipring_core::ring::spsc_slots::Producer;
 
 use super::end::{End, corrupt, stopped};
-use crate::handle::Handle;
-use crate::until::Until;
+use crate::member::Handle;
+use crate::wait::Until;
 use crate::{Error, Result};
 
 /// Sends values to a slot ring. One at a time may be in use: it cannot be cloned, and of the copies that a fork makes

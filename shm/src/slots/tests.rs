@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::handle::Handle;
+use crate::member::Handle;
 use crate::object::{Kind, Role};
 use crate::sync::testing::{alone, in_child};
 use crate::{Error, Until};

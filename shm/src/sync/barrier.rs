@@ -9,9 +9,9 @@ use slipring_core::sync::{Arrived, BarrierError, Broken, Turn};
 
 use super::meet::{BarrierTurn, for_parties, meet};
 use super::words::Words;
-use crate::handle::Handle;
+use crate::member::Handle;
 use crate::object::{Kind, Role};
-use crate::until::Until;
+use crate::wait::Until;
 use crate::{Error, Result, Segment};
 
 /// A place where a fixed number of parties meet: all wait until the last has come, again and again.

@@ -10,11 +10,10 @@ use slipring_core::primitive::{AtomicU32, Ordering};
 use slipring_core::sync::{MAX_OWNED_PERMITS, OverLimit, Permits, PermitsHead};
 
 use super::words::Words;
-use crate::attachment::Attachment;
-use crate::handle::Handle;
+use crate::member::{Attachment, Handle};
+use crate::memory::Regions;
 use crate::object::{self, Kind};
-use crate::segment::Regions;
-use crate::until::Until;
+use crate::wait::Until;
 use crate::{Error, Result, Segment};
 
 /// A semaphore that never has more permits than it began with, and knows which process holds which: those of a process

@@ -9,10 +9,9 @@ use slipring_core::sync::{self, Ticket};
 use super::lock_error::LockResult;
 use super::reopen::{Held, Reopen, wait_open};
 use super::words::Words;
-use crate::attachment::Wait;
-use crate::handle::Handle;
+use crate::member::{Handle, Wait};
 use crate::object::Kind;
-use crate::until::Until;
+use crate::wait::Until;
 use crate::{Error, Result, Segment};
 
 /// A condition to wait for while a lock is open: with the guard of a [`Mutex`](super::Mutex) or of a

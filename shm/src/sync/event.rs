@@ -9,9 +9,9 @@ use slipring_core::sync;
 pub use slipring_core::sync::Moment;
 
 use super::words::Words;
-use crate::handle::Handle;
+use crate::member::Handle;
 use crate::object::Kind;
-use crate::until::Until;
+use crate::wait::Until;
 use crate::{Error, Result, Segment};
 
 /// A flag that anybody sets, clears and waits for.

@@ -6,8 +6,8 @@ use slipring_core::owner::OwnerId;
 use slipring_core::sync;
 
 use super::bounded_semaphore::permits_at;
+use crate::memory::Regions;
 use crate::object::{About, Held, ObjectKind, Role, header, nothing, tally, words_at};
-use crate::segment::Regions;
 
 /// What is said of the words at `place`.
 macro_rules! about {

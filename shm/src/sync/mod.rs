@@ -62,8 +62,8 @@ pub(crate) use words::Words;
 
 use bytemuck::Pod;
 
-use crate::parcel::enclosed::transfer;
-use crate::ticket::named;
+use crate::member::ticket::named;
+use crate::travel::parcel::enclosed::transfer;
 
 transfer! {
     (T: Pod) Mutex<T>, Mutex, Mutex::handle, Mutex::from_handle;

@@ -12,9 +12,9 @@ use super::guard::{Body, Guard};
 use super::lock_error::{LockResult, told};
 use super::typed_lock::{Locking, TypedLock};
 use super::words::Words;
-use crate::handle::Handle;
+use crate::member::Handle;
 use crate::object::Kind;
-use crate::until::Until;
+use crate::wait::Until;
 use crate::{Result, Segment};
 
 /// A lock around a value in shared memory.
@@ -145,11 +145,11 @@ impl<T: Pod> fmt::Debug for Mutex<T> {
 mod tests {
     use super::*;
     use crate::Error;
+    use crate::member::ticket::Transfer;
     use crate::object::Role;
     use crate::sync::reopen::sealed::Sealed;
     use crate::sync::testing::{alone, in_child, somebody_dead};
     use crate::sync::{Event, LockError, OrRecover};
-    use crate::ticket::Transfer;
     use std::time::Duration;
 
     fn reopen<T: Pod, U: Pod>(mutex: &Mutex<T>) -> Result<Mutex<U>> {

@@ -14,9 +14,9 @@ use super::lock_error::{LockResult, told};
 use super::reopen::sealed::Sealed;
 use super::reopen::{Held, Lock, Reopen};
 use super::words::Words;
-use crate::handle::Handle;
+use crate::member::Handle;
 use crate::object::Kind;
-use crate::until::Until;
+use crate::wait::Until;
 use crate::{Error, Result, Segment};
 
 /// A lock that the thread which holds it may take again: it is given back when it was unlocked as often. It protects no

@@ -27,7 +27,7 @@ pub(super) mod sealed {
     use slipring_core::sync;
 
     use crate::Result;
-    use crate::attachment::Attachment;
+    use crate::member::Attachment;
 
     /// A lock that a guard holds.
     pub struct Held<'a> {

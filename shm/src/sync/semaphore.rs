@@ -6,9 +6,9 @@ use slipring_core::futex::Scope;
 use slipring_core::sync::{self, OverLimit};
 
 use super::words::Words;
-use crate::handle::Handle;
+use crate::member::Handle;
 use crate::object::Kind;
-use crate::until::Until;
+use crate::wait::Until;
 use crate::{Error, Result, Segment};
 
 /// A number of permits: taken one by one, given back by anybody.
@@ -138,8 +138,8 @@ impl fmt::Debug for Semaphore {
 mod tests {
     use super::*;
     use crate::BoundedSemaphore;
+    use crate::member::ticket::Transfer;
     use crate::sync::testing::{alone, in_child};
-    use crate::ticket::Transfer;
     use slipring_core::sync::semaphore::MAX_PERMITS;
     use std::time::Duration;
 

@@ -21,7 +21,7 @@ use slipring_core::primitive::{AtomicU32, AtomicU64, Ordering};
 use slipring_core::sync::{Acquired, Mutex};
 
 use super::words::Words;
-use crate::until::Until;
+use crate::wait::Until;
 use crate::{Error, Result};
 
 /// Items can be aligned to this.

@@ -7,7 +7,7 @@ use slipring_core::primitive::FenceMode;
 
 use super::{BoundedSemaphore, Event, Mutex, Semaphore};
 use crate::Result;
-use crate::attachment::Attachment;
+use crate::member::Attachment;
 use crate::watch::sealed::Waitable;
 use crate::watch::{Source, Spot};
 

@@ -5,11 +5,9 @@ use std::ptr::NonNull;
 
 use slipring_core::owner::OwnerId;
 
-use crate::attachment::Wait;
-use crate::handle::Handle;
+use crate::member::{Handle, Wait};
 use crate::object::{Kind, Role};
-use crate::until::Until;
-use crate::wait::SharedSpin;
+use crate::wait::{SharedSpin, Until};
 use crate::{Error, Result, Segment};
 
 /// A handle of an object whose body is a `B`: a struct of atomic words and cells, for which all bit patterns are valid.

@@ -28,11 +28,11 @@ use slipring_core::primitive::fence_full;
 
 use super::line::Line;
 use super::spot::{Source, Spot};
-use crate::attachment::Attachment;
+use crate::member::Attachment;
 use crate::object::Hooks;
-use crate::private_lock::PrivateLock;
 use crate::sys::inotify::{Ears, WatchId};
 use crate::sys::membarrier;
+use crate::wait::PrivateLock;
 use crate::{Error, Result};
 
 pub(super) static HUB: PrivateLock<Hub> = PrivateLock::new(Hub::new());

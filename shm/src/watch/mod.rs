@@ -88,7 +88,6 @@ mod drivers;
 mod enlist;
 mod hub;
 mod line;
-pub(crate) mod ring;
 mod set;
 pub(crate) mod spot;
 mod watching;

@@ -9,8 +9,7 @@ use super::{Source, Waitable};
 use crate::sys::clock::{self, Deadline};
 use crate::sys::inotify::Ears;
 use crate::sys::wakeup::{self, Flag, Found};
-use crate::until::Until;
-use crate::wait::SLICE;
+use crate::wait::{SLICE, Until};
 use crate::{Error, Result};
 
 /// Waits until one of `objects` is ready, and returns its index: the first one's, where several are. See the

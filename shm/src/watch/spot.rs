@@ -6,7 +6,7 @@ use slipring_core::primitive::{AtomicU32, FenceMode};
 use slipring_core::sync::{Bell, Event, EventCount, Mutex, Semaphore};
 
 use crate::Result;
-use crate::attachment::Attachment;
+use crate::member::Attachment;
 
 /// A word that is changed before those who wait are woken.
 pub enum Spot<'a> {

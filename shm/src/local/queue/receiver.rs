@@ -11,8 +11,7 @@ use slipring_core::ring::mpmc::PopError;
 use super::end::{Cursor, End, Presence, check_open, damaged};
 use super::rings::{Rings, unbox};
 use crate::local::threads::Threads;
-use crate::until::Until;
-use crate::wait::{Stop, Wait};
+use crate::wait::{Stop, Until, Wait};
 use crate::{Error, Result};
 
 /// Receives values from a queue between threads. Clone it for another thread.

@@ -11,7 +11,7 @@ use slipring_core::primitive::DataCell;
 use slipring_core::ring::chain::Chain;
 use slipring_core::ring::mpmc::{self, Ring};
 
-use crate::private_lock::PrivateLock;
+use crate::wait::PrivateLock;
 use crate::{Error, Result};
 
 /// What a ring is aligned to: two cache lines, as its header's parts are.

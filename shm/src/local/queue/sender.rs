@@ -13,8 +13,7 @@ use super::end::{End, Presence, check_open, damaged};
 use super::rings::{unbox, word_of};
 use crate::local::threads::Threads;
 use crate::local::{SendError, SendResult};
-use crate::until::Until;
-use crate::wait::Wait;
+use crate::wait::{Until, Wait};
 use crate::{Error, Result};
 
 /// Sends values to a queue between threads. Clone it for another thread.

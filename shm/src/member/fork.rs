@@ -1,0 +1,183 @@
+//! What a fork does to the segments that a process takes part in.
+//!
+//! The child is a participant of its own and has every handle that its parent had. It must never be the case that
+//! neither of them is seen to have them: so the parent prepares the child's place *before* the fork and proves its life
+//! with an open file description that both have for a moment. Whoever dies when, the kernel frees the proof exactly
+//! when the child is gone or was never born.
+//!
+//! | step | where | killed there |
+//! |---|---|---|
+//! | take the list's and the attachments' private locks | parent, prepare | nothing happened |
+//! | open the proof, lock a byte with it, begin an embryo | parent, prepare | the proof goes with the parent: a dead embryo |
+//! | give the embryo the handles | parent, prepare | the same |
+//! | close the proof, unlock | parent, after | the child has it |
+//! | make the proof the segment's own descriptor, hatch, unlock | child | the child's death frees the proof |
+//!
+//! Threads that the parent had besides the forking one do not exist in the child; what they held of private memory
+//! is locked by the forking thread, and what they held in the segment stays the parent's.
+
+use std::cell::Cell;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::{Arc, Once, Weak};
+
+use slipring_core::owner::OwnerId;
+
+use crate::member::attachment::{Attachment, Private};
+use crate::member::recovery_lock::LONG_PATIENCE;
+use crate::memory::wake_hook;
+use crate::object::{self, Hooks};
+use crate::sys::{file, process};
+use crate::wait::PrivateLock;
+use crate::{Error, Result};
+
+/// All attachments of this process, and, during a fork, those that take part in it.
+struct List {
+    all: Vec<Weak<Attachment>>,
+    forking: Vec<Arc<Attachment>>,
+    /// What else is done at a fork. It came with the first attachment, and cannot come between two steps of a fork: the
+    /// list is locked across it.
+    hooks: Option<&'static dyn Hooks>,
+}
+
+static LIST: PrivateLock<List> =
+    PrivateLock::new(List { all: Vec::new(), forking: Vec::new(), hooks: None });
+static HANDLERS: Once = Once::new();
+
+thread_local! {
+    /// Forks of this thread are for programs that are started.
+    static FOR_PROGRAM: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has `attachment` take part in the forks of this process.
+pub(crate) fn register(attachment: &Arc<Attachment>) -> Result<()> {
+    let mut result = Ok(());
+    HANDLERS.call_once(|| result = process::at_fork(prepare, parent, child));
+    result.map_err(Error::io("register fork handlers"))?;
+    let mut list = LIST.lock();
+    list.all.retain(|known| known.strong_count() > 0);
+    list.all.push(Arc::downgrade(attachment));
+    list.hooks = Some(attachment.kinds().hooks());
+    Ok(())
+}
+
+/// The attachment that this process has already to the segment in `file`.
+pub(crate) fn attached_to(file: BorrowedFd<'_>) -> Result<Option<Arc<Attachment>>> {
+    // Not under the lock: these may become the last references.
+    let all: Vec<_> = LIST.lock().all.iter().filter_map(Weak::upgrade).collect();
+    for attachment in all {
+        if attachment.me().is_ok() && attachment.is_of(file)? {
+            return Ok(Some(attachment));
+        }
+    }
+    Ok(None)
+}
+
+unsafe extern "C" fn prepare() {
+    LIST.lock_for_fork();
+    // SAFETY: locked for the fork by this thread, just now.
+    unsafe {
+        LIST.with_held(|list| {
+            list.forking = list.all.iter().filter_map(Weak::upgrade).collect();
+            list.forking.iter().for_each(|attachment| prepare_one(attachment));
+            list.hooks.into_iter().for_each(|hooks| hooks.prepare_fork());
+        });
+    }
+    wake_hook::lock_for_fork();
+}
+
+/// Runs `start`, which forks to start a program. That child takes no part: it is another program in a moment, and until
+/// somebody noticed the end of a participant that nobody needed, its handles would keep this process's peers waiting.
+pub(crate) fn for_program<R>(start: impl FnOnce() -> R) -> R {
+    FOR_PROGRAM.set(true);
+    let started = start();
+    FOR_PROGRAM.set(false);
+    started
+}
+
+/// Takes the private lock and prepares the child's place. Where none is to be had the child is told so by
+/// [`Error::Forked`]; the fork itself goes on.
+fn prepare_one(attachment: &Attachment) {
+    attachment.private.lock_for_fork();
+    if FOR_PROGRAM.get() {
+        return;
+    }
+    // SAFETY: locked for the fork by this thread, just now.
+    unsafe {
+        attachment.private.with_held(|private| {
+            private.embryo = conceive(attachment, private).ok();
+        });
+    }
+}
+
+fn conceive(attachment: &Attachment, private: &Private) -> Result<(OwnerId, OwnedFd)> {
+    attachment.me()?;
+    let proof = attachment.reopen()?;
+    let embryo = attachment.with_recovery_held(LONG_PATIENCE, || -> Result<OwnerId> {
+        attachment.reap_held();
+        let embryo = attachment.begin_embryo(std::os::fd::AsFd::as_fd(&proof))?;
+        for (id, role) in private.handles.keys() {
+            object::hold(attachment, *id, *role, embryo);
+            crash_point!("fork.prepare.held");
+        }
+        Ok(embryo)
+    })??;
+    crash_point!("fork.prepare.done");
+    Ok((embryo, proof))
+}
+
+unsafe extern "C" fn parent() {
+    wake_hook::unlock_after_fork();
+    // SAFETY: `prepare` locked the list, and fork runs this handler in the same thread.
+    let gone = unsafe {
+        LIST.with_held(|list| {
+            list.hooks.into_iter().for_each(|hooks| hooks.after_fork_in_parent());
+            for attachment in &list.forking {
+                // SAFETY: `prepare` locked it in this thread.
+                let proof = attachment.private.with_held(|private| private.embryo.take());
+                crash_point!("fork.parent.before_close");
+                drop(proof);
+                attachment.private.unlock_after_fork();
+            }
+            std::mem::take(&mut list.forking)
+        })
+    };
+    LIST.unlock_after_fork();
+    // Not under the lock: these may be the last references.
+    drop(gone);
+}
+
+unsafe extern "C" fn child() {
+    // SAFETY: `prepare` locked the list, and the child's only thread is a copy of the one that did.
+    let (gone, hooks) = unsafe {
+        LIST.with_held(|list| {
+            for attachment in &list.forking {
+                // SAFETY: as above.
+                let embryo = attachment.private.with_held(|private| private.embryo.take());
+                become_child(attachment, embryo);
+                attachment.private.unlock_after_fork();
+            }
+            (std::mem::take(&mut list.forking), list.hooks)
+        })
+    };
+    LIST.unlock_after_fork();
+    wake_hook::unlock_after_fork();
+    hooks.into_iter().for_each(|hooks| hooks.after_fork_in_child());
+    drop(gone);
+}
+
+/// Makes the proof of life this process's own descriptor of the segment, and the embryo this process.
+fn become_child(attachment: &Attachment, embryo: Option<(OwnerId, OwnedFd)>) {
+    // Until it is settled who we are, we are nobody: certainly not our parent.
+    attachment.set_me(None);
+    let Some((id, proof)) = embryo else { return };
+    crash_point!("fork.child.born");
+    // The parent's proof must not live on in us: its copy here is replaced.
+    if file::replace(attachment.mapping.fd(), &proof).is_err() {
+        return;
+    }
+    crash_point!("fork.child.replaced");
+    drop(proof);
+    if attachment.hatch(id).is_err() {
+        attachment.set_me(None);
+    }
+}

@@ -1,0 +1,59 @@
+//! The recovery lock of a segment: an OFD lock on one byte of its file, so that the kernel frees it with its holder.
+//!
+//! It is polled (`docs/decisions/0003`): whoever waits for it naps, and gives up after so much patience. A living holder
+//! has it for microseconds, unless it was stopped there.
+
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use crate::memory::{LOCK_BASE, lock_error};
+use crate::sys::{clock, lock};
+use crate::{Error, Result};
+
+/// How long a creation waits for a holder that lives: it was stopped, perhaps.
+pub(crate) const LONG_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the end of an object waits: the next death procedure can do it as well.
+pub(crate) const SHORT_PATIENCE: Duration = Duration::from_millis(100);
+
+/// The lock in our hands.
+struct Held<'a>(BorrowedFd<'a>);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // Cannot fail on a descriptor that could lock it.
+        let _ = lock::unlock_byte(self.0, LOCK_BASE);
+    }
+}
+
+/// Runs `f` under the recovery lock of the segment in `file`.
+///
+/// # Errors
+///
+/// [`Error::TimedOut`] where another process keeps it for longer than `patience`.
+pub(crate) fn with<R>(
+    file: BorrowedFd<'_>,
+    patience: Duration,
+    f: impl FnOnce() -> R,
+) -> Result<R> {
+    wait(file, patience)?;
+    let held = Held(file);
+    crash_point!("attachment.recovery.locked");
+    let result = f();
+    crash_point!("attachment.recovery.done");
+    drop(held);
+    Ok(result)
+}
+
+/// Tries again and again, for so long.
+fn wait(file: BorrowedFd<'_>, patience: Duration) -> Result<()> {
+    let deadline = clock::deadline_in(patience);
+    let mut nap = Duration::from_micros(5);
+    while !lock::try_lock_byte(file, LOCK_BASE).map_err(lock_error)? {
+        if clock::has_passed(deadline) {
+            return Err(Error::TimedOut);
+        }
+        std::thread::sleep(nap);
+        nap = (nap * 2).min(Duration::from_millis(1));
+    }
+    Ok(())
+}

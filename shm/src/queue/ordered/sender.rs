@@ -1,0 +1,125 @@
+//! The sending sides of ordered queues.
+
+use std::fmt;
+
+use super::common;
+use super::end::{End, Order};
+use super::sending::Sending;
+use crate::Result;
+use crate::member::Handle;
+use crate::object::Role;
+use crate::wait::Until;
+
+/// Sends byte messages to a LIFO queue. Clone it for another thread; other processes get theirs by fork or through
+/// [`Handoff`](crate::Handoff). See [`ByteLifoQueue`](super::ByteLifoQueue).
+pub struct ByteLifoSender(Sending);
+
+/// Sends byte messages to a priority queue. Clone it for another thread; other processes get theirs by fork or through
+/// [`Handoff`](crate::Handoff). See [`BytePriorityQueue`](super::BytePriorityQueue).
+pub struct BytePrioritySender(Sending);
+
+impl ByteLifoSender {
+    /// Sends a copy of `message`, waiting for room for as long as it takes. What was sent is found by any receiver as
+    /// soon as this returns, and stays when this process ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`](crate::Error::Closed), [`Error::Disconnected`](crate::Error::Disconnected) when the last
+    /// receiver is gone, [`Error::TooLong`](crate::Error::TooLong), no memory. The message was not sent then.
+    #[inline]
+    pub fn send(&mut self, message: &[u8]) -> Result<()> {
+        self.send_until(message, Until::NEVER)
+    }
+
+    /// Sends a copy of `message` if that takes no waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`](crate::Error::WouldBlock) when the queue is full, and as [`ByteLifoSender::send`].
+    #[inline]
+    pub fn try_send(&mut self, message: &[u8]) -> Result<()> {
+        self.send_until(message, Until::NOW)
+    }
+
+    /// Sends a copy of `message`, waiting for room until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`](crate::Error::TimedOut), and as [`ByteLifoSender::send`].
+    #[inline]
+    pub fn send_until(&mut self, message: &[u8], until: impl Into<Until>) -> Result<()> {
+        self.0.send(0, message, until.into())
+    }
+}
+
+impl BytePrioritySender {
+    /// Sends a copy of `message`, waiting for room for as long as it takes; the smallest `key` goes first. What was sent
+    /// is found by any receiver as soon as this returns, and stays when this process ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`](crate::Error::Closed), [`Error::Disconnected`](crate::Error::Disconnected) when the last
+    /// receiver is gone, [`Error::TooLong`](crate::Error::TooLong), no memory. The message was not sent then.
+    #[inline]
+    pub fn send(&mut self, key: u64, message: &[u8]) -> Result<()> {
+        self.send_until(key, message, Until::NEVER)
+    }
+
+    /// Sends a copy of `message` if that takes no waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`](crate::Error::WouldBlock) when the queue is full, and as [`BytePrioritySender::send`].
+    #[inline]
+    pub fn try_send(&mut self, key: u64, message: &[u8]) -> Result<()> {
+        self.send_until(key, message, Until::NOW)
+    }
+
+    /// Sends a copy of `message`, waiting for room until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`](crate::Error::TimedOut), and as [`BytePrioritySender::send`].
+    #[inline]
+    pub fn send_until(&mut self, key: u64, message: &[u8], until: impl Into<Until>) -> Result<()> {
+        self.0.send(key, message, until.into())
+    }
+}
+
+/// What both senders have in common.
+macro_rules! sender {
+    ($($order:ident, $bytes:ident;)*) => {$(
+        impl $bytes {
+            /// The sender that `handle` is.
+            pub(super) fn from_handle(handle: Handle) -> Result<Self> {
+                Ok(Self(Sending::new(End::of(handle, Order::$order, Role::First)?)))
+            }
+
+            common!();
+
+            /// Another handle, for another thread.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::Forked`](crate::Error::Forked).
+            pub fn try_clone(&self) -> Result<Self> {
+                Ok(Self(self.0.another()?))
+            }
+
+            pub(super) fn handle(&self) -> &Handle {
+                &self.0.end.handle
+            }
+        }
+
+        impl fmt::Debug for $bytes {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($bytes)).field("len", &self.len()).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
+sender! {
+    Lifo, ByteLifoSender;
+    Priority, BytePrioritySender;
+}
