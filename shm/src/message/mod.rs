@@ -25,8 +25,6 @@ pub(crate) use note::Note;
 pub use payload::{Loan, View};
 pub(crate) use taken::Taken;
 
-use crate::queue::joinable::ByteLease;
-
 /// What came with a message. Its bytes were copied to the buffer beside it, unless there is a view.
 ///
 /// ```
@@ -114,7 +112,7 @@ impl Batch {
         })
     }
 
-    /// Drops the messages that are in it. Leases among them live on: see [`ByteLease::into_id`].
+    /// Drops the messages that are in it. Leases among them live on: see [`ByteLease::into_id`](crate::ByteLease::into_id).
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.messages.clear();
@@ -133,13 +131,5 @@ impl Batch {
     /// Puts a message behind the others. What was appended to the buffer since the last one are its bytes.
     pub(crate) fn push(&mut self, message: Message) {
         self.messages.push((message, self.bytes.len()));
-    }
-}
-
-impl Message {
-    /// Of a lease: the message is appended to `into`.
-    pub(crate) fn of_lease(lease: ByteLease, into: &mut Vec<u8>) -> Self {
-        lease.append_to(into);
-        Self { marked: lease.is_marked(), view: None, lease: Some(lease.into_id()) }
     }
 }

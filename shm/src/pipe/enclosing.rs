@@ -19,65 +19,31 @@ use std::os::fd::AsFd;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use slipring_core::block::Descriptor;
 
 use super::end::End;
-use super::lane::ENCLOSING;
-use super::writer::PipeWriter;
-use crate::message::{decode, encode, payload};
+use crate::message::{decode, encode};
 use crate::object::Kinds;
 use crate::travel::handoff::Handoff;
 use crate::travel::parcel::{Arrived, Packed, enclosed, post};
 use crate::wait::Until;
 use crate::{Error, Result};
 
-impl PipeWriter {
-    /// Encodes `value`, and returns the handles that are part of it.
-    #[inline]
-    pub(super) fn encode<T: Serialize + ?Sized>(
-        &self,
-        value: &T,
-        buffer: &mut Vec<u8>,
-    ) -> Result<Vec<Handoff>> {
-        if self.end.sockets.parcels.is_none() {
-            return encode(value, buffer).map(|()| Vec::new());
-        }
-        enclosed::collect(|| encode(value, buffer))
+/// Encodes `value` for a message of `end`, and returns the handles that are part of it.
+#[inline]
+pub(super) fn encode_with<T: Serialize + ?Sized>(
+    end: &End,
+    value: &T,
+    buffer: &mut Vec<u8>,
+) -> Result<Vec<Handoff>> {
+    if end.sockets.parcels.is_none() {
+        return encode(value, buffer).map(|()| Vec::new());
     }
-
-    /// Sends a message and the handles that are part of it.
-    pub(super) fn send_enclosing(
-        &mut self,
-        message: &[u8],
-        handles: Vec<Handoff>,
-        until: Until,
-    ) -> Result<()> {
-        let me = self.ready()?;
-        self.check_len(message.len())?;
-        let packed = Packed::new(handles)?;
-        let attachment = self.end.attachment().clone();
-        let block = payload::alloc_copy(&attachment, &mut self.magazines, message, me)?;
-        let len = message.len() as u64;
-        let weight = self.weight_of(len);
-        let sent = self.begin(16, weight, until).and_then(|turn| {
-            let number = self.end.send_parcel(packed, until)?;
-            crash_point!("pipe.parcel.sent");
-            let word = Descriptor::Block { block, len }.encode();
-            let words = [word.to_le_bytes(), number.to_le_bytes()].concat();
-            let ring_id = self.end.lane.ring_id;
-            self.publish(turn, ENCLOSING, &words, weight, |position| {
-                attachment.pool.control(block).send_at(me, ring_id, position);
-            })
-        });
-        sent.inspect_err(|_| {
-            attachment.pool.free_now(block, me);
-        })
-    }
+    enclosed::collect(|| encode(value, buffer))
 }
 
 impl End {
     /// Sends a parcel, in our turn to send. Returns its number.
-    fn send_parcel(&self, packed: Packed, until: Until) -> Result<u64> {
+    pub(super) fn send_parcel(&self, packed: Packed, until: Until) -> Result<u64> {
         let socket = self.sockets.parcels.as_ref().ok_or(Error::Closed)?;
         let number = self.lane.words().next_parcel();
         post::send(socket.as_fd(), packed, number, self.attachment(), until)?;

@@ -11,11 +11,14 @@ use slipring_core::ring::Corrupt;
 use slipring_core::ring::spsc_records::{ClaimError, Producer};
 use slipring_core::sync::EventCount;
 
+use super::enclosing::encode_with;
 use super::end::{End, Sockets, Turn};
-use super::lane::{BLOCK, BYTES, damaged};
+use super::lane::{BLOCK, BYTES, ENCLOSING, damaged};
 use crate::member::{Handle, Wait};
 use crate::message::{Loan, payload};
 use crate::sys::socket;
+use crate::travel::handoff::Handoff;
+use crate::travel::parcel::Packed;
 use crate::wait::Until;
 use crate::{Error, Result};
 
@@ -128,7 +131,7 @@ impl PipeWriter {
     ) -> Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let until = until.into();
-        let sent = self.encode(value, &mut buffer).and_then(|handles| {
+        let sent = encode_with(&self.end, value, &mut buffer).and_then(|handles| {
             if handles.is_empty() {
                 self.send_until(&buffer, until)
             } else {
@@ -137,6 +140,35 @@ impl PipeWriter {
         });
         self.buffer = buffer;
         sent
+    }
+
+    /// Sends a message and the handles that are part of it.
+    fn send_enclosing(
+        &mut self,
+        message: &[u8],
+        handles: Vec<Handoff>,
+        until: Until,
+    ) -> Result<()> {
+        let me = self.ready()?;
+        self.check_len(message.len())?;
+        let packed = Packed::new(handles)?;
+        let attachment = self.end.attachment().clone();
+        let block = payload::alloc_copy(&attachment, &mut self.magazines, message, me)?;
+        let len = message.len() as u64;
+        let weight = self.weight_of(len);
+        let sent = self.begin(16, weight, until).and_then(|turn| {
+            let number = self.end.send_parcel(packed, until)?;
+            crash_point!("pipe.parcel.sent");
+            let word = Descriptor::Block { block, len }.encode();
+            let words = [word.to_le_bytes(), number.to_le_bytes()].concat();
+            let ring_id = self.end.lane.ring_id;
+            self.publish(turn, ENCLOSING, &words, weight, |position| {
+                attachment.pool.control(block).send_at(me, ring_id, position);
+            })
+        });
+        sent.inspect_err(|_| {
+            attachment.pool.free_now(block, me);
+        })
     }
 
     /// Memory for a message of `len` bytes, to be filled in place and sent with [`PipeWriter::send_loan`].

@@ -11,7 +11,7 @@ use slipring_core::ring::leases::Hold;
 
 use super::desk::Desk;
 use crate::Result;
-use crate::message::payload;
+use crate::message::{Message, payload};
 
 /// An item of bytes that this process works at, where it lies.
 ///
@@ -122,6 +122,12 @@ impl ByteLease {
     /// Appends the message to `into`.
     pub fn append_to(&self, into: &mut Vec<u8>) {
         payload::append_block(self.desk.attachment(), self.block, self.len, into);
+    }
+
+    /// What a binding is told of the lease, which lives on; its message is appended to `into`.
+    pub(super) fn into_message(self, into: &mut Vec<u8>) -> Message {
+        self.append_to(into);
+        Message { marked: self.is_marked(), view: None, lease: Some(self.into_id()) }
     }
 
     /// Copies the bytes from `offset` on, as many as `into` holds.

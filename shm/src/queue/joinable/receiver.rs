@@ -140,7 +140,7 @@ impl ByteJoinableReceiver {
         until: impl Into<Until>,
     ) -> Result<Message> {
         buffer.clear();
-        Ok(Message::of_lease(self.recv_until(until)?, buffer))
+        Ok(self.recv_until(until)?.into_message(buffer))
     }
 
     /// Takes leases of up to `max` items, waiting for the first one only: each as by
@@ -161,7 +161,7 @@ impl ByteJoinableReceiver {
         while batch.len() < max {
             match self.recv_until(until) {
                 Ok(lease) => {
-                    let message = Message::of_lease(lease, batch.buffer());
+                    let message = lease.into_message(batch.buffer());
                     batch.push(message);
                     until = Until::NOW;
                 }
