@@ -13,6 +13,7 @@
 //! | `end.rs` | the shared words, growth, and what the death procedure does |
 //! | `family.rs` | what all kinds of queues have in the same words: constructors, handles on their way and by name |
 //! | `sender.rs`, `receiver.rs` | the two sides |
+//! | `sending.rs` | how messages get into a queue |
 //! | `typed.rs` | the same for values, and the macros by which all kinds of queues have theirs |
 
 mod end;
@@ -22,6 +23,7 @@ mod kind;
 pub mod ordered;
 mod receiver;
 mod sender;
+mod sending;
 #[cfg(test)]
 mod tests;
 pub(crate) mod typed;

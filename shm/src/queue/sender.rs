@@ -3,18 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use slipring_core::block::{Descriptor, Magazines};
+use slipring_core::block::Descriptor;
 use slipring_core::futex::Scope;
-use slipring_core::owner::OwnerId;
-use slipring_core::primitive::FenceMode;
-use slipring_core::ring::chain::Bound;
-use slipring_core::ring::mpmc::PushError;
 
-use super::end::{Cursor, End};
 use crate::member::{Attachment, Handle, Wait};
-use crate::message::{Loan, payload};
 use crate::object::Role;
 use crate::wait::Until;
+use super::end::End;
+use super::sending::{Sending, word_of};
+use crate::message::Loan;
 use crate::{Error, Result};
 
 /// Sends byte messages to a queue. Clone it for another thread; other processes get theirs by fork or through
@@ -37,21 +34,9 @@ use crate::{Error, Result};
 /// # Ok::<(), Error>(())
 /// ```
 pub struct ByteSender {
-    end: End,
-    magazines: Magazines,
-    /// Whether short messages travel without a block.
-    inline: bool,
-    /// Where the last message went that was sent with this handle.
-    last: Option<Sent>,
+    to: Sending,
     /// What the last loan left: the next one need not count references.
     spare: Option<Arc<Attachment>>,
-}
-
-/// Where in the chain of rings a message went.
-#[derive(Clone, Copy)]
-struct Sent {
-    level: usize,
-    position: u64,
 }
 
 impl ByteSender {
@@ -61,18 +46,16 @@ impl ByteSender {
     }
 
     fn new(end: End) -> Self {
-        Self { end, magazines: Magazines::default(), inline: true, last: None, spare: None }
+        Self { to: Sending::new(end, true), spare: None }
     }
 
     /// A sender each of whose messages lies in a block.
     pub(crate) fn of_blocks(end: End) -> Self {
-        let mut sender = Self::new(end);
-        sender.inline = false;
-        sender
+        Self { to: Sending::new(end, false), spare: None }
     }
 
     pub(crate) fn end(&self) -> &End {
-        &self.end
+        &self.to.end
     }
 
     /// Sends a copy of `message`, waiting for room for as long as it takes. What was sent is found by any receiver as
@@ -120,9 +103,9 @@ impl ByteSender {
         marked: bool,
         until: impl Into<Until>,
     ) -> Result<()> {
-        let me = self.ready()?;
-        self.put(message, marked, me, until.into())?;
-        self.end.chain().not_empty.notify_after_rmw(1, Scope::Shared);
+        let me = self.to.ready()?;
+        self.to.put(message, marked, me, until.into())?;
+        self.to.end.chain().not_empty.notify_after_rmw(1, Scope::Shared);
         Ok(())
     }
 
@@ -151,14 +134,14 @@ impl ByteSender {
         messages: impl IntoIterator<Item = (M, bool)>,
         until: impl Into<Until>,
     ) -> Result<usize> {
-        let (me, until) = (self.ready()?, until.into());
+        let (me, until) = (self.to.ready()?, until.into());
         let mut sent = 0;
         for (message, marked) in messages {
             // Before it waits for room, what is there already must be known.
-            let put = match self.put(message.as_ref(), marked, me, Until::NOW) {
+            let put = match self.to.put(message.as_ref(), marked, me, Until::NOW) {
                 Err(Error::WouldBlock) if !until.is_now() => {
-                    self.announce(sent);
-                    self.put(message.as_ref(), marked, me, until)
+                    self.to.announce(sent);
+                    self.to.put(message.as_ref(), marked, me, until)
                 }
                 put => put,
             };
@@ -168,7 +151,7 @@ impl ByteSender {
                 Err(_) => break,
             }
         }
-        self.announce(sent);
+        self.to.announce(sent);
         Ok(sent)
     }
 
@@ -179,11 +162,11 @@ impl ByteSender {
     /// [`Error::TooLong`], no memory.
     #[inline]
     pub fn loan(&mut self, len: usize) -> Result<Loan> {
-        let me = self.ready()?;
-        self.check_len(len)?;
+        let me = self.to.ready()?;
+        self.to.check_len(len)?;
         let spare = self.spare.take();
-        let attachment = spare.unwrap_or_else(|| self.end.handle.attachment().clone());
-        Loan::new(attachment, &mut self.magazines, len, me)
+        let attachment = spare.unwrap_or_else(|| self.to.end.handle.attachment().clone());
+        Loan::new(attachment, &mut self.to.magazines, len, me)
     }
 
     /// Sends what was filled in place, waiting for room for as long as it takes. Nothing is copied.
@@ -243,7 +226,7 @@ impl ByteSender {
 
     /// How many messages are in the queue: exact if nobody is at work meanwhile.
     pub fn len(&self) -> u64 {
-        self.end.len()
+        self.to.end.len()
     }
 
     /// Whether there are none.
@@ -253,17 +236,17 @@ impl ByteSender {
 
     /// Whether a send would wait now.
     pub fn is_full(&self) -> bool {
-        self.end.capacity().is_some_and(|capacity| self.len() >= capacity)
+        self.to.end.capacity().is_some_and(|capacity| self.len() >= capacity)
     }
 
     /// The most messages that the queue holds; `None` for an unbounded one.
     pub fn capacity(&self) -> Option<u64> {
-        self.end.capacity()
+        self.to.end.capacity()
     }
 
     /// The longest message that can be sent, in bytes, given the memory for it.
     pub fn max_message(&self) -> u64 {
-        self.end.max_len.min(self.end.handle.attachment().pool.geometry().max_len())
+        self.to.end.max_len.min(self.to.end.handle.attachment().pool.geometry().max_len())
     }
 
     /// Whether all that was sent with this handle has been taken. A queue without [`Name::persist`](crate::Name::persist)
@@ -284,13 +267,12 @@ impl ByteSender {
     /// # Ok::<(), slipring::Error>(())
     /// ```
     pub fn is_taken(&self) -> bool {
-        // What one handle sends is taken in that order: the last one stands for all.
-        self.last.is_none_or(|last| !self.end.holds(last.level, last.position))
+        self.to.is_taken()
     }
 
     /// How many processes have the receiving side. One that died counts until somebody has noticed.
     pub fn receivers(&self) -> u32 {
-        self.end.count_holders(Role::Second)
+        self.to.end.count_holders(Role::Second)
     }
 
     /// Whether sends go on while nobody has the receiving side, as long as there is room: somebody may open the queue
@@ -310,13 +292,13 @@ impl ByteSender {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn set_patient(&mut self, on: bool) {
-        self.end.is_patient = on;
+        self.to.end.is_patient = on;
     }
 
     /// Closes the queue for everybody: sends fail, receivers get what is there and then [`Error::Closed`]. A send that
     /// is under way in another process may still succeed, and go unread.
     pub fn close(&self) {
-        self.end.close();
+        self.to.end.close();
     }
 
     /// Another handle, for another thread.
@@ -325,190 +307,25 @@ impl ByteSender {
     ///
     /// [`Error::Forked`].
     pub fn try_clone(&self) -> Result<Self> {
-        Ok(Self::new(self.end.another()?))
+        Ok(Self::new(self.to.end.another()?))
     }
 
     pub(crate) fn handle(&self) -> &Handle {
-        &self.end.handle
+        &self.to.end.handle
     }
 
     /// Publishes what is in a loan. It stays the caller's where that fails.
     #[inline]
     pub(crate) fn offer(&mut self, loan: &Loan, until: Until) -> Result<()> {
-        let me = self.ready()?;
-        self.check_len(loan.len())?;
-        if !loan.belongs_to(self.end.handle.attachment(), me) {
+        let me = self.to.ready()?;
+        self.to.check_len(loan.len())?;
+        if !loan.belongs_to(self.to.end.handle.attachment(), me) {
             return Err(Error::Forked);
         }
         let (block, len) = loan.block();
-        self.publish(word_of(Descriptor::Block { block, len }, loan.is_marked()), me, until)?;
-        self.announce(1);
+        self.to.publish(word_of(Descriptor::Block { block, len }, loan.is_marked()), me, until)?;
+        self.to.announce(1);
         Ok(())
-    }
-
-    /// Who we are; after a fork, nothing that was the parent's is ours.
-    #[inline]
-    fn ready(&mut self) -> Result<OwnerId> {
-        let me = self.end.handle.attachment().me()?;
-        if me != self.end.me {
-            self.end.me = me;
-            self.magazines = Magazines::default();
-            self.last = None;
-        }
-        Ok(me)
-    }
-
-    fn announce(&self, sent: usize) {
-        if sent > 0 {
-            let sent = u32::try_from(sent).unwrap_or(u32::MAX);
-            self.end.chain().not_empty.notify_after_rmw(sent, Scope::Shared);
-        }
-    }
-
-    fn check_len(&self, len: usize) -> Result<()> {
-        let (len, max) = (len as u64, self.end.max_len);
-        if len > max { Err(Error::TooLong { len, max }) } else { Ok(()) }
-    }
-
-    /// Publishes a copy of `message`.
-    #[inline]
-    fn put(&mut self, message: &[u8], marked: bool, me: OwnerId, until: Until) -> Result<()> {
-        self.check_len(message.len())?;
-        if self.inline
-            && let Some(inline) = Descriptor::inline(message)
-        {
-            return self.publish(word_of(inline, marked), me, until);
-        }
-        let attachment = self.end.handle.attachment();
-        let block = payload::alloc_copy(attachment, &mut self.magazines, message, me)?;
-        let len = message.len() as u64;
-        let word = word_of(Descriptor::Block { block, len }, marked);
-        self.publish(word, me, until).inspect_err(|_| {
-            self.end.handle.attachment().pool.free_now(block, me);
-        })
-    }
-
-    /// Publishes a descriptor. Where that fails its block is ours again.
-    ///
-    /// It comes as a word, in a register. As an enum it would come through memory, stored in pieces and loaded as one:
-    /// such a load waits until all stores before it have reached the cache, the message's copy with its misses among
-    /// them, and the ring's line is not asked for meanwhile (25 ns a message).
-    #[inline]
-    fn publish(&mut self, word: u64, me: OwnerId, until: Until) -> Result<()> {
-        self.end.check_open()?;
-        let message = Message { word, me };
-        let position = match message.push(&self.end, &self.end.cursor) {
-            Ok(position) => position,
-            Err(error) => self.publish_slow(message, error, until)?,
-        };
-        self.last = Some(Sent { level: self.end.cursor.level, position });
-        Ok(())
-    }
-
-    #[cold]
-    fn publish_slow(&mut self, message: Message, error: PushError, until: Until) -> Result<u64> {
-        let published = self.keep_pushing(message, error, until);
-        if published.is_err()
-            && let Some(block) = Descriptor::block_of(message.word)
-        {
-            self.end.handle.attachment().pool.control(block).unsend(message.me);
-        }
-        published
-    }
-
-    /// Moves on to where there is room, makes some or waits for some.
-    fn keep_pushing(&mut self, message: Message, error: PushError, until: Until) -> Result<u64> {
-        let mut last = Err(error);
-        loop {
-            last = match last {
-                Ok(position) => return Ok(position),
-                Err(PushError::Corrupt) => {
-                    return Err(Error::Corrupt { what: "a queue's ring is damaged" });
-                }
-                Err(PushError::Closed) => {
-                    self.advance()?;
-                    message.push(&self.end, &self.end.cursor)
-                }
-                Err(PushError::Full) => match self.end.bound {
-                    Bound::Unbounded(first) => {
-                        self.end.grow(first)?;
-                        message.push(&self.end, &self.end.cursor)
-                    }
-                    Bound::Bounded(_) if until.is_now() => return Err(Error::WouldBlock),
-                    Bound::Bounded(_) => self.wait_for_room(message, until)?,
-                },
-            }
-        }
-    }
-
-    fn advance(&mut self) -> Result<()> {
-        let attachment = self.end.handle.attachment().clone();
-        let mut cursor = Cursor { ..self.end.cursor };
-        cursor.advance(&attachment, self.end.chain())?;
-        self.end.chain().advance_tail(cursor.level);
-        self.end.cursor = cursor;
-        Ok(())
-    }
-
-    /// Tries again whenever a receiver has taken something.
-    fn wait_for_room(
-        &mut self,
-        message: Message,
-        until: Until,
-    ) -> Result<std::result::Result<u64, PushError>> {
-        let mut spin = self.end.spin.clone();
-        let end = &self.end;
-        let mut wait = Wait::new(end.handle.attachment(), Some(&mut spin), until.deadline());
-        // Receivers notify after a locked instruction: the sleeper need not fence them.
-        let room = &end.chain().not_full;
-        let pushed = room.wait_until(&mut wait, FenceMode::Symmetric, |_| {
-            if let Err(error) = end.check_open() {
-                return Some(Err(error));
-            }
-            match message.push(end, &end.cursor) {
-                Err(PushError::Full) => None,
-                pushed => Some(Ok(pushed)),
-            }
-        });
-        self.end.spin = spin;
-        pushed?
-    }
-}
-
-/// What is being published.
-#[derive(Clone, Copy)]
-struct Message {
-    word: u64,
-    me: OwnerId,
-}
-
-impl Message {
-    #[inline]
-    fn push(self, end: &End, cursor: &Cursor) -> std::result::Result<u64, PushError> {
-        let block = Descriptor::block_of(self.word);
-        let control = block.map(|block| end.handle.attachment().pool.control(block));
-        cursor.ring.push(self.word, |position| {
-            if let Some(control) = control {
-                control.send_at(self.me, cursor.ring_id, position);
-                crash_point!("queue.send.in_flight");
-            }
-        })
-    }
-}
-
-/// What goes through the ring.
-#[inline(always)]
-fn word_of(descriptor: Descriptor, marked: bool) -> u64 {
-    let word = descriptor.encode();
-    if marked { Descriptor::mark(word) } else { word }
-}
-
-impl Drop for ByteSender {
-    fn drop(&mut self) {
-        if self.ready().is_ok() {
-            let pool = &self.end.handle.attachment().pool;
-            pool.flush(&mut self.magazines, &mut Default::default());
-        }
     }
 }
 
