@@ -31,7 +31,9 @@
 //! | `end.rs` | the shared words, and what the death procedure does |
 //! | `sending.rs`, `receiving.rs` | how messages get in and out, whatever the order |
 //! | `sender.rs`, `receiver.rs`, `typed.rs` | the two sides, for bytes and for values |
+//! | `common.rs` | what those for bytes have in the same words |
 
+mod common;
 mod end;
 mod kind;
 mod receiver;
@@ -54,39 +56,6 @@ use crate::member::Handle;
 use crate::object::Role;
 use crate::queue::family::queues;
 use crate::{Result, Segment};
-
-/// What handles for bytes of both sides tell of their queue.
-macro_rules! common {
-    () => {
-        /// How many messages are in the queue: exact if nobody is at work meanwhile.
-        pub fn len(&self) -> u64 {
-            self.0.end.len()
-        }
-
-        /// Whether there are none.
-        pub fn is_empty(&self) -> bool {
-            self.len() == 0
-        }
-
-        /// Whether a send would wait now.
-        pub fn is_full(&self) -> bool {
-            self.len() >= self.capacity()
-        }
-
-        /// The most messages that the queue holds.
-        pub fn capacity(&self) -> u64 {
-            self.0.end.shape.store.capacity()
-        }
-
-        /// Closes the queue for everybody: sends fail, receivers get what is there and then
-        /// [`Error::Closed`](crate::Error::Closed). A send that is under way in another process may still succeed, and go
-        /// unread.
-        pub fn close(&self) {
-            self.0.end.close();
-        }
-    };
-}
-use common;
 
 /// How a LIFO or priority queue is to be made.
 ///

@@ -1,13 +1,8 @@
 //! The receiving sides of ordered queues.
 
-use std::fmt;
-
-use super::common;
-use super::end::{End, Order};
+use super::common::common;
 use super::receiving::Receiving;
 use crate::Result;
-use crate::member::Handle;
-use crate::object::Role;
 use crate::wait::Until;
 
 /// Receives byte messages from a LIFO queue. Clone it for another thread; other processes get theirs by fork or through
@@ -52,15 +47,10 @@ impl BytePriorityReceiver {
     }
 }
 
-/// What both receivers have in common.
+/// How bytes are received, in whatever order.
 macro_rules! receiver {
-    ($($order:ident, $bytes:ident;)*) => {$(
+    ($($bytes:ident;)*) => {$(
         impl $bytes {
-            /// The receiver that `handle` is.
-            pub(super) fn from_handle(handle: Handle) -> Result<Self> {
-                Ok(Self(Receiving::new(End::of(handle, Order::$order, Role::Second)?)?))
-            }
-
             /// The first message, waiting for one for as long as it takes.
             ///
             /// # Errors
@@ -105,32 +95,18 @@ macro_rules! receiver {
                 self.0.recv(buffer, until.into())?;
                 Ok(buffer.len())
             }
-
-            common!();
-
-            /// Another handle, for another thread.
-            ///
-            /// # Errors
-            ///
-            /// [`Error::TooManyHandles`](crate::Error::TooManyHandles), [`Error::Forked`](crate::Error::Forked).
-            pub fn try_clone(&self) -> Result<Self> {
-                Ok(Self(self.0.another()?))
-            }
-
-            pub(super) fn handle(&self) -> &Handle {
-                &self.0.end.handle
-            }
-        }
-
-        impl fmt::Debug for $bytes {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($bytes)).field("len", &self.len()).finish_non_exhaustive()
-            }
         }
     )*};
 }
 
 receiver! {
-    Lifo, ByteLifoReceiver;
-    Priority, BytePriorityReceiver;
+    ByteLifoReceiver;
+    BytePriorityReceiver;
+}
+
+common! {
+    ByteLifoReceiver(Receiving) of Lifo,
+        "[`Error::TooManyHandles`](crate::Error::TooManyHandles), [`Error::Forked`](crate::Error::Forked).";
+    BytePriorityReceiver(Receiving) of Priority,
+        "[`Error::TooManyHandles`](crate::Error::TooManyHandles), [`Error::Forked`](crate::Error::Forked).";
 }

@@ -6,9 +6,11 @@ use slipring_core::owner::OwnerId;
 use slipring_core::primitive::FenceMode;
 use slipring_core::ring::heap::Popped;
 
-use super::end::{End, Store, damaged, would_block};
 use crate::member::Wait;
 use crate::message::{Note, Taken};
+use super::end::{End, Order, Store, damaged, would_block};
+use crate::member::Handle;
+use crate::object::Role;
 use crate::queue::TRIES_PER_REAP;
 use crate::wait::Until;
 use crate::{Error, Result};
@@ -28,7 +30,12 @@ struct Taker {
 }
 
 impl Receiving {
-    pub(super) fn new(end: End) -> Result<Self> {
+    /// The one that `handle` is, if its queue is of this order.
+    pub(super) fn of(handle: Handle, order: Order) -> Result<Self> {
+        Self::new(End::of(handle, order, Role::Second)?)
+    }
+
+    fn new(end: End) -> Result<Self> {
         let note = Note::new(end.handle.attachment(), end.me)?;
         Ok(Self { taker: Taker { note, returns: Returns::default() }, end, tries: 0 })
     }

@@ -1,13 +1,8 @@
 //! The sending sides of ordered queues.
 
-use std::fmt;
-
-use super::common;
-use super::end::{End, Order};
+use super::common::common;
 use super::sending::Sending;
 use crate::Result;
-use crate::member::Handle;
-use crate::object::Role;
 use crate::wait::Until;
 
 /// Sends byte messages to a LIFO queue. Clone it for another thread; other processes get theirs by fork or through
@@ -86,40 +81,7 @@ impl BytePrioritySender {
     }
 }
 
-/// What both senders have in common.
-macro_rules! sender {
-    ($($order:ident, $bytes:ident;)*) => {$(
-        impl $bytes {
-            /// The sender that `handle` is.
-            pub(super) fn from_handle(handle: Handle) -> Result<Self> {
-                Ok(Self(Sending::new(End::of(handle, Order::$order, Role::First)?)))
-            }
-
-            common!();
-
-            /// Another handle, for another thread.
-            ///
-            /// # Errors
-            ///
-            /// [`Error::Forked`](crate::Error::Forked).
-            pub fn try_clone(&self) -> Result<Self> {
-                Ok(Self(self.0.another()?))
-            }
-
-            pub(super) fn handle(&self) -> &Handle {
-                &self.0.end.handle
-            }
-        }
-
-        impl fmt::Debug for $bytes {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($bytes)).field("len", &self.len()).finish_non_exhaustive()
-            }
-        }
-    )*};
-}
-
-sender! {
-    Lifo, ByteLifoSender;
-    Priority, BytePrioritySender;
+common! {
+    ByteLifoSender(Sending) of Lifo, "[`Error::Forked`](crate::Error::Forked).";
+    BytePrioritySender(Sending) of Priority, "[`Error::Forked`](crate::Error::Forked).";
 }

@@ -6,11 +6,13 @@ use slipring_core::owner::OwnerId;
 use slipring_core::primitive::FenceMode;
 use slipring_core::ring::spsc_slots::PushError;
 
-use super::end::{End, Store, damaged, would_block};
 use crate::member::Wait;
 use crate::message::payload;
 use crate::wait::Until;
 use crate::{Error, Result};
+use super::end::{End, Order, Store, damaged, would_block};
+use crate::member::Handle;
+use crate::object::Role;
 
 /// The sending side of a queue.
 pub(super) struct Sending {
@@ -28,7 +30,12 @@ struct Message {
 }
 
 impl Sending {
-    pub(super) fn new(end: End) -> Self {
+    /// The one that `handle` is, if its queue is of this order.
+    pub(super) fn of(handle: Handle, order: Order) -> Result<Self> {
+        Ok(Self::new(End::of(handle, order, Role::First)?))
+    }
+
+    fn new(end: End) -> Self {
         Self { end, magazines: Magazines::default() }
     }
 
