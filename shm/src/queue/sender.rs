@@ -6,12 +6,12 @@ use std::sync::Arc;
 use slipring_core::block::Descriptor;
 use slipring_core::futex::Scope;
 
-use crate::member::{Attachment, Handle, Wait};
-use crate::object::Role;
-use crate::wait::Until;
 use super::end::End;
 use super::sending::{Sending, word_of};
+use crate::member::{Attachment, Handle};
 use crate::message::Loan;
+use crate::object::Role;
+use crate::wait::Until;
 use crate::{Error, Result};
 
 /// Sends byte messages to a queue. Clone it for another thread; other processes get theirs by fork or through

@@ -8,9 +8,10 @@ use slipring_core::ring::chain::Bound;
 use slipring_core::ring::mpmc::PushError;
 
 use super::end::{Cursor, End};
-use crate::until::Until;
-use crate::wait::Wait;
-use crate::{Error, Result, payload};
+use crate::member::Wait;
+use crate::message::payload;
+use crate::wait::Until;
+use crate::{Error, Result};
 
 /// The sending side of a queue.
 pub(super) struct Sending {

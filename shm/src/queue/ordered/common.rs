@@ -5,7 +5,7 @@ macro_rules! common {
     ($($bytes:ident($side:ident) of $order:ident, $errors:literal;)*) => {$(
         impl $bytes {
             /// The one that `handle` is.
-            pub(super) fn from_handle(handle: $crate::object::Handle) -> $crate::Result<Self> {
+            pub(super) fn from_handle(handle: $crate::member::Handle) -> $crate::Result<Self> {
                 Ok(Self($side::of(handle, $crate::ordered::Order::$order)?))
             }
 
@@ -45,7 +45,7 @@ macro_rules! common {
                 Ok(Self(self.0.another()?))
             }
 
-            pub(super) fn handle(&self) -> &$crate::object::Handle {
+            pub(super) fn handle(&self) -> &$crate::member::Handle {
                 &self.0.end.handle
             }
         }

@@ -6,10 +6,9 @@ use slipring_core::owner::OwnerId;
 use slipring_core::primitive::FenceMode;
 use slipring_core::ring::heap::Popped;
 
-use crate::member::Wait;
-use crate::message::{Note, Taken};
 use super::end::{End, Order, Store, damaged, would_block};
-use crate::member::Handle;
+use crate::member::{Handle, Wait};
+use crate::message::{Note, Taken};
 use crate::object::Role;
 use crate::queue::TRIES_PER_REAP;
 use crate::wait::Until;

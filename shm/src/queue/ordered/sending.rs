@@ -6,13 +6,12 @@ use slipring_core::owner::OwnerId;
 use slipring_core::primitive::FenceMode;
 use slipring_core::ring::spsc_slots::PushError;
 
-use crate::member::Wait;
+use super::end::{End, Order, Store, damaged, would_block};
+use crate::member::{Handle, Wait};
 use crate::message::payload;
+use crate::object::Role;
 use crate::wait::Until;
 use crate::{Error, Result};
-use super::end::{End, Order, Store, damaged, would_block};
-use crate::member::Handle;
-use crate::object::Role;
 
 /// The sending side of a queue.
 pub(super) struct Sending {
