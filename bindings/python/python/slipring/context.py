@@ -28,6 +28,8 @@ from multiprocessing.context import (
 )
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
+from slipring import _default
+
 if TYPE_CHECKING:
     from slipring import connection, pool, queues, sharedctypes, synchronize
 
@@ -435,11 +437,7 @@ _concrete_contexts = {
 }
 # The same one as multiprocessing's, which is another one from Python 3.14 on.
 _default_context = DefaultContext(_concrete_contexts[_standard._default_context._default_context.get_start_method()])
-
-
-def start_method() -> str | None:
-    """The start method that was chosen; None as long as it is the platform's."""
-    return _default_context.get_start_method(allow_none=True)
+_default.context = _default_context
 
 
 def force_start_method(method: str | None) -> None:

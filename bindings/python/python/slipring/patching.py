@@ -14,15 +14,14 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
-import os
 import types
 from multiprocessing import context as _standard
 from typing import Any
 
-__all__ = ["is_patched", "patch", "unpatch"]
+from slipring import _default
+from slipring import context as ours
 
-#: The folder that slipring is in.
-FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+__all__ = ["is_patched", "patch", "unpatch"]
 
 #: In which modules what is replaced, by what is called the same in ours. `connection.Connection` is what the standard
 #: library makes of sockets, too.
@@ -45,8 +44,8 @@ _REPLACED = {
 #: What the module multiprocessing makes by itself, and not by what is in its modules.
 _MAKERS = {name for names in _REPLACED.values() for name in names} - {"copy", "synchronized"}
 
-#: What was there before, as `(where, name, value)`; None while nothing is replaced.
-_before: list[tuple[Any, str, Any]] | None = None
+#: What was there before, as `(where, name, value)`.
+_before: list[tuple[Any, str, Any]] = []
 
 
 def patch() -> None:
@@ -55,15 +54,12 @@ def patch() -> None:
 
     What was imported from multiprocessing before stays what it was: call it first.
     """
-    global _before
-    if _before is not None:
+    if _default.patched:
         return
     # Its queue is made of multiprocessing's own, and stays so.
     import concurrent.futures.process  # noqa: F401
 
-    from slipring import context as ours
-
-    _before = []
+    _default.patched = True
     for method, context in ours._concrete_contexts.items():
         _before.append((_standard._concrete_contexts, method, _standard._concrete_contexts[method]))
         _standard._concrete_contexts[method] = context
@@ -84,18 +80,18 @@ def patch() -> None:
 
 def unpatch() -> None:
     """Puts everything back. What was made meanwhile goes on working."""
-    global _before
-    for where, name, value in reversed(_before or []):
+    while _before:
+        where, name, value = _before.pop()
         if isinstance(where, dict):
             where[name] = value
         else:
             setattr(where, name, value)
-    _before = None
+    _default.patched = False
 
 
 def is_patched() -> bool:
     """Whether slipring is in the place of multiprocessing."""
-    return _before is not None
+    return _default.patched
 
 
 def _showing(names: dict[str, Any]) -> type[types.ModuleType]:
@@ -113,6 +109,5 @@ def _shown(name: str, value: Any) -> property:
 
 
 def _replace(where: Any, name: str, value: Any) -> None:
-    assert _before is not None
     _before.append((where, name, getattr(where, name)))
     setattr(where, name, value)

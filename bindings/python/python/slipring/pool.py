@@ -40,7 +40,7 @@ from multiprocessing.pool import (
 )
 from typing import Any
 
-from slipring import _native
+from slipring import _default, _native
 from slipring.connection import wait
 from slipring.queues import JoinableQueue, Queue, SimpleQueue
 from slipring.sharedctypes import RawArray
@@ -222,9 +222,7 @@ class Pool(_standard.Pool):
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
 
-        from slipring.context import _default_context
-
-        self._ctx = context or _default_context.get_context()
+        self._ctx = context or _default.context.get_context()
         self._processes = processes
         self._initializer = initializer
         self._initargs = initargs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from multiprocessing import popen_forkserver, popen_spawn_posix
 from typing import Any
 
-from slipring import patching
+from slipring import _default
 
 
 class Arrival(str):
@@ -15,25 +15,15 @@ class Arrival(str):
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from slipring import context
-
+        # None as long as it is the platform's.
+        start_method = _default.context.get_start_method(allow_none=True)
         # Unpickled before the process has this one's `sys.path`, on which alone slipring may be.
         code = (
-            f"(__import__('sys').path.append({patching.FOLDER!r}), "
-            f"__import__('slipring.popen').popen.arrive("
-            f"{str(self)!r}, {context.start_method()!r}, {patching.is_patched()!r}))[1]"
+            f"(__import__('sys').path.append({_default.FOLDER!r}), "
+            f"__import__('slipring.arrival').arrival.arrive("
+            f"{str(self)!r}, {start_method!r}, {_default.patched!r}))[1]"
         )
         return eval, (code,)
-
-
-def arrive(name: str, start_method: str | None, patched: bool) -> str:
-    """Called in the new process: what `Arrival` promises. Returns the name."""
-    from slipring import context
-
-    context.force_start_method(start_method)
-    if patched:
-        patching.patch()
-    return name
 
 
 class _Popen:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from multiprocessing.context import assert_spawning
 from typing import Any, Generic, TypeVar
 
-from slipring import _native, connection
+from slipring import _default, _native, connection
 
 __all__ = ["SimpleQueue"]
 
@@ -33,7 +33,7 @@ class SimpleQueue(Generic[_T]):
 
     def __init__(self, *, ctx: Any = None) -> None:
         if ctx is None:
-            from slipring.context import _default_context as ctx
+            ctx = _default.context
         reader, writer = _native.pipe(False, _RING)
         self._reader, self._writer = connection.Connection(reader), connection.Connection(writer)
         # Messages are whole without them: `_rlock` keeps receivers away while somebody looks at what there is and takes
