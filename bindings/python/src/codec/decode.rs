@@ -13,10 +13,15 @@ use pyo3::types::{PyList, PyMemoryView};
 
 use super::block::{Block, Memory};
 use super::layout::{Layout, Place};
-use super::{
-    BYTEARRAY, BYTES, FALSE, FLOAT, INT, LONG, NONE, PICKLE, PICKLE_AND_BUFFERS, STR, TRUE,
-    pickling,
+use super::pickling;
+use super::tags::{
+    BYTEARRAY, BYTES, FALSE, FLOAT, INT, NONE, PICKLE, PICKLE_AND_BUFFERS, STR, TRUE,
 };
+
+/// Longer messages are copied without the interpreter's lock.
+pub const LONG: usize = 64 << 10;
+/// Longer messages are not copied out of the queue before they are decoded.
+pub const MAX_COPY: usize = 4 << 10;
 
 /// Where a message lies.
 #[derive(Clone, Copy)]

@@ -11,7 +11,7 @@ use pyo3::types::PyBytes;
 use super::export::Exported;
 use super::layout::Layout;
 use super::pickling::{self, Pickle};
-use super::{BYTEARRAY, BYTES, FALSE, FLOAT, INT, NONE, STR, TRUE};
+use super::tags::{BYTEARRAY, BYTES, FALSE, FLOAT, INT, NONE, STR, TRUE};
 
 /// Tag and value that fit so many bytes are encoded in place.
 const SHORT: usize = 64;

@@ -12,7 +12,7 @@
 
 use std::ops::Range;
 
-use super::PICKLE_AND_BUFFERS;
+use super::tags::PICKLE_AND_BUFFERS;
 
 /// Buffers are aligned to this, which is enough for any vector instruction.
 const ALIGN: usize = 64;

@@ -3,7 +3,9 @@
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::{BytesAs, Memory, decode_long, encode};
+use super::block::Memory;
+use super::decode::decode_long;
+use super::encode::{BytesAs, encode};
 
 /// The message that `obj` is, with a tag.
 #[pyfunction]
