@@ -7,13 +7,13 @@
 use std::collections::VecDeque;
 
 use pyo3::prelude::*;
-use slipring::{Batch, Error, Loan, Message, Until};
+use slipring::{Batch, Loan, Message, Until};
 
 use crate::attached::Attached;
 use crate::blocking::{self, Deadline};
 use crate::codec::{Encoded, LONG, MAX_COPY};
 use crate::ends::{Rx, Tx};
-use crate::error::raise;
+use crate::refusal::{Refusal, Side};
 use crate::watched::Watched;
 
 /// The state of one queue object.
@@ -56,33 +56,6 @@ impl Channel {
 
 /// Where a channel is kept: there is none until its object is initialised.
 pub type Place = Attached<Option<Box<Channel>>>;
-
-/// Why a call did nothing.
-pub enum Refusal {
-    /// The queue is full, or empty, and the time is up.
-    NotNow,
-    /// This object was closed.
-    Closed,
-    /// It was never initialised.
-    Unmade,
-    /// Something else.
-    Failed(PyErr),
-}
-
-impl From<PyErr> for Refusal {
-    fn from(error: PyErr) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::WouldBlock | Error::TimedOut => Self::NotNow,
-            error => Self::Failed(raise(error)),
-        }
-    }
-}
 
 /// A message that was taken, with the bytes of one that was copied.
 pub type Taken = (Message, Vec<u8>);
@@ -277,4 +250,27 @@ pub fn give_back(py: Python<'_>, place: &Place, buffer: Vec<u8>) {
             }
         });
     }
+}
+
+/// Calls `f` with what watches a side, made when it is wanted for the first time.
+pub fn watched<R>(
+    py: Python<'_>,
+    place: &Place,
+    side: Side,
+    f: impl FnOnce(&mut Watched) -> slipring::Result<R>,
+) -> Result<R, Refusal> {
+    with(py, place, |channel| {
+        let watched = match side {
+            Side::Get => &mut channel.watched_rx,
+            Side::Put => &mut channel.watched_tx,
+        };
+        if watched.is_none() {
+            *watched = Some(match side {
+                Side::Get => Watched::of_rx(&channel.rx)?,
+                Side::Put => Watched::of_tx(&channel.tx)?,
+            });
+        }
+        let Some(watched) = watched else { return Err(Refusal::Closed) };
+        Ok(f(watched)?)
+    })
 }

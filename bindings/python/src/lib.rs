@@ -8,6 +8,7 @@
 //! | `many.rs`, `watched.rs`, `passage.rs` | queues: many objects at once, descriptors, the way to another process |
 //! | `loaned.rs` | arrays that are made where they are read |
 //! | `channel.rs`, `ends.rs` | what a queue is in one process |
+//! | `refusal.rs` | why a call on a queue did nothing |
 //! | `codec/` | what objects look like as messages |
 //! | `blocking.rs` | waiting without the interpreter's lock, with deadlines and signals |
 //! | `attached.rs` | state that is only touched with the interpreter's lock held |
@@ -42,6 +43,7 @@ mod many;
 mod number;
 mod passage;
 mod queue;
+mod refusal;
 mod rlock;
 mod semaphore;
 mod shared;

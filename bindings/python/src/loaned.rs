@@ -11,8 +11,9 @@ use slipring::{Error, Loan};
 
 use crate::attached::Attached;
 use crate::blocking::{self, Deadline};
-use crate::channel::{self, Place, Refusal};
+use crate::channel::{self, Place};
 use crate::codec::{self, LONG};
+use crate::refusal::Refusal;
 
 /// `numpy.ndarray`, from the first loan on.
 static ARRAY: PyOnceLock<Py<PyType>> = PyOnceLock::new();

@@ -6,9 +6,9 @@ use pyo3::types::{PyIterator, PyList};
 use slipring::{Batch, Until};
 
 use crate::blocking::{self, Deadline};
-use crate::channel::{self, Channel, Place, Refusal};
+use crate::channel::{self, Channel, Place};
 use crate::codec::{BytesAs, Encoded, LONG, MAX_COPY, Memory, decode, decode_long, encode};
-use crate::queue::{Queue, Side};
+use crate::refusal::{Refusal, Side};
 
 /// So many objects are put in one step.
 const CHUNK: usize = 1024;
@@ -156,14 +156,15 @@ fn with_rest<'py>(
     }
 }
 
-/// Puts all that `objects` gives.
+/// Puts all that `objects` gives. `queue` is the object that the call is of.
 pub fn put_many<'py>(
-    slf: &Bound<'py, Queue>,
+    queue: &Bound<'py, PyAny>,
+    place: &Place,
     mut objects: Bound<'py, PyIterator>,
     deadline: Deadline,
 ) -> PyResult<usize> {
-    let (py, place) = (slf.py(), slf.get().place());
-    channel::with(py, place, |_| Ok(())).map_err(|why| Queue::refused(slf, Side::Put, why))?;
+    let py = queue.py();
+    channel::with(py, place, |_| Ok(())).map_err(|why| why.raise(queue, Side::Put))?;
     let (mut bundle, mut total) = (Bundle::default(), 0);
     loop {
         let last = bundle.fill(&mut objects);
@@ -175,7 +176,7 @@ pub fn put_many<'py>(
             if let Last::Long(object, _) = last {
                 unsent.push(object);
             }
-            let error = Queue::refused(slf, Side::Put, why);
+            let error = why.raise(queue, Side::Put);
             return Err(with_rest(error, total, unsent, &objects));
         }
         match last {
@@ -184,7 +185,7 @@ pub fn put_many<'py>(
             Last::Error(error) => return Err(with_rest(error, total, Vec::new(), &objects)),
             Last::Long(object, message) => {
                 if let Err(why) = channel::put(py, place, &message, || Ok(deadline)) {
-                    let error = Queue::refused(slf, Side::Put, why);
+                    let error = why.raise(queue, Side::Put);
                     return Err(with_rest(error, total, vec![object], &objects));
                 }
                 total += 1;
@@ -193,18 +194,19 @@ pub fn put_many<'py>(
     }
 }
 
-/// Takes up to `max` objects out.
+/// Takes up to `max` objects out. `queue` is the object that the call is of.
 pub fn get_many<'py>(
-    slf: &Bound<'py, Queue>,
+    queue: &Bound<'py, PyAny>,
+    place: &Place,
     max: usize,
     deadline: Deadline,
 ) -> PyResult<Bound<'py, PyList>> {
-    let (py, place) = (slf.py(), slf.get().place());
+    let py = queue.py();
     if max == 0 {
         return Err(PyValueError::new_err("max must be at least 1"));
     }
     let batch = take_many(py, place, max, deadline);
-    let mut batch = batch.map_err(|why| Queue::refused(slf, Side::Get, why))?;
+    let mut batch = batch.map_err(|why| why.raise(queue, Side::Get))?;
     let mut leases = Vec::new();
     let objects = decode_all(py, &mut batch, &mut leases);
     let keep = |channel: &mut Option<Box<Channel>>| {

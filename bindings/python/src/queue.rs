@@ -2,15 +2,14 @@
 
 use std::os::fd::{AsRawFd, RawFd};
 
-use pyo3::exceptions::{PyAssertionError, PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyAssertionError, PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use slipring::Error;
 
 use crate::attached::Attached;
 use crate::blocking::{self, Deadline};
-use crate::channel::{self, Channel, Place, Refusal};
+use crate::channel::{self, Channel, Place};
 use crate::codec::{BytesAs, Encoded, LONG, Memory, decode, decode_long, encode};
 use crate::ends::{Rx, Shape, Tx};
 use crate::error::raise;
@@ -18,13 +17,11 @@ use crate::family;
 use crate::loaned::{self, Loaned};
 use crate::many;
 use crate::passage::Passage;
+use crate::refusal::{Side, unmade};
 use crate::watched::Watched;
 
 /// More than a bounded queue can hold: no limit, as where multiprocessing asks for the most that there is.
 const NO_LIMIT: i64 = (1 << 26) + 1;
-
-static EMPTY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-static FULL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
 /// A queue of Python objects between processes. Use `slipring.Queue` and `slipring.JoinableQueue`.
 #[pyclass(frozen, subclass, generic, module = "slipring._native")]
@@ -32,41 +29,7 @@ pub struct Queue {
     place: Place,
 }
 
-/// Which side a refused call was of.
-#[derive(Clone, Copy)]
-pub(crate) enum Side {
-    Put,
-    Get,
-}
-
 impl Queue {
-    /// Where the channel is.
-    pub(crate) fn place(&self) -> &Place {
-        &self.place
-    }
-
-    /// The exception for a call that did nothing.
-    #[cold]
-    pub(crate) fn refused(slf: &Bound<'_, Self>, side: Side, why: Refusal) -> PyErr {
-        let py = slf.py();
-        let raise = |name, class: &PyOnceLock<Py<PyType>>| match class.import(py, "queue", name) {
-            Ok(class) => PyErr::from_type(class.clone(), ()),
-            Err(error) => error,
-        };
-        match (why, side) {
-            (Refusal::NotNow, Side::Get) => raise("Empty", &EMPTY),
-            (Refusal::NotNow, Side::Put) => raise("Full", &FULL),
-            (Refusal::Closed, _) => match slf.repr() {
-                Ok(me) => PyValueError::new_err(format!("Queue {me} is closed")),
-                Err(error) => error,
-            },
-            (Refusal::Unmade, _) => {
-                PyRuntimeError::new_err("the queue was not made: call Queue.__init__ first")
-            }
-            (Refusal::Failed(error), _) => error,
-        }
-    }
-
     #[inline]
     fn put_until<'py>(
         slf: &Bound<'py, Self>,
@@ -78,7 +41,7 @@ impl Queue {
             return match put {
                 Ok(true) => Ok(()),
                 Ok(false) => Self::put_copy(slf, object, deadline),
-                Err(why) => Err(Self::refused(slf, Side::Put, why)),
+                Err(why) => Err(why.raise(slf, Side::Put)),
             };
         }
         Self::put_copy(slf, object, deadline)
@@ -95,7 +58,7 @@ impl Queue {
             Err(error) => return Self::cannot_pickle(slf, object, error),
         };
         let put = channel::put(slf.py(), &slf.get().place, &message, deadline);
-        put.map_err(|why| Self::refused(slf, Side::Put, why))
+        put.map_err(|why| why.raise(slf, Side::Put))
     }
 
     /// Asks the hook of that name what to do about an object that is no message. The one of `slipring.Queue` raises.
@@ -106,7 +69,7 @@ impl Queue {
         error: PyErr,
     ) -> PyResult<()> {
         if let Err(why) = channel::with(slf.py(), &slf.get().place, |_| Ok(())) {
-            return Err(Self::refused(slf, Side::Put, why));
+            return Err(why.raise(slf, Side::Put));
         }
         let is_ordinary = error.is_instance_of::<pyo3::exceptions::PyException>(slf.py());
         match slf.getattr_opt("_on_queue_feeder_error")? {
@@ -121,7 +84,7 @@ impl Queue {
     ) -> PyResult<Bound<'py, PyAny>> {
         let (py, place) = (slf.py(), &slf.get().place);
         let taken = channel::get(py, place, deadline);
-        let (message, buffer) = taken.map_err(|why| Self::refused(slf, Side::Get, why))?;
+        let (message, buffer) = taken.map_err(|why| why.raise(slf, Side::Get))?;
         match message.view {
             Some(view) => {
                 channel::give_back(py, place, buffer);
@@ -136,6 +99,16 @@ impl Queue {
         }
     }
 
+    /// Calls `f` with what watches a side.
+    fn watched<R>(
+        slf: &Bound<'_, Self>,
+        side: Side,
+        f: impl FnOnce(&mut Watched) -> Result<R, Error>,
+    ) -> PyResult<R> {
+        let done = channel::watched(slf.py(), &slf.get().place, side, f);
+        done.map_err(|why| why.raise(slf, side))
+    }
+
     /// Has this object be the queue with these sides.
     fn fill(&self, py: Python<'_>, ends: (Tx, Rx)) {
         let channel = Box::new(Channel::new(ends));
@@ -143,19 +116,13 @@ impl Queue {
     }
 
     /// Calls `f` with the channel, be it closed or not.
-    pub(crate) fn channel<R>(
-        &self,
-        py: Python<'_>,
-        f: impl FnOnce(&mut Channel) -> R,
-    ) -> PyResult<R> {
-        let unmade =
-            || PyRuntimeError::new_err("the queue was not made: call Queue.__init__ first");
+    fn channel<R>(&self, py: Python<'_>, f: impl FnOnce(&mut Channel) -> R) -> PyResult<R> {
         self.place.with(py, |channel| channel.as_deref_mut().map(f)).ok_or_else(unmade)
     }
 }
 
 /// What the arguments `block` and `timeout` say.
-pub(crate) fn deadline_of(
+fn deadline_of(
     block: Option<&Bound<'_, PyAny>>,
     timeout: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Deadline> {
@@ -220,7 +187,7 @@ impl Queue {
     ) -> PyResult<()> {
         let message = Encoded::of_bytes(message, marked);
         let put = channel::put(slf.py(), &slf.get().place, &message, || Ok(Deadline::Now));
-        put.map_err(|why| Self::refused(slf, Side::Put, why))
+        put.map_err(|why| why.raise(slf, Side::Put))
     }
 
     /// Takes the oldest object out.
@@ -350,7 +317,7 @@ impl Queue {
         block: Option<&Bound<'py, PyAny>>,
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<usize> {
-        many::put_many(slf, iterable.try_iter()?, deadline_of(block, timeout)?)
+        many::put_many(slf, &slf.get().place, iterable.try_iter()?, deadline_of(block, timeout)?)
     }
 
     /// Takes the oldest objects out, `max` at most, in one step: a list of at least one.
@@ -364,13 +331,13 @@ impl Queue {
         block: Option<&Bound<'py, PyAny>>,
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
-        many::get_many(slf, max, deadline_of(block, timeout)?)
+        many::get_many(slf, &slf.get().place, max, deadline_of(block, timeout)?)
     }
 
     /// Memory for an array like `template`, whose content does not matter.
     fn _loan(slf: &Bound<'_, Self>, template: &Bound<'_, PyAny>) -> PyResult<Loaned> {
         let loan = loaned::lend(slf.py(), &slf.get().place, template);
-        loan.map_err(|why| Self::refused(slf, Side::Put, why))
+        loan.map_err(|why| why.raise(slf, Side::Put))
     }
 
     /// What is pickled for a process that is being started.

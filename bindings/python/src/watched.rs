@@ -2,12 +2,9 @@
 
 use std::os::fd::BorrowedFd;
 
-use pyo3::prelude::*;
 use slipring::{ByteJoinableReceiver, ByteJoinableSender, ByteReceiver, ByteSender, Result, Watch};
 
-use crate::channel::Refusal;
 use crate::ends::{Rx, Tx};
-use crate::queue::{Queue, Side};
 
 /// One side of a queue with a descriptor.
 #[expect(clippy::large_enum_variant, reason = "one for a queue that is watched")]
@@ -31,7 +28,7 @@ macro_rules! each {
 
 impl Watched {
     /// Watches for messages.
-    fn of_rx(rx: &Rx) -> Result<Self> {
+    pub fn of_rx(rx: &Rx) -> Result<Self> {
         Ok(match rx.another()? {
             Rx::Plain(rx) => Self::Get(Watch::new(rx)?),
             Rx::Tasks(rx) => Self::GetTask(Watch::new(*rx)?),
@@ -39,7 +36,7 @@ impl Watched {
     }
 
     /// Watches for room.
-    fn of_tx(tx: &Tx) -> Result<Self> {
+    pub fn of_tx(tx: &Tx) -> Result<Self> {
         Ok(match tx.another()? {
             Tx::Plain(tx) => Self::Put(Watch::new(tx)?),
             Tx::Tasks(tx) => Self::PutTask(Watch::new(*tx)?),
@@ -54,30 +51,5 @@ impl Watched {
     /// The descriptor.
     pub fn as_fd(&mut self) -> Result<BorrowedFd<'_>> {
         each!(self, watch => watch.as_fd())
-    }
-}
-
-impl Queue {
-    /// Calls `f` with what watches a side, made when it is wanted for the first time.
-    pub(crate) fn watched<R>(
-        slf: &Bound<'_, Self>,
-        side: Side,
-        f: impl FnOnce(&mut Watched) -> Result<R>,
-    ) -> PyResult<R> {
-        let done = crate::channel::with(slf.py(), slf.get().place(), |channel| {
-            let watched = match side {
-                Side::Get => &mut channel.watched_rx,
-                Side::Put => &mut channel.watched_tx,
-            };
-            if watched.is_none() {
-                *watched = Some(match side {
-                    Side::Get => Watched::of_rx(&channel.rx)?,
-                    Side::Put => Watched::of_tx(&channel.tx)?,
-                });
-            }
-            let Some(watched) = watched else { return Err(Refusal::Closed) };
-            Ok(f(watched)?)
-        });
-        done.map_err(|why| Self::refused(slf, side, why))
     }
 }
