@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 
+use crate::acquired::Acquired;
 use crate::lock::Lock;
 use crate::rlock::RLock;
 
@@ -41,18 +42,18 @@ impl AnyLock {
     #[inline]
     pub fn take_now(&self, py: Python<'_>) -> bool {
         match self {
-            Self::Lock(lock) => lock.get().take_now(py),
-            Self::RLock(lock) => lock.get().take_now(),
+            Self::Lock(lock) => lock.get().inner.take_now(py),
+            Self::RLock(lock) => lock.get().inner.take_now(py),
             Self::Other(_) => false,
         }
     }
 
     /// Gives it back, if it is ours and nothing stands in the way.
     #[inline]
-    pub fn release_now(&self) -> bool {
+    pub fn give_back_now(&self) -> bool {
         match self {
-            Self::Lock(lock) => lock.get().release_now(),
-            Self::RLock(lock) => lock.get().release_now(),
+            Self::Lock(lock) => lock.get().inner.give_back_now(),
+            Self::RLock(lock) => lock.get().inner.give_back_now(),
             Self::Other(_) => false,
         }
     }
@@ -61,8 +62,8 @@ impl AnyLock {
     #[inline]
     pub fn take(&self, py: Python<'_>) -> PyResult<()> {
         match self {
-            Self::Lock(lock) => lock.get().take(py),
-            Self::RLock(lock) => lock.get().take(py),
+            Self::Lock(lock) => lock.get().inner.take(py),
+            Self::RLock(lock) => lock.get().inner.take(py),
             Self::Other(lock) => lock.call_method0(py, "acquire").map(drop),
         }
     }
@@ -71,8 +72,8 @@ impl AnyLock {
     #[inline]
     pub fn release(&self, py: Python<'_>) -> PyResult<()> {
         match self {
-            Self::Lock(lock) => lock.get().release(),
-            Self::RLock(lock) => lock.get().release(),
+            Self::Lock(lock) => lock.get().inner.give_back(),
+            Self::RLock(lock) => lock.get().inner.give_back(),
             Self::Other(lock) => lock.call_method0(py, "release").map(drop),
         }
     }
@@ -81,8 +82,8 @@ impl AnyLock {
     #[inline]
     pub fn is_mine(&self, py: Python<'_>) -> PyResult<bool> {
         match self {
-            Self::Lock(lock) => Ok(lock.get().is_mine(py)),
-            Self::RLock(lock) => Ok(lock.get().is_mine()),
+            Self::Lock(lock) => Ok(lock.get().inner.is_mine(py)),
+            Self::RLock(lock) => Ok(lock.get().inner.is_mine()),
             Self::Other(lock) => {
                 lock.bind(py).getattr("_semlock")?.call_method0("_is_mine")?.is_truthy()
             }
@@ -93,7 +94,7 @@ impl AnyLock {
     pub fn release_all(&self, py: Python<'_>) -> PyResult<u32> {
         let depth = match self {
             Self::Lock(_) => 1,
-            Self::RLock(lock) => lock.get().depth(),
+            Self::RLock(lock) => lock.get().inner.count(),
             Self::Other(lock) => {
                 lock.bind(py).getattr("_semlock")?.call_method0("_count")?.extract()?
             }

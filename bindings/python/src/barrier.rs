@@ -125,9 +125,8 @@ impl Barrier {
         self.parts()?.meeting.retire().map_err(raise)
     }
 
-    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, [Part; 1])> {
-        let (berth, part) = berths.give(py, &self.parts()?.meeting)?;
-        Ok((berth, [part]))
+    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
+        berths.give_one(py, &self.parts()?.meeting)
     }
 }
 

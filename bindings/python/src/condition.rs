@@ -1,7 +1,5 @@
 //! A condition to wait for while a lock is open.
 
-use std::ops::Deref;
-
 use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -11,7 +9,7 @@ use crate::any_lock::AnyLock;
 use crate::blocking::{Deadline, wait};
 use crate::error::raise;
 use crate::rlock::RLock;
-use crate::synchronized::{Late, Optional, Plain, make, seconds};
+use crate::synchronized::{Inner, Late, Optional, make, seconds};
 use crate::transfer::{Berths, Part};
 
 /// Those who wait for a condition: the part of it that is not its lock.
@@ -24,14 +22,13 @@ pub struct Waiters {
 impl Waiters {
     #[new]
     #[pyo3(signature = (ticket=None, /, *, name=None))]
-    fn new(py: Python<'_>, ticket: Optional<'_, '_>, name: Option<String>) -> PyResult<Self> {
+    fn new(py: Python<'_>, ticket: Optional<'_, '_>, name: Option<&str>) -> PyResult<Self> {
         let new = |segment: &_, ()| Condvar::new(segment);
-        Ok(Self { condvar: make(py, ticket, name.as_deref(), || Ok(()), new)? })
+        Ok(Self { condvar: make(py, ticket, name, || Ok(()), new)? })
     }
 
-    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, [Part; 1])> {
-        let (berth, part) = berths.give(py, &self.condvar)?;
-        Ok((berth, [part]))
+    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
+        berths.give_one(py, &self.condvar)
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -65,28 +62,18 @@ impl Count {
 /// False
 #[pyclass(frozen, subclass, dict, weakref, module = "slipring.synchronize")]
 pub struct Condition {
-    parts: Late<Parts>,
+    inner: Late<Parts>,
 }
 
 /// What it is made of.
 pub struct Parts {
     lock: AnyLock,
     waiters: Py<Waiters>,
-    name: Option<String>,
 }
 
-impl Deref for Condition {
-    type Target = Parts;
-
-    #[inline]
-    fn deref(&self) -> &Parts {
-        &self.parts
-    }
-}
-
-impl Plain for Parts {
-    fn plain(py: Python<'_>) -> PyResult<Self> {
-        Self::new(py, None, None, None)
+impl Inner for Parts {
+    fn made(py: Python<'_>, lock: Optional<'_, '_>, name: Option<&str>) -> PyResult<Self> {
+        Self::new(py, lock, name, None)
     }
 }
 
@@ -94,21 +81,21 @@ impl Parts {
     fn new(
         py: Python<'_>,
         lock: Optional<'_, '_>,
-        name: Option<String>,
+        name: Option<&str>,
         waiters: Option<Py<Waiters>>,
     ) -> PyResult<Self> {
         let lock = match lock {
             Some(lock) if lock.is_truthy()? => AnyLock::of(lock),
             _ => {
-                let name = name.as_ref().map(|name| format!("{name}.lock"));
+                let name = name.map(|name| format!("{name}.lock"));
                 AnyLock::RLock(Py::new(py, RLock::make(py, name)?)?)
             }
         };
         let waiters = match waiters {
             Some(waiters) => waiters,
-            None => Py::new(py, Waiters::new(py, None, name.clone())?)?,
+            None => Py::new(py, Waiters::new(py, None, name)?)?,
         };
-        Ok(Self { lock, waiters, name })
+        Ok(Self { lock, waiters })
     }
 }
 
@@ -119,8 +106,7 @@ impl Condition {
     #[pyo3(text_signature = "(lock=None, *, ctx=None, name=None)")]
     fn new(args: &Bound<'_, PyTuple>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let _ = options;
-        let take = |first: Optional<'_, '_>| Parts::new(args.py(), first, None, None);
-        Ok(Self { parts: Late::new(args, take)? })
+        Ok(Self { inner: Late::new(args)? })
     }
 
     #[pyo3(signature = (lock=None, *, ctx=None, name=None, _waiters=None))]
@@ -133,7 +119,7 @@ impl Condition {
         _waiters: Option<Py<Waiters>>,
     ) -> PyResult<()> {
         let _ = ctx;
-        self.parts.make(|| Parts::new(py, lock, name, _waiters))
+        self.inner.init_with(name, |name| Parts::new(py, lock, name, _waiters))
     }
 
     /// Takes the lock, as its own `acquire` does.
@@ -146,16 +132,16 @@ impl Condition {
         timeout: Optional<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let block = block.map_or(Ok(true), |block| block.is_truthy())?;
-        self.lock.object(py).call_method1("acquire", (block, timeout))
+        self.inner.lock.object(py).call_method1("acquire", (block, timeout))
     }
 
     /// Gives the lock back.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
-        self.lock.release(py)
+        self.inner.lock.release(py)
     }
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
-        self.lock.take(py)?;
+        self.inner.lock.take(py)?;
         Ok(true)
     }
 
@@ -168,7 +154,7 @@ impl Condition {
         traceback: Optional<'_, '_>,
     ) -> PyResult<()> {
         let _ = (kind, value, traceback);
-        self.lock.release(py)
+        self.inner.lock.release(py)
     }
 
     /// Gives the lock back, waits for a notification, and takes the lock again; returns whether there was one in time.
@@ -212,37 +198,37 @@ impl Condition {
     fn notify(&self, py: Python<'_>, n: i64) -> PyResult<()> {
         self.assert_mine(py, "lock is not owned")?;
         let count = u32::try_from(n.max(0)).unwrap_or(u32::MAX);
-        self.waiters.get().condvar.notify(count).map_err(raise)
+        self.inner.waiters.get().condvar.notify(count).map_err(raise)
     }
 
     /// Releases all who wait.
     fn notify_all(&self, py: Python<'_>) -> PyResult<()> {
         self.assert_mine(py, "lock is not owned")?;
-        self.waiters.get().condvar.notify_all().map_err(raise)
+        self.inner.waiters.get().condvar.notify_all().map_err(raise)
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let (this, class) = (slf.get(), slf.get_type());
-        let (lock, waiters) = (this.lock.object(slf.py()).repr()?, this.count());
+        let (lock, waiters) = (this.inner.lock.object(slf.py()).repr()?, this.count());
         Ok(format!("<{}({lock}, {waiters})>", class.name()?))
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let module = slf.py().import("slipring.synchronize")?;
         let this = slf.get();
-        let parts = (slf, this.lock.object(slf.py()), &this.waiters);
+        let parts = (slf, this.inner.lock.object(slf.py()), &this.inner.waiters);
         module.getattr("_reduce_condition")?.call1(parts)
     }
 
     /// Its name, if it has one.
     #[getter]
     fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.inner.name()
     }
 
     #[getter]
     fn _lock<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
-        self.lock.object(py)
+        self.inner.lock.object(py)
     }
 
     /// Where the standard library's tests look: how many wait.
@@ -267,15 +253,15 @@ impl Condition {
 impl Condition {
     #[inline]
     fn assert_mine(&self, py: Python<'_>, text: &'static str) -> PyResult<()> {
-        if self.lock.is_mine(py)? { Ok(()) } else { Err(PyAssertionError::new_err(text)) }
+        if self.inner.lock.is_mine(py)? { Ok(()) } else { Err(PyAssertionError::new_err(text)) }
     }
 
     fn count(&self) -> u32 {
-        self.waiters.get().condvar.waiters()
+        self.inner.waiters.get().condvar.waiters()
     }
 
     fn enter(&self) -> PyResult<Waiting<'_>> {
-        self.waiters.get().condvar.enter().map_err(raise)
+        self.inner.waiters.get().condvar.enter().map_err(raise)
     }
 
     /// Waits with the lock open; whether that ended in time.
@@ -285,9 +271,9 @@ impl Condition {
         deadline: Deadline,
         attempt: impl FnMut(Until) -> Result<()> + Send,
     ) -> PyResult<bool> {
-        let depth = self.lock.release_all(py)?;
+        let depth = self.inner.lock.release_all(py)?;
         let woken = wait(py, deadline, attempt);
-        self.lock.take_again(py, depth)?;
+        self.inner.lock.take_again(py, depth)?;
         Ok(woken?.is_some())
     }
 }

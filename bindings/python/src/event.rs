@@ -1,14 +1,12 @@
 //! A flag that processes wait for.
 
-use std::ops::Deref;
-
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use slipring::Event as Flag;
 
 use crate::blocking::{Deadline, wait};
 use crate::error::raise;
-use crate::synchronized::{Late, Optional, Plain, make, reduce, seconds};
+use crate::synchronized::{Inner, Late, Optional, make, reduce, seconds};
 use crate::transfer::{Berths, Part};
 
 /// A flag that anybody sets, clears and waits for. Nobody who is killed while it waits keeps others from setting it.
@@ -22,34 +20,12 @@ use crate::transfer::{Berths, Part};
 /// True
 #[pyclass(frozen, subclass, dict, weakref, module = "slipring.synchronize")]
 pub struct Event {
-    parts: Late<Parts>,
+    inner: Late<Flag>,
 }
 
-/// What it is made of.
-pub struct Parts {
-    flag: Flag,
-    name: Option<String>,
-}
-
-impl Deref for Event {
-    type Target = Parts;
-
-    #[inline]
-    fn deref(&self) -> &Parts {
-        &self.parts
-    }
-}
-
-impl Plain for Parts {
-    fn plain(py: Python<'_>) -> PyResult<Self> {
-        Self::new(py, None, None)
-    }
-}
-
-impl Parts {
-    fn new(py: Python<'_>, ticket: Optional<'_, '_>, name: Option<String>) -> PyResult<Self> {
-        let new = |segment: &_, ()| Flag::new(segment);
-        Ok(Self { flag: make(py, ticket, name.as_deref(), || Ok(()), new)?, name })
+impl Inner for Flag {
+    fn made(py: Python<'_>, ticket: Optional<'_, '_>, name: Option<&str>) -> PyResult<Self> {
+        make(py, ticket, name, || Ok(()), |segment, ()| Self::new(segment))
     }
 }
 
@@ -60,8 +36,7 @@ impl Event {
     #[pyo3(text_signature = "(*, ctx=None, name=None)")]
     fn new(args: &Bound<'_, PyTuple>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let _ = options;
-        let take = |first: Optional<'_, '_>| Parts::new(args.py(), first, None);
-        Ok(Self { parts: Late::new(args, take)? })
+        Ok(Self { inner: Late::new(args)? })
     }
 
     #[pyo3(signature = (ticket=None, /, *, ctx=None, name=None))]
@@ -73,40 +48,40 @@ impl Event {
         name: Option<String>,
     ) -> PyResult<()> {
         let _ = ctx;
-        self.parts.make(|| Parts::new(py, ticket, name))
+        self.inner.init(py, ticket, name)
     }
 
     /// Sets the flag and wakes everybody who waits for it.
     fn set(&self) -> PyResult<()> {
-        self.flag.set().map(drop).map_err(raise)
+        self.inner.set().map(drop).map_err(raise)
     }
 
     /// Clears the flag.
     fn clear(&self) -> PyResult<()> {
-        self.flag.clear().map(drop).map_err(raise)
+        self.inner.clear().map(drop).map_err(raise)
     }
 
     /// Whether the flag is set.
     fn is_set(&self) -> bool {
-        self.flag.is_set()
+        self.inner.is_set()
     }
 
     /// Waits until the flag is set, or was set since the call began; returns whether that was so in time.
     #[pyo3(signature = (timeout=None))]
     fn wait(&self, py: Python<'_>, timeout: Optional<'_, '_>) -> PyResult<bool> {
-        if self.flag.is_set() {
+        if self.inner.is_set() {
             return Ok(true);
         }
         match Deadline::after(seconds(timeout)?) {
-            Deadline::Now => Ok(self.flag.is_set()),
+            Deadline::Now => Ok(self.inner.is_set()),
             deadline => {
                 // It may be set and cleared again between two looks.
-                let came = self.flag.moment();
-                let attempt = |until| match self.flag.was_set_since(came) {
+                let came = self.inner.moment();
+                let attempt = |until| match self.inner.was_set_since(came) {
                     true => Ok(()),
-                    false => self.flag.wait_until(until),
+                    false => self.inner.wait_until(until),
                 };
-                Ok(wait(py, deadline, attempt)?.is_some() || self.flag.was_set_since(came))
+                Ok(wait(py, deadline, attempt)?.is_some() || self.inner.was_set_since(came))
             }
         }
     }
@@ -121,14 +96,13 @@ impl Event {
         reduce(slf.as_any(), Vec::new())
     }
 
-    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, [Part; 1])> {
-        let (berth, part) = berths.give(py, &self.flag)?;
-        Ok((berth, [part]))
+    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
+        berths.give_one(py, &*self.inner)
     }
 
     /// Its name, if it has one.
     #[getter]
     fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.inner.name()
     }
 }

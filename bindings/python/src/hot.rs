@@ -13,6 +13,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use pyo3::{Borrowed, PyClass};
 
+use crate::acquired::Acquired;
 use crate::lock::Lock;
 use crate::rlock::RLock;
 use crate::wrappers::{Synchronized, SynchronizedBase};
@@ -66,62 +67,38 @@ trait Hot: PyClass<Frozen = True> + Sync {
     fn take_now(&self, py: Python<'_>) -> bool;
 
     /// Gives it back, if nothing stands in the way.
-    fn release_now(&self, py: Python<'_>) -> bool;
+    fn give_back_now(&self) -> bool;
 
     /// Its long ways.
     fn long() -> &'static Long;
 }
 
-impl Hot for Lock {
-    #[inline]
-    fn take_now(&self, py: Python<'_>) -> bool {
-        Lock::take_now(self, py)
-    }
+macro_rules! hot {
+    ($class:ty, $object:ident => $lock:expr) => {
+        impl Hot for $class {
+            #[inline]
+            fn take_now(&self, py: Python<'_>) -> bool {
+                let $object = self;
+                $lock.take_now(py)
+            }
 
-    #[inline]
-    fn release_now(&self, _: Python<'_>) -> bool {
-        Lock::release_now(self)
-    }
+            #[inline]
+            fn give_back_now(&self) -> bool {
+                let $object = self;
+                $lock.give_back_now()
+            }
 
-    fn long() -> &'static Long {
-        static LONG: Long = Long::new();
-        &LONG
-    }
+            fn long() -> &'static Long {
+                static LONG: Long = Long::new();
+                &LONG
+            }
+        }
+    };
 }
 
-impl Hot for RLock {
-    #[inline]
-    fn take_now(&self, _: Python<'_>) -> bool {
-        RLock::take_now(self)
-    }
-
-    #[inline]
-    fn release_now(&self, _: Python<'_>) -> bool {
-        RLock::release_now(self)
-    }
-
-    fn long() -> &'static Long {
-        static LONG: Long = Long::new();
-        &LONG
-    }
-}
-
-impl Hot for SynchronizedBase {
-    #[inline]
-    fn take_now(&self, py: Python<'_>) -> bool {
-        self.lock().take_now(py)
-    }
-
-    #[inline]
-    fn release_now(&self, _: Python<'_>) -> bool {
-        self.lock().release_now()
-    }
-
-    fn long() -> &'static Long {
-        static LONG: Long = Long::new();
-        &LONG
-    }
-}
+hot!(Lock, lock => lock.inner);
+hot!(RLock, lock => lock.inner);
+hot!(SynchronizedBase, wrapper => wrapper.lock());
 
 static GET_LOCK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static VALUE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -273,7 +250,7 @@ unsafe extern "C" fn release<T: Hot>(slf: *mut PyObject, _: *mut PyObject) -> *m
     // SAFETY: as in `acquire`.
     unsafe {
         let py = attached();
-        if this::<T>(py, slf).get().release_now(py) {
+        if this::<T>(py, slf).get().give_back_now() {
             return none();
         }
         long_way(&T::long().release, slf, null_mut(), 0, null_mut())
@@ -299,7 +276,7 @@ unsafe extern "C" fn exit<T: Hot>(
     // SAFETY: as in `acquire`.
     unsafe {
         let py = attached();
-        if count <= 3 && this::<T>(py, slf).get().release_now(py) {
+        if count <= 3 && this::<T>(py, slf).get().give_back_now() {
             return none();
         }
         long_way(&T::long().exit, slf, args, count, null_mut())
@@ -324,7 +301,7 @@ unsafe extern "C" fn get_value(slf: *mut PyObject, _: *mut c_void) -> *mut PyObj
             && lock.take_now(py)
         {
             let value = number.read();
-            if lock.release_now() {
+            if lock.give_back_now() {
                 return value.into_object();
             }
         }
@@ -343,7 +320,7 @@ unsafe extern "C" fn set_value(slf: *mut PyObject, value: *mut PyObject, _: *mut
             && lock.take_now(py)
         {
             number.write(value);
-            if lock.release_now() {
+            if lock.give_back_now() {
                 return 0;
             }
         }

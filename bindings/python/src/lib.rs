@@ -17,11 +17,13 @@
 //! | `error.rs` | what an error of the engine is in Python |
 //! | `lock.rs`, `rlock.rs`, `semaphore.rs`, `bounded.rs`, `event.rs`, `condition.rs`, `barrier.rs` | the classes of these names |
 //! | `synchronized.rs` | what they have in common |
+//! | `acquired.rs` | what locks and semaphores have in common |
 //! | `shared.rs`, `wrappers.rs`, `number.rs` | memory for ctypes objects, and locks around them |
 //! | `hot.rs` | the methods that programs call most |
 //! | `any_lock.rs` | a lock of whatever class, for those that use one |
 //! | `transfer.rs` | objects on their way to another process |
 
+mod acquired;
 mod any_lock;
 mod attached;
 mod barrier;

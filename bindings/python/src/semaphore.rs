@@ -1,15 +1,10 @@
 //! Permits that are counts and signals: anybody releases, and nobody's death changes them.
 
-use std::ops::Deref;
-
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
-use slipring::{Error, Semaphore as Permits};
+use slipring::{Result, Semaphore as Permits, Until};
 
-use crate::error::raise;
-use crate::synchronized::{
-    Late, Optional, Patience, Plain, SEM_VALUE_MAX, make, permits, reduce, release_failed,
-};
+use crate::acquired::{Acquired, acquired};
+use crate::synchronized::{Inner, Late, Optional, SEM_VALUE_MAX, make, permits};
 use crate::transfer::{Berths, Part};
 
 /// A number of permits: taken one by one, given back or made by anybody.
@@ -23,137 +18,56 @@ use crate::transfer::{Berths, Part};
 /// <Semaphore(value=1)>
 #[pyclass(frozen, subclass, dict, weakref, module = "slipring.synchronize")]
 pub struct Semaphore {
-    parts: Late<Parts>,
+    inner: Late<Permits>,
 }
 
-/// What it is made of.
-pub struct Parts {
-    permits: Permits,
-    name: Option<String>,
-}
-
-impl Deref for Semaphore {
-    type Target = Parts;
-
-    #[inline]
-    fn deref(&self) -> &Parts {
-        &self.parts
-    }
-}
-
-impl Plain for Parts {
-    fn plain(py: Python<'_>) -> PyResult<Self> {
-        Self::new(py, None, None)
-    }
-}
-
-impl Parts {
-    fn new(py: Python<'_>, value: Optional<'_, '_>, name: Option<String>) -> PyResult<Self> {
-        let permits = make(py, value, name.as_deref(), || permits(value), Permits::new)?;
-        Ok(Self { permits, name })
-    }
-}
-
-#[pymethods]
-impl Semaphore {
-    #[new]
-    #[pyo3(signature = (*args, **options))]
-    #[pyo3(text_signature = "(value=1, *, ctx=None, name=None)")]
-    fn new(args: &Bound<'_, PyTuple>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let _ = options;
-        let take = |first: Optional<'_, '_>| Parts::new(args.py(), first, None);
-        Ok(Self { parts: Late::new(args, take)? })
-    }
-
-    #[pyo3(signature = (value=None, *, ctx=None, name=None))]
-    fn __init__(
-        &self,
-        py: Python<'_>,
-        value: Optional<'_, '_>,
-        ctx: Optional<'_, '_>,
-        name: Option<String>,
-    ) -> PyResult<()> {
-        let _ = ctx;
-        self.parts.make(|| Parts::new(py, value, name))
-    }
-
+acquired! {
+    Semaphore, made of value;
+    signature = (value=None, *, ctx=None, name=None);
+    text_signature = "(value=1, *, ctx=None, name=None)";
     /// Takes a permit; returns whether there was one. A negative timeout is none at all.
-    #[pyo3(signature = (block=None, timeout=None))]
-    #[pyo3(text_signature = "($self, block=True, timeout=None)")]
-    fn acquire(
-        &self,
-        py: Python<'_>,
-        block: Optional<'_, '_>,
-        timeout: Optional<'_, '_>,
-    ) -> PyResult<bool> {
-        let patience = Patience::of(block, timeout)?;
-        match self.permits.try_acquire() {
-            Ok(()) => Ok(true),
-            Err(Error::WouldBlock) => patience.wait(py, |until| self.permits.acquire_until(until)),
-            Err(error) => Err(raise(error)),
+    acquire;
+    /// Gives a permit back, or makes one.
+    release;
+    more {
+        /// How many permits are to be had.
+        fn get_value(&self) -> u32 {
+            self.inner.left()
+        }
+
+        #[classattr]
+        fn maxvalue() -> u32 {
+            SEM_VALUE_MAX
         }
     }
+}
 
-    /// Gives a permit back, or makes one.
-    fn release(&self) -> PyResult<()> {
-        self.permits.release(1).map_err(release_failed)
+impl Inner for Permits {
+    fn made(py: Python<'_>, value: Optional<'_, '_>, name: Option<&str>) -> PyResult<Self> {
+        make(py, value, name, || permits(value), Self::new)
+    }
+}
+
+impl Acquired for Permits {
+    #[inline]
+    fn acquire_one(&self, until: Until) -> Result<()> {
+        self.acquire_until(until)
     }
 
-    /// How many permits are to be had.
-    fn get_value(&self) -> u32 {
-        self.permits.value()
+    #[inline]
+    fn release_one(&self) -> Result<()> {
+        self.release(1)
     }
 
-    fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
-        self.acquire(py, None, None)
+    fn left(&self) -> u32 {
+        self.value()
     }
 
-    #[pyo3(signature = (kind=None, value=None, traceback=None))]
-    fn __exit__(
-        &self,
-        kind: Optional<'_, '_>,
-        value: Optional<'_, '_>,
-        traceback: Optional<'_, '_>,
-    ) -> PyResult<()> {
-        let _ = (kind, value, traceback);
-        self.release()
+    fn text(&self, _: Python<'_>) -> PyResult<String> {
+        Ok(format!("value={}", self.value()))
     }
 
-    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-        Ok(format!("<{}(value={})>", slf.get_type().name()?, slf.get().get_value()))
-    }
-
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        reduce(slf.as_any(), Vec::new())
-    }
-
-    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, [Part; 1])> {
-        let (berth, part) = berths.give(py, &self.permits)?;
-        Ok((berth, [part]))
-    }
-
-    /// Its name, if it has one.
-    #[getter]
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    /// Where the standard library looks inside: the semaphore itself has what it looks for.
-    #[getter]
-    fn _semlock(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn _get_value(&self) -> u32 {
-        self.get_value()
-    }
-
-    fn _is_zero(&self) -> bool {
-        self.get_value() == 0
-    }
-
-    #[classattr]
-    fn maxvalue() -> u32 {
-        SEM_VALUE_MAX
+    fn give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
+        berths.give_one(py, self)
     }
 }

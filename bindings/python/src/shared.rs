@@ -66,9 +66,8 @@ impl Block {
         (item.size(), item.align(), self.bytes.len())
     }
 
-    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, [Part; 1])> {
-        let (berth, part) = berths.give(py, &self.bytes)?;
-        Ok((berth, [part]))
+    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
+        berths.give_one(py, &self.bytes)
     }
 
     /// # Safety

@@ -1,15 +1,14 @@
-//! What the classes of locks have in common.
+//! What the classes of locks and signals have in common: how they are made, and how they get into a pickle.
 
 use std::ops::Deref;
 use std::sync::OnceLock;
 
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use slipring::handoff::Transfer;
-use slipring::{Error, Name, Named, Result, Segment, Until};
+use slipring::{Name, Named, Result, Segment};
 
-use crate::blocking::{Deadline, wait};
 use crate::error::raise;
 use crate::family;
 use crate::transfer::ticket;
@@ -47,89 +46,81 @@ where
     Ok(object)
 }
 
-/// What an object is made of, from its `__init__` on: subclasses have arguments of their own for `__new__`.
-///
-/// Of one that is used without, it is what its class makes of no arguments.
-pub struct Late<T>(OnceLock<T>);
-
-/// What a [`Late`] can be of.
-pub trait Plain: Sized {
-    /// Of no arguments.
-    fn plain(py: Python<'_>) -> PyResult<Self>;
+/// What is inside of an object of a class here.
+pub trait Inner: Sized {
+    /// Of the first argument of `__init__`, or a ticket in its place, and of a name.
+    fn made(py: Python<'_>, first: Optional<'_, '_>, name: Option<&str>) -> PyResult<Self>;
 }
 
-impl<T: Plain> Late<T> {
+/// What is inside of an object, with its name, from its `__init__` on: subclasses have arguments of their own for
+/// `__new__`.
+///
+/// Of an object that is used without, it is what is made of no arguments.
+pub struct Late<T>(OnceLock<(T, Option<String>)>);
+
+impl<T> Default for Late<T> {
+    fn default() -> Self {
+        Self(OnceLock::new())
+    }
+}
+
+impl<T: Inner> Late<T> {
     /// Of what `__new__` was given: a ticket, or what is for `__init__`.
-    pub fn new(
-        args: &Bound<'_, PyTuple>,
-        take: impl FnOnce(Optional<'_, '_>) -> PyResult<T>,
-    ) -> PyResult<Self> {
-        let late = Self(OnceLock::new());
+    pub fn new(args: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        let late = Self::default();
         let first = args.get_item(0).ok();
         if ticket(first.as_ref()).is_some() {
-            late.make(|| take(first.as_ref()))?;
+            late.init(args.py(), first.as_ref(), None)?;
         }
         Ok(late)
     }
 
-    /// Of these parts.
-    pub fn of(parts: T) -> Self {
-        Self(OnceLock::from(parts))
+    /// In `__init__`. What was made stays.
+    pub fn init(
+        &self,
+        py: Python<'_>,
+        first: Optional<'_, '_>,
+        name: Option<String>,
+    ) -> PyResult<()> {
+        self.init_with(name, |name| T::made(py, first, name))
     }
 
-    /// In `__init__`. What was made stays.
-    pub fn make(&self, parts: impl FnOnce() -> PyResult<T>) -> PyResult<()> {
+    /// The same, where it takes more to make it.
+    pub fn init_with(
+        &self,
+        name: Option<String>,
+        make: impl FnOnce(Option<&str>) -> PyResult<T>,
+    ) -> PyResult<()> {
         if self.0.get().is_none() {
-            let _ = self.0.set(parts()?);
+            let _ = self.0.set((make(name.as_deref())?, name));
         }
         Ok(())
     }
 
+    /// Its name, if it has one.
+    pub fn name(&self) -> Option<&str> {
+        self.get().1.as_deref()
+    }
+
+    #[inline]
+    fn get(&self) -> &(T, Option<String>) {
+        self.0.get().unwrap_or_else(|| self.plain())
+    }
+
     #[cold]
-    fn plain(&self) -> &T {
-        let parts = Python::attach(|py| T::plain(py));
-        let parts = parts.unwrap_or_else(|error| panic!("an object without __init__: {error}"));
-        self.0.get_or_init(|| parts)
+    fn plain(&self) -> &(T, Option<String>) {
+        let inner = Python::attach(|py| T::made(py, None, None));
+        let inner = inner.unwrap_or_else(|error| panic!("an object without __init__: {error}"));
+        self.0.get_or_init(|| (inner, None))
     }
 }
 
-impl<T: Plain> Deref for Late<T> {
+impl<T: Inner> Deref for Late<T> {
     type Target = T;
 
     #[inline]
     fn deref(&self) -> &T {
-        self.0.get().unwrap_or_else(|| self.plain())
-    }
-}
-
-/// What `acquire(block=True, timeout=None)` was asked for.
-#[derive(Clone, Copy)]
-pub struct Patience {
-    block: bool,
-    timeout: Option<f64>,
-}
-
-impl Patience {
-    /// For as long as it takes.
-    pub const ENDLESS: Self = Self { block: true, timeout: None };
-
-    /// What the arguments say.
-    pub fn of(block: Optional<'_, '_>, timeout: Optional<'_, '_>) -> PyResult<Self> {
-        let block = block.map_or(Ok(true), |block| block.is_truthy())?;
-        Ok(Self { block, timeout: seconds(timeout)? })
-    }
-
-    /// Acquires, where the attempt that takes no waiting has failed; returns whether it did.
-    #[cold]
-    pub fn wait(
-        self,
-        py: Python<'_>,
-        attempt: impl FnMut(Until) -> Result<()> + Send,
-    ) -> PyResult<bool> {
-        match Deadline::of(self.block, self.timeout) {
-            Deadline::Now => Ok(false),
-            deadline => Ok(wait(py, deadline, attempt)?.is_some()),
-        }
+        &self.get().0
     }
 }
 
@@ -138,17 +129,6 @@ pub fn seconds(timeout: Optional<'_, '_>) -> PyResult<Option<f64>> {
     match timeout {
         Some(timeout) if !timeout.is_none() => timeout.extract().map(Some),
         _ => Ok(None),
-    }
-}
-
-/// A release that gives back more than there is, or another failure of a release.
-#[cold]
-pub fn release_failed(error: Error) -> PyErr {
-    match error {
-        Error::OverLimit { .. } => {
-            PyValueError::new_err("semaphore or lock released too many times")
-        }
-        other => raise(other),
     }
 }
 
@@ -166,19 +146,9 @@ pub fn permits(value: Optional<'_, '_>) -> PyResult<u32> {
     })
 }
 
-/// What no other living thread of this process has.
-#[inline]
-pub fn this_thread() -> usize {
-    thread_local!(static HERE: u8 = const { 0 });
-    HERE.with(|here| std::ptr::from_ref(here).addr())
-}
-
 /// How an object gets into a pickle: by its name, or while a process is being started. `args` are what its class takes
 /// to make it by name.
-pub fn reduce<'py>(
-    object: &Bound<'py, PyAny>,
-    args: Vec<Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyAny>> {
+pub fn reduce<'py>(object: &Bound<'py, PyAny>, args: Vec<u32>) -> PyResult<Bound<'py, PyAny>> {
     let module = object.py().import("slipring.synchronize")?;
     module.getattr("_reduce")?.call1((object, args))
 }

@@ -50,6 +50,12 @@ impl Berths {
             })
             .map_err(raise)
     }
+
+    /// The same for an object that consists of this handle alone: what its `_give` returns.
+    pub fn give_one(&self, py: Python<'_>, handle: &impl Transfer) -> PyResult<(usize, Vec<Part>)> {
+        let (berth, part) = self.give(py, handle)?;
+        Ok((berth, vec![part]))
+    }
 }
 
 /// The berth in the segment that `handle` is of.
