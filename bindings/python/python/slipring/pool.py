@@ -30,7 +30,6 @@ from multiprocessing.pool import (
     TERMINATE,
     ApplyResult,
     AsyncResult,
-    ExceptionWithTraceback,
     IMapIterator,
     IMapUnorderedIterator,
     MapResult,
@@ -40,7 +39,8 @@ from multiprocessing.pool import (
 )
 from typing import Any
 
-from slipring import _default, _native
+from slipring import _default
+from slipring._worker import Unreadable, seal, unseal, work
 from slipring.connection import wait
 from slipring.queues import JoinableQueue, Queue, SimpleQueue
 from slipring.sharedctypes import RawArray
@@ -117,77 +117,6 @@ def _submitted(task: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
     if function in (_standard.mapstar, _standard.starmapstar):
         function, args = args[0]
     return function, tuple(args), dict(kwargs)
-
-
-class _Unreadable:
-    """What was received and cannot be unpickled: why."""
-
-    def __init__(self, error: Exception):
-        self.error = error
-
-
-def _seal(value: Any) -> bytes:
-    """A value pickled by itself, so that whoever receives what it is part of has the rest in any case."""
-    return _native.encode_message(value)
-
-
-def _open(sealed: bytes) -> Any:
-    try:
-        return _native.decode_message(sealed)
-    except Exception as error:
-        return _Unreadable(error)
-
-
-def work(
-    tasks: JoinableQueue,
-    results: Queue,
-    working_at: Any,
-    seat: int,
-    initializer: Callable[..., Any] | None,
-    initargs: Sequence[Any],
-    maxtasks: int | None,
-    wrap_exception: bool,
-) -> None:
-    """What a worker does. `working_at` has two numbers for each worker: the job and the task that it is at."""
-    if initializer is not None:
-        initializer(*initargs)
-    completed = 0
-    job_at, task_at = 2 * seat, 2 * seat + 1
-    while maxtasks is None or completed < maxtasks:
-        task = tasks.get()
-        if task is None:
-            util.debug("worker got sentinel -- exiting")
-            tasks.task_done()
-            break
-        job, i, call = task
-        working_at[task_at] = i
-        working_at[job_at] = job
-        ok, value = _run(_open(call), wrap_exception)
-        try:
-            sealed = _seal(value)
-        except Exception as error:
-            wrapped = MaybeEncodingError(error, value)
-            util.debug(f"possible encoding error while sending result: {wrapped}")
-            ok, sealed = False, _seal(wrapped)
-        results.put((job, i, seat, ok, sealed))
-        # Not before: a task whose result was not sent comes back.
-        tasks.task_done()
-        working_at[job_at] = -1
-        task = call = value = sealed = None
-        completed += 1
-    util.debug(f"worker exiting after {completed} tasks")
-
-
-def _run(call: Any, wrap_exception: bool) -> tuple[bool, Any]:
-    try:
-        if isinstance(call, _Unreadable):
-            raise call.error
-        function, args, kwargs = call
-        return True, function(*args, **kwargs)
-    except Exception as error:
-        if wrap_exception and (isinstance(call, _Unreadable) or function is not _standard._helper_reraises_exception):
-            error = ExceptionWithTraceback(error, error.__traceback__)
-        return False, error
 
 
 class Pool(_standard.Pool):
@@ -328,11 +257,11 @@ class _Workers:
             if task is None:
                 continue
             job, i, sealed = task
-            call = _open(sealed)
-            call = (None, (), {}) if isinstance(call, _Unreadable) else call
+            call = unseal(sealed)
+            call = (None, (), {}) if isinstance(call, Unreadable) else call
             error = WorkerDied(_submitted(call), *self._end_of_who_was_at(job, i))
             # Behind what the worker may have sent: if that was the result, this comes too late.
-            self.results.put((job, i, -1, False, _seal(error)))
+            self.results.put((job, i, -1, False, seal(error)))
 
     def _end_of_who_was_at(self, job: int, i: int) -> tuple[int | None, int]:
         """The exit code and the process id of the worker that was at a task."""
@@ -404,7 +333,7 @@ def _feed_all(sequence: Any, set_length: Any, cache: Any, put: Callable[[list[An
     i = -1
     for job, i, function, args, kwargs in sequence:
         try:
-            batch.append((job, i, _seal((function, args, kwargs))))
+            batch.append((job, i, seal((function, args, kwargs))))
         except Exception as error:
             _settle(cache, job, i, (False, error))
         if len(batch) >= most:
@@ -442,8 +371,8 @@ def _hand_out(results: list[Any], cache: Any, last_of: dict[int, tuple[int, int]
         elif (job, i) in last_of.values():
             # Its worker died after it had sent the result.
             continue
-        value = _open(sealed)
-        if isinstance(value, _Unreadable):
+        value = unseal(sealed)
+        if isinstance(value, Unreadable):
             ok, value = False, MaybeEncodingError(value.error, "a result that was received")
         _settle(cache, job, i, (ok, value))
     return is_end
