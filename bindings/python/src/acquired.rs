@@ -60,7 +60,7 @@ pub trait Acquired: Inner + Sync {
 
     /// Gives one back, if nothing stands in the way.
     #[inline]
-    fn give_back_now(&self) -> bool {
+    fn release_now(&self) -> bool {
         self.release_one().is_ok()
     }
 

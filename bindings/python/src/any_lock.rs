@@ -50,10 +50,10 @@ impl AnyLock {
 
     /// Gives it back, if it is ours and nothing stands in the way.
     #[inline]
-    pub fn give_back_now(&self) -> bool {
+    pub fn release_now(&self) -> bool {
         match self {
-            Self::Lock(lock) => lock.get().inner.give_back_now(),
-            Self::RLock(lock) => lock.get().inner.give_back_now(),
+            Self::Lock(lock) => lock.get().inner.release_now(),
+            Self::RLock(lock) => lock.get().inner.release_now(),
             Self::Other(_) => false,
         }
     }

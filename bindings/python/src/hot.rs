@@ -67,7 +67,7 @@ trait Hot: PyClass<Frozen = True> + Sync {
     fn take_now(&self, py: Python<'_>) -> bool;
 
     /// Gives it back, if nothing stands in the way.
-    fn give_back_now(&self) -> bool;
+    fn release_now(&self) -> bool;
 
     /// Its long ways.
     fn long() -> &'static Long;
@@ -83,9 +83,9 @@ macro_rules! hot {
             }
 
             #[inline]
-            fn give_back_now(&self) -> bool {
+            fn release_now(&self) -> bool {
                 let $object = self;
-                $lock.give_back_now()
+                $lock.release_now()
             }
 
             fn long() -> &'static Long {
@@ -250,7 +250,7 @@ unsafe extern "C" fn release<T: Hot>(slf: *mut PyObject, _: *mut PyObject) -> *m
     // SAFETY: as in `acquire`.
     unsafe {
         let py = attached();
-        if this::<T>(py, slf).get().give_back_now() {
+        if this::<T>(py, slf).get().release_now() {
             return none();
         }
         long_way(&T::long().release, slf, null_mut(), 0, null_mut())
@@ -276,7 +276,7 @@ unsafe extern "C" fn exit<T: Hot>(
     // SAFETY: as in `acquire`.
     unsafe {
         let py = attached();
-        if count <= 3 && this::<T>(py, slf).get().give_back_now() {
+        if count <= 3 && this::<T>(py, slf).get().release_now() {
             return none();
         }
         long_way(&T::long().exit, slf, args, count, null_mut())
@@ -301,7 +301,7 @@ unsafe extern "C" fn get_value(slf: *mut PyObject, _: *mut c_void) -> *mut PyObj
             && lock.take_now(py)
         {
             let value = number.read();
-            if lock.give_back_now() {
+            if lock.release_now() {
                 return value.into_object();
             }
         }
@@ -320,7 +320,7 @@ unsafe extern "C" fn set_value(slf: *mut PyObject, value: *mut PyObject, _: *mut
             && lock.take_now(py)
         {
             number.write(value);
-            if lock.give_back_now() {
+            if lock.release_now() {
                 return 0;
             }
         }
