@@ -26,11 +26,11 @@ use crate::member::ticket::{Ticket, Transfer, sealed};
 use crate::member::{Handle, Wait};
 use crate::object::Kind;
 use crate::open::name::{self, Name, socket as named_socket};
-use crate::pipe::{Connection, Listening, PARCEL, Pipe, PipeOptions, sleep_on};
+use crate::pipe::{Connection, Listening, PARCEL, Pipe, PipeOptions};
 use crate::sys::{clock, file, listener, name as files, socket};
 use crate::travel::handoff::Handoff;
 use crate::travel::parcel::enclosed::enclosable;
-use crate::wait::Until;
+use crate::wait::{Until, sleep_on};
 use crate::{Error, Result, Segment};
 
 /// Accepts those who connect to a name, each with a pipe of its own.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::member::{Attachment, Wait};
 use crate::object::{self, Kind};
 use crate::open::name::{self, Name, socket as named_socket};
-use crate::pipe::{Connection, PARCEL, Pipe, glance_at_acceptor, sleep_on};
+use crate::pipe::{Connection, PARCEL, Pipe, glance_at_acceptor};
 use crate::sys::{clock, socket};
 use crate::travel::parcel::through::receive_one;
-use crate::wait::Until;
+use crate::wait::{Until, sleep_on};
 use crate::{Error, Result, Segment};
 
 /// The first wait before another try, and the longest.

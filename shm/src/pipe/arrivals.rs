@@ -13,11 +13,10 @@ use slipring_core::wait::Waiter;
 
 use super::end::{End, Turn};
 use super::lane::damaged;
-use super::sleep::sleep_on;
 use crate::member::Wait;
 use crate::sys::socket::{self, Ready, Received};
 use crate::sys::{membarrier, watch::Watch};
-use crate::wait::Until;
+use crate::wait::{Until, sleep_on};
 use crate::{Error, Result};
 
 /// Where messages arrive, as one handle sees it.

@@ -13,7 +13,6 @@
 //! |---|---|
 //! | `lane.rs` | one direction in shared memory; what the death procedure does |
 //! | `end.rs` | handle, socket, turns |
-//! | `sleep.rs` | how one sleeps on a socket |
 //! | `arrivals.rs` | how a reader sleeps, and what an event loop waits for |
 //! | `writer.rs`, `reader.rs` | the two halves of an end |
 //! | `connection.rs` | both in one: [`Connection`] |
@@ -30,7 +29,6 @@ mod kind;
 mod lane;
 mod listening;
 mod reader;
-mod sleep;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -45,7 +43,6 @@ pub use connection::Connection;
 pub(crate) use kind::{AcceptorKind, PipeKind};
 pub(crate) use listening::{Listening, PARCEL, glance_at_acceptor};
 pub use reader::PipeReader;
-pub(crate) use sleep::sleep_on;
 pub use writer::PipeWriter;
 
 use self::end::Sockets;

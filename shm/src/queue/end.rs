@@ -10,8 +10,8 @@ use slipring_core::primitive::{AtomicU64, Ordering};
 use slipring_core::ring::chain::{Bound, Chain, MAX_LEVELS};
 use slipring_core::ring::mpmc::{self, Ring};
 
-use super::QueueOptions;
 use super::family::expect_role;
+use super::options::QueueOptions;
 use crate::member::{Attachment, Handle};
 use crate::memory::{Region, Regions};
 use crate::message::taken;

@@ -11,6 +11,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `end.rs` | the shared words, growth, and what the death procedure does |
+//! | `options.rs` | how a queue is to be made |
 //! | `family.rs` | what all kinds of queues have in the same words: constructors, handles on their way and by name |
 //! | `sender.rs`, `receiver.rs` | the two sides |
 //! | `sending.rs` | how messages get into a queue |
@@ -20,6 +21,7 @@ mod end;
 pub(crate) mod family;
 pub mod joinable;
 mod kind;
+mod options;
 pub mod ordered;
 mod receiver;
 mod sender;
@@ -31,11 +33,10 @@ pub(crate) mod watched;
 
 use std::marker::PhantomData;
 
-use slipring_core::ring::chain::Bound;
-
 pub(crate) use end::{BODY_BYTES, End, about, chain_at, create_as, rings_of, wake};
 use family::queues;
 pub(crate) use kind::{QueueKind, RingKind};
+pub use options::QueueOptions;
 pub use receiver::ByteReceiver;
 pub(crate) use receiver::{TRIES_PER_REAP, advance};
 pub use sender::ByteSender;
@@ -44,53 +45,6 @@ pub use typed::{Receiver, Sender};
 use crate::member::Handle;
 use crate::object::{Kind, Role};
 use crate::{Result, Segment};
-
-/// The first ring of an unbounded queue holds so many messages.
-const FIRST_RING: u64 = 1024;
-
-/// How a queue is to be made.
-///
-/// ```
-/// use slipring::{ByteQueue, Error, QueueOptions, Segment};
-///
-/// let segment = Segment::create()?;
-/// let (mut sender, _receiver) =
-///     ByteQueue::with(&segment, QueueOptions::bounded(8).max_message(1024))?;
-/// assert!(matches!(sender.send(&[0; 1025]), Err(Error::TooLong { len: 1025, max: 1024 })));
-/// # Ok::<(), Error>(())
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct QueueOptions {
-    capacity: Option<u64>,
-    max_len: u64,
-}
-
-impl QueueOptions {
-    /// A queue that holds exactly `capacity` messages, 1 to 2^26.
-    pub fn bounded(capacity: u64) -> Self {
-        Self { capacity: Some(capacity), max_len: u64::MAX }
-    }
-
-    /// A queue that holds as many messages as memory allows.
-    pub fn unbounded() -> Self {
-        Self { capacity: None, max_len: u64::MAX }
-    }
-
-    /// The longest message, in bytes. Without it, what fits the segment.
-    #[must_use]
-    pub fn max_message(mut self, bytes: u64) -> Self {
-        self.max_len = bytes;
-        self
-    }
-
-    fn bound(self) -> Bound {
-        self.capacity.map_or(Bound::Unbounded(FIRST_RING), Bound::Bounded)
-    }
-
-    fn max_len(self) -> u64 {
-        self.max_len
-    }
-}
 
 /// A queue of byte messages. See the [module](self).
 ///

@@ -3,9 +3,11 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `until.rs` | [`Until`]: a deadline, as users say it |
+//! | `sleep_on.rs` | a sleep in `poll`, on a descriptor |
 //! | `private_lock.rs` | a lock between the threads of this process that survives a fork |
 
 mod private_lock;
+mod sleep_on;
 mod until;
 
 use std::time::Duration;
@@ -17,6 +19,7 @@ use slipring_core::wait::Waiter;
 
 use crate::Error;
 pub(crate) use private_lock::PrivateLock;
+pub(crate) use sleep_on::sleep_on;
 pub use until::Until;
 
 use crate::sys::clock;

@@ -9,7 +9,7 @@ use slipring_core::primitive::{FenceMode, fence_after_rmw};
 use slipring_core::ring::leases::{self, Hold, Leases, NotHeld, Seen, State};
 use slipring_core::ring::sides::Side;
 
-use super::{DeadLetter, Hook};
+use super::letter::{DeadLetter, Hook};
 use crate::member::{Attachment, Handle, Wait};
 use crate::message::payload;
 use crate::object::{RING_UNIT, Role};

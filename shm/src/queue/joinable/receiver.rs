@@ -13,8 +13,8 @@ use slipring_core::ring::mpmc::PopError;
 
 use super::desk::{Desk, SIDES};
 use super::lease::ByteLease;
+use super::letter::{DeadLetter, Hook};
 use super::order::order_of;
-use super::{DeadLetter, Hook};
 use crate::member::{Handle, Wait};
 use crate::message::{Batch, Message, Note};
 use crate::object::Role;

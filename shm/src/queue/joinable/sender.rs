@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::desk::{Desk, SIDES};
-use super::{DeadLetter, Hook};
+use super::letter::{DeadLetter, Hook};
 use crate::Result;
 use crate::member::Handle;
 use crate::message::Loan;

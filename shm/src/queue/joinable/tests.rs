@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::observe::Observer;
-use crate::{Batch, Named, SegmentOptions, Until};
+use crate::{Batch, Error, Named, SegmentOptions, Until};
 
 const SHORT: Duration = Duration::from_millis(2);
 

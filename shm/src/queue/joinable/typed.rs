@@ -3,9 +3,9 @@
 use serde::de::DeserializeOwned;
 
 use super::lease::Lease;
+use super::letter::{DeadLetter, decode_letter};
 use super::receiver::ByteJoinableReceiver;
 use super::sender::ByteJoinableSender;
-use super::{DeadLetter, decode_letter};
 use crate::Result;
 use crate::message::decode;
 use crate::queue::typed::values;

@@ -19,7 +19,7 @@ use slipring_core::ring::sides::Sides;
 use slipring_core::ring::stack::{self, Stack};
 use slipring_core::sync::EventCount;
 
-use super::OrderedOptions;
+use super::options::OrderedOptions;
 use crate::member::{Attachment, Handle, Wait};
 use crate::memory::Regions;
 use crate::message::taken;

@@ -2,12 +2,10 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use slipring_core::futex::Wake;
-
 use super::{Arrived, HEAD, Head, MAX_TEXT, Packed, not_inherited};
 use crate::member::{Attachment, Wait};
 use crate::sys::socket::{self, Posted, Ready, Received};
-use crate::wait::Until;
+use crate::wait::{Until, sleep_on};
 use crate::{Error, Result};
 
 const RECEIVE: &str = "receive handles";
@@ -42,17 +40,10 @@ pub(crate) fn send(
 }
 
 fn wait_for_room(socket: BorrowedFd<'_>, wait: &mut Wait<'_>) -> Result<()> {
-    let mut hung_up = false;
-    wait.sleep_with(|end| match socket::wait_writable(socket, end) {
-        Ok(Ready::TimedOut) => Wake::TimedOut,
-        Ok(Ready::Interrupted) => Wake::Interrupted,
-        Ok(Ready::Hangup) | Err(_) => {
-            hung_up = true;
-            Wake::Changed
-        }
-        Ok(Ready::Readable) => Wake::Woken,
-    })?;
-    if hung_up { Err(Error::Disconnected) } else { Ok(()) }
+    match sleep_on(wait, |end| socket::wait_writable(socket, end))? {
+        Ok(Ready::Hangup) | Err(_) => Err(Error::Disconnected),
+        Ok(Ready::Readable | Ready::TimedOut | Ready::Interrupted) => Ok(()),
+    }
 }
 
 /// Receives a parcel, waiting for one until a deadline. Whatever descriptors came are closed where it fails.

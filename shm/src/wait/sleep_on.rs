@@ -4,8 +4,8 @@ use std::io;
 
 use slipring_core::futex::{Deadline, Wake};
 
+use super::{Place, Wait};
 use crate::Result;
-use crate::member::Wait;
 use crate::sys::socket::Ready;
 
 /// Sleeps for one slice in `poll`, which is given the end of the slice, and returns what it found. Where it found a hang-up
@@ -14,8 +14,8 @@ use crate::sys::socket::Ready;
 /// # Errors
 ///
 /// What ends the wait: [`Error::TimedOut`](crate::Error::TimedOut), [`Error::Interrupted`](crate::Error::Interrupted).
-pub(crate) fn sleep_on(
-    wait: &mut Wait<'_>,
+pub(crate) fn sleep_on<P: Place>(
+    wait: &mut Wait<'_, P>,
     poll: impl FnOnce(Option<Deadline>) -> io::Result<Ready>,
 ) -> Result<io::Result<Ready>> {
     let mut found = Ok(Ready::TimedOut);

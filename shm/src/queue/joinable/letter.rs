@@ -1,0 +1,32 @@
+//! Items that came back too often: dead letters.
+
+use serde::de::DeserializeOwned;
+
+use crate::Result;
+use crate::message::decode;
+
+/// What is called with a dead letter.
+pub(super) type Hook = Box<dyn FnMut(&DeadLetter<Vec<u8>>) + Send>;
+
+/// An item that came back too often.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeadLetter<T> {
+    /// The item.
+    pub message: T,
+    /// How many times it was delivered.
+    pub deliveries: u32,
+    /// Whether its sender marked it ([`ByteJoinableSender::send_message`](super::ByteJoinableSender::send_message)).
+    pub marked: bool,
+}
+
+/// The letter with its item decoded.
+///
+/// # Errors
+///
+/// [`Error::Decode`](crate::Error::Decode).
+pub(super) fn decode_letter<T: DeserializeOwned>(
+    letter: DeadLetter<Vec<u8>>,
+) -> Result<DeadLetter<T>> {
+    let DeadLetter { message, deliveries, marked } = letter;
+    Ok(DeadLetter { message: decode(&message)?, deliveries, marked })
+}
