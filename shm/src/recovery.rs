@@ -80,6 +80,9 @@ pub(crate) fn end_embryo(regions: &Regions, kinds: Kinds, embryo: OwnerId, me: O
     }
 }
 
+/// What was found in one object.
+type FoundObject = Box<dyn Found>;
+
 /// What step 1 saw.
 struct Survey<'a> {
     regions: &'a Regions,
@@ -87,7 +90,7 @@ struct Survey<'a> {
     /// The participants that are dead by now. Nobody joins meanwhile. A participant that dies meanwhile counts as living,
     /// in all steps, until next time.
     all_dead: HashSet<OwnerId>,
-    found: Vec<Box<dyn Found>>,
+    found: Vec<FoundObject>,
     /// The numbers of what was found, sorted, and where in `found` each is. A peer gone mad may have used one twice.
     numbers: Vec<(u32, usize)>,
 }
@@ -96,9 +99,8 @@ impl<'a> Survey<'a> {
     fn new(regions: &'a Regions, kinds: Kinds, dead: OwnerId, me: OwnerId) -> Self {
         let survey = |place: Place| kinds.of(place)?.survey(regions, place);
         let found: Vec<_> = regions.directory.objects().filter_map(survey).collect();
-        let numbers_of = |(at, found): (usize, &Box<dyn Found>)| {
-            found.numbers().into_iter().map(move |n| (n, at))
-        };
+        let numbers_of =
+            |(at, found): (usize, &FoundObject)| found.numbers().into_iter().map(move |n| (n, at));
         let mut numbers: Vec<_> = found.iter().enumerate().flat_map(numbers_of).collect();
         numbers.sort_unstable();
         let ids = regions.participants().map(|(id, _)| id);
@@ -152,8 +154,7 @@ impl Lookup for Survey<'_> {
 fn recover_leases(survey: &Survey<'_>) -> u64 {
     let is_dead = |owner| survey.is_dead(owner);
     let noted = |ring, position| survey.noted_by_living(ring, position);
-    let give_back =
-        |found: &Box<dyn Found>| found.give_back_leases(survey.regions, &is_dead, &noted);
+    let give_back = |found: &FoundObject| found.give_back_leases(survey.regions, &is_dead, &noted);
     survey.found.iter().map(give_back).sum()
 }
 

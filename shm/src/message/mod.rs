@@ -7,7 +7,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `payload.rs` | [`Loan`](payload::Loan), [`View`](payload::View): messages in place; blocks allocated and copied |
+//! | `payload.rs` | [`Loan`], [`View`]: messages in place; blocks allocated and copied |
 //! | `taken.rs` | a message that was taken from a ring: its descriptor checked, its block made ours |
 //! | `note.rs` | the note line of a receiving handle |
 //! | `apart.rs` | received messages that a fork leaves to both processes |

@@ -1,7 +1,7 @@
 //! What the death procedure, the end of objects and observers ask of an object, whatever its kind is.
 //!
 //! Each kind has one implementation of [`ObjectKind`], in the folder of that kind, and one row in the table of kinds
-//! ([`crate::open::kinds`]). No method has a default: a new kind has to answer each question, and a kind for which an
+//! ([`crate::open::KINDS`]). No method has a default: a new kind has to answer each question, and a kind for which an
 //! answer is "nothing" says so with [`nothing!`].
 
 use slipring_core::block::BlockRef;

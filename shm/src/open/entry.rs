@@ -72,7 +72,7 @@ impl Inherited {
     ///
     /// # Errors
     ///
-    /// [`Error::NotInherited`] in a process that was not started by [`Handoff::spawn`](crate::Handoff::spawn), or whose descriptors were closed;
+    /// [`Error::NotInherited`](crate::Error::NotInherited) in a process that was not started by [`Handoff::spawn`](crate::Handoff::spawn), or whose descriptors were closed;
     /// and as [`Segment::from_fd`].
     pub fn from_env() -> Result<Self> {
         let text = std::env::var(VARIABLE).map_err(|_| not_inherited("a segment"))?;
@@ -85,7 +85,7 @@ impl Inherited {
     ///
     /// # Errors
     ///
-    /// [`Error::Disconnected`] when nobody has the other end any more. [`Error::NotInherited`] for anything else than
+    /// [`Error::Disconnected`](crate::Error::Disconnected) when nobody has the other end any more. [`Error::NotInherited`](crate::Error::NotInherited) for anything else than
     /// what `send` sends, and for what was taken before: all descriptors that came were closed then, and a stream is of
     /// no further use. And as [`Segment::from_fd`].
     ///
@@ -116,7 +116,7 @@ impl Inherited {
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`], or [`Error::WouldBlock`] for [`Until::NOW`]: of a stream a part of the message may have been
+    /// [`Error::TimedOut`](crate::Error::TimedOut), or [`Error::WouldBlock`](crate::Error::WouldBlock) for [`Until::NOW`]: of a stream a part of the message may have been
     /// read then. And as [`Inherited::receive`].
     pub fn receive_until(socket: impl AsFd, until: impl Into<Until>) -> Result<Self> {
         receive_one(socket, until.into(), KINDS)
@@ -132,7 +132,7 @@ impl Boarding {
     ///
     /// # Errors
     ///
-    /// [`Error::NotInherited`] where there is no such place (any more), or `proof` is not its proof; and as
+    /// [`Error::NotInherited`](crate::Error::NotInherited) where there is no such place (any more), or `proof` is not its proof; and as
     /// [`Segment::from_fd`].
     pub fn new(proof: OwnedFd, id: u32) -> Result<Self> {
         let embryo = OwnerId::from_bits(id).ok_or_else(|| not_inherited("a berth with that id"))?;

@@ -166,7 +166,7 @@ macro_rules! enclosable {
 }
 pub(crate) use enclosable;
 
-/// Makes handles transferable whose constructor takes nothing but a [`Handle`].
+/// Makes handles transferable whose constructor takes nothing but a [`Handle`](crate::member::Handle).
 macro_rules! transfer {
     ($(($($generic:tt)*) $handle:ty, $kind:ident, $of:expr, $from:expr;)*) => {$(
         impl<$($generic)*> crate::member::ticket::sealed::Sealed for $handle {

@@ -17,8 +17,8 @@ impl Handoff {
     ///
     /// # Errors
     ///
-    /// [`Error::Disconnected`] where nobody has the other end. [`Error::Capacity`] for more than 253 descriptors: each
-    /// pipe's end has one or two, the segment one. [`Error::TooLong`] for some thousands of handles. Too many participants.
+    /// [`Error::Disconnected`](crate::Error::Disconnected) where nobody has the other end. [`Error::Capacity`](crate::Error::Capacity) for more than 253 descriptors: each
+    /// pipe's end has one or two, the segment one. [`Error::TooLong`](crate::Error::TooLong) for some thousands of handles. Too many participants.
     /// Nothing was handed over then.
     ///
     /// # Examples
@@ -50,7 +50,7 @@ impl Handoff {
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`], or [`Error::WouldBlock`] for [`Until::NOW`]: a stream may have a part of the message then, and
+    /// [`Error::TimedOut`](crate::Error::TimedOut), or [`Error::WouldBlock`](crate::Error::WouldBlock) for [`Until::NOW`]: a stream may have a part of the message then, and
     /// is of no further use. And as [`Handoff::send`].
     pub fn send_until(self, socket: impl AsFd, until: impl Into<Until>) -> Result<()> {
         let attachment = self.attachment().clone();
