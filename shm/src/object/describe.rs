@@ -108,6 +108,25 @@ macro_rules! nothing {
 }
 pub(crate) use nothing;
 
+/// Writes the methods of [`Found`] for what is never leased.
+macro_rules! never_leased {
+    () => {
+        fn is_claimed(&self, _number: u32, _position: u64, _block: BlockRef) -> bool {
+            false
+        }
+
+        fn give_back_leases(
+            &self,
+            _: &Regions,
+            _is_dead: &dyn Fn(OwnerId) -> bool,
+            _noted: &dyn Fn(u32, u64) -> bool,
+        ) -> u64 {
+            0
+        }
+    };
+}
+pub(crate) use never_leased;
+
 /// What the process does at a fork and at an attachment's end, besides what the attachment itself does: the part of the
 /// layers above that watch.
 pub(crate) trait Hooks: Sync {

@@ -22,6 +22,6 @@ pub(crate) use about::{About, tally};
 pub(crate) use body::{
     SharedWords, body_at, commit_and_init, find_root, held_by, hold, reserve, words_at,
 };
-pub(crate) use describe::{Found, Hooks, Kinds, ObjectKind, nothing};
+pub(crate) use describe::{Found, Hooks, Kinds, ObjectKind, never_leased, nothing};
 pub(crate) use header::{HEADER_BYTES, ObjectHeader, RING_UNIT, ROOT, Role, header};
 pub(crate) use kind::Kind;

@@ -16,16 +16,14 @@ use std::ptr::NonNull;
 
 use slipring_core::block::{BlockRef, Descriptor};
 use slipring_core::directory::Place;
-use slipring_core::futex::Scope;
-use slipring_core::owner::OwnerId;
-use slipring_core::primitive::{AtomicU32, AtomicU64, CachePadded, FenceMode, Ordering};
+use slipring_core::primitive::{AtomicU32, AtomicU64, CachePadded, Ordering};
 use slipring_core::ring::Corrupt;
 use slipring_core::ring::sides::Sides;
 use slipring_core::ring::spsc_records::{Layout, Records};
 use slipring_core::sync::{Bell, Mutex};
 
 use crate::memory::Regions;
-use crate::object::{self, About, Held, RING_UNIT, Role};
+use crate::object::{self, RING_UNIT, Role};
 use crate::{Error, Result};
 
 /// The record is the message.
@@ -208,7 +206,7 @@ impl Shape {
     }
 
     /// The directions that there are.
-    fn lanes(&self, offset: u64) -> impl Iterator<Item = Lane> + '_ {
+    pub(super) fn lanes(&self, offset: u64) -> impl Iterator<Item = Lane> + '_ {
         let roles = &Role::ALL[..if self.duplex { 2 } else { 1 }];
         roles.iter().filter_map(move |role| self.lane(*role, offset).ok())
     }
@@ -223,35 +221,23 @@ fn ring_offset(layout: Layout, index: u64) -> u64 {
 }
 
 /// The pipe at `place`, and where in the arena its body begins.
-fn shape_at(regions: &Regions, place: Place) -> Option<(Shape, u64)> {
+pub(super) fn shape_at(regions: &Regions, place: Place) -> Option<(Shape, u64)> {
     let body = object::body_at(regions, place)?;
     Some((Shape::new(body.at, body.len).ok()?, body.offset))
 }
 
-fn for_each_lane(regions: &Regions, place: Place, mut f: impl FnMut(Lane)) {
+/// Calls `f` with each direction of the pipe at `place`.
+pub(super) fn for_each_lane(regions: &Regions, place: Place, mut f: impl FnMut(Lane)) {
     if let Some((shape, offset)) = shape_at(regions, place) {
         shape.lanes(offset).for_each(&mut f);
     }
 }
 
 /// The rings of the pipe at `place`, by number.
-pub(crate) fn rings_of(regions: &Regions, place: Place) -> Vec<(u32, Records)> {
+pub(super) fn rings_of(regions: &Regions, place: Place) -> Vec<(u32, Records)> {
     let mut rings = Vec::new();
     for_each_lane(regions, place, |lane| rings.push((lane.ring_id, lane.ring)));
     rings
-}
-
-/// What there is to say of the pipe at `place`; `ids` are the participants.
-pub(super) fn about(regions: &Regions, place: Place, ids: &[OwnerId]) -> About {
-    let Some((shape, offset)) = shape_at(regions, place) else { return About::damaged() };
-    let (mut used, mut held) = (Vec::new(), Vec::new());
-    for lane in shape.lanes(offset) {
-        used.push(format!("{} of {} bytes", lane.ring.used(), lane.ring.size()));
-        let turn = |lock: &Mutex, what| lock.owner().map(|owner| Held::by(owner, ids, what));
-        held.extend(turn(&lane.words().send, "a turn to send"));
-        held.extend(turn(&lane.words().recv, "a turn to receive"));
-    }
-    About { held, ..About::state(used.join(", and back ")) }
 }
 
 #[cold]
@@ -265,67 +251,20 @@ pub(super) fn most_records(ring: &Records) -> u64 {
 }
 
 /// Whether a record of this kind begins with the descriptor of a block.
-fn names_one(kind: u8) -> bool {
+pub(super) fn names_one(kind: u8) -> bool {
     kind == BLOCK || kind == ENCLOSING
 }
 
 /// Whether a record that was published at `position` and not released names `block`.
-pub(crate) fn names_block(ring: &Records, position: u64, block: BlockRef) -> bool {
+pub(super) fn names_block(ring: &Records, position: u64, block: BlockRef) -> bool {
     ring.holds(position, |kind, word| names_one(kind) && Descriptor::block_of(word) == Some(block))
-}
-
-/// Frees the dead one's turns.
-pub(crate) fn free_locks(regions: &Regions, place: Place, dead: OwnerId) {
-    for_each_lane(regions, place, |lane| {
-        lane.words().send.recover(dead, Scope::Shared);
-        lane.words().recv.recover(dead, Scope::Shared);
-    });
-}
-
-/// The last holder of an end has gone.
-pub(crate) fn side_emptied(regions: &Regions, place: Place, role: Role) {
-    if let Some((shape, _)) = shape_at(regions, place) {
-        shape.sides().side_gone(role.side());
-        crash_point!("pipe.side_emptied.marked");
-    }
-}
-
-/// Wakes senders that wait for room, and those who watch; readers sleep on their socket, which tells them by itself.
-pub(crate) fn wake(regions: &Regions, place: Place) {
-    for_each_lane(regions, place, |lane| {
-        lane.ring.wake_all(Scope::Shared);
-        lane.words().bell.wake_watchers();
-    });
-}
-
-/// Frees the blocks of messages that nobody can receive any more, as `me`, under the recovery lock.
-pub(crate) fn drain(regions: &Regions, place: Place, me: OwnerId) {
-    for_each_lane(regions, place, |lane| {
-        // SAFETY: nobody has a handle of the pipe, and the recovery lock keeps others from doing the same.
-        let consumer = unsafe { lane.ring.consumer(Scope::Shared, FenceMode::Symmetric) };
-        let Ok(mut consumer) = consumer else { return };
-        // A ring that a peer gone mad has bent into a circle has no end.
-        for _ in 0..most_records(&lane.ring) {
-            let Ok(Some(record)) = consumer.peek() else { break };
-            if names_one(record.kind()) {
-                let position = record.position();
-                let mut word = [0; 8];
-                record.copy_to(&mut word);
-                let block = Descriptor::block_of(u64::from_le_bytes(word));
-                if let Some(block) = block.and_then(|block| regions.pool.check(block, 0))
-                    && regions.pool.control(block).taken(me, lane.ring_id, position)
-                {
-                    crash_point!("pipe.drain.taken");
-                    regions.pool.free_now(block, me);
-                }
-            }
-            consumer.release();
-        }
-    });
 }
 
 #[cfg(test)]
 mod tests {
+    use slipring_core::futex::Scope;
+    use slipring_core::primitive::FenceMode;
+
     use super::*;
     use crate::{Pipe, PipeOptions, Segment, SegmentOptions};
 

@@ -2,7 +2,6 @@
 
 use std::ptr::NonNull;
 
-use slipring_core::block::Returns;
 use slipring_core::directory::Place;
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
@@ -14,8 +13,7 @@ use super::family::expect_role;
 use super::options::QueueOptions;
 use crate::member::{Attachment, Handle};
 use crate::memory::{Region, Regions};
-use crate::message::taken;
-use crate::object::{self, About, Kind, RING_UNIT, Role, SharedWords};
+use crate::object::{self, Kind, RING_UNIT, Role, SharedWords};
 use crate::wait::Spin;
 use crate::{Error, Result, Segment};
 
@@ -304,64 +302,4 @@ pub(crate) fn rings_of(regions: &Regions, place: Place) -> Vec<(u32, Ring)> {
     let Some(chain) = chain_at(regions, place) else { return Vec::new() };
     let ids = (0..MAX_LEVELS).map_while(|level| chain.level(level));
     ids.filter_map(|id| Some((id, ring_at(regions, id).ok()?))).collect()
-}
-
-/// What there is to say of the queue at `place`.
-pub(crate) fn about(regions: &Regions, place: Place) -> About {
-    let Some(chain) = chain_at(regions, place) else { return About::damaged() };
-    let rings = rings_of(regions, place);
-    let capacity = match chain.bound() {
-        Bound::Bounded(capacity) => Some(capacity),
-        Bound::Unbounded(_) => None,
-    };
-    About {
-        depth: Some(rings.iter().map(|(_, ring)| ring.len()).sum()),
-        capacity,
-        sent: Some(rings.iter().map(|(_, ring)| ring.published()).fold(0, u64::wrapping_add)),
-        ..About::state(if chain.sides().is_closed() { "closed" } else { "open" })
-    }
-}
-
-/// A side has no holder: it is gone, if there was one. In a queue with a name the first may still come.
-pub(crate) fn side_emptied(regions: &Regions, place: Place, role: Role) {
-    if let Some(chain) = chain_at(regions, place) {
-        if chain.sides().has_begun(role.side()) {
-            chain.sides().side_gone(role.side());
-        }
-        crash_point!("queue.side_emptied.marked");
-    }
-}
-
-/// Wakes whoever sleeps on the queue at `place`.
-pub(crate) fn wake(regions: &Regions, place: Place) {
-    if let Some(chain) = chain_at(regions, place) {
-        chain.wake_all(Scope::Shared);
-    }
-}
-
-/// Frees the messages and the rings of a queue that nobody has a handle of, as `me`, under the recovery lock.
-pub(crate) fn drain(regions: &Regions, place: Place, me: OwnerId) {
-    let Some(chain) = chain_at(regions, place) else { return };
-    // Without a note a death in here would lose a block; without a free line we leave the queue to the next one.
-    let Ok(note) = regions.claim_note(me) else { return };
-    for (ring_id, ring) in rings_of(regions, place) {
-        let mut returns = Returns::default();
-        let pop = || ring.pop(|position, word| note.write(ring_id, position, word));
-        while let Ok((position, word)) = pop() {
-            taken::free(regions, me, ring_id, position, word, &mut returns);
-            note.erase();
-        }
-        regions.pool.flush(&mut Default::default(), &mut returns);
-    }
-    note.free(me);
-    crash_point!("queue.drain.emptied");
-    for level in (0..MAX_LEVELS).rev() {
-        let Some(ring_id) = chain.level(level) else { continue };
-        chain.unhang(level);
-        crash_point!("queue.drain.unhung");
-        let entry = regions.directory.at_offset(u64::from(ring_id) * RING_UNIT);
-        if let Some(entry) = entry.filter(|e| Kind::from_word(e.kind) == Some(Kind::Ring)) {
-            regions.directory.free(entry.id);
-        }
-    }
 }

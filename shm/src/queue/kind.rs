@@ -1,14 +1,17 @@
 //! What the death procedure and observers ask of a queue, and of the rings that it consists of.
 
-use slipring_core::block::{BlockRef, Descriptor};
+use slipring_core::block::{BlockRef, Descriptor, Returns};
 use slipring_core::directory::Place;
+use slipring_core::futex::Scope;
 use slipring_core::member::Holders;
 use slipring_core::owner::OwnerId;
+use slipring_core::ring::chain::{Bound, MAX_LEVELS};
 use slipring_core::ring::mpmc::Ring;
 
-use super::end;
+use super::end::{self, chain_at, rings_of};
 use crate::memory::Regions;
-use crate::object::{About, Found, ObjectKind, Role, nothing};
+use crate::message::taken;
+use crate::object::{About, Found, Kind, ObjectKind, RING_UNIT, Role, never_leased, nothing};
 
 /// A queue.
 pub(crate) struct QueueKind;
@@ -25,23 +28,64 @@ impl ObjectKind for QueueKind {
     }
 
     fn survey(&self, regions: &Regions, place: Place) -> Option<Box<dyn Found>> {
-        Some(Box::new(Rings(end::rings_of(regions, place))))
+        Some(Box::new(Rings(rings_of(regions, place))))
     }
 
     fn side_emptied(&self, regions: &Regions, place: Place, role: Role) {
-        end::side_emptied(regions, place, role);
+        if let Some(chain) = chain_at(regions, place) {
+            // A side that nobody has had is not gone: in a queue with a name the first may still come.
+            if chain.sides().has_begun(role.side()) {
+                chain.sides().side_gone(role.side());
+            }
+            crash_point!("queue.side_emptied.marked");
+        }
     }
 
     fn wake(&self, regions: &Regions, place: Place) {
-        end::wake(regions, place);
+        if let Some(chain) = chain_at(regions, place) {
+            chain.wake_all(Scope::Shared);
+        }
     }
 
     fn drain(&self, regions: &Regions, place: Place, me: OwnerId) {
-        end::drain(regions, place, me);
+        let Some(chain) = chain_at(regions, place) else { return };
+        // Without a note a death in here would lose a block; without a free line we leave the queue to the next one.
+        let Ok(note) = regions.claim_note(me) else { return };
+        for (ring_id, ring) in rings_of(regions, place) {
+            let mut returns = Returns::default();
+            let pop = || ring.pop(|position, word| note.write(ring_id, position, word));
+            while let Ok((position, word)) = pop() {
+                taken::free(regions, me, ring_id, position, word, &mut returns);
+                note.erase();
+            }
+            regions.pool.flush(&mut Default::default(), &mut returns);
+        }
+        note.free(me);
+        crash_point!("queue.drain.emptied");
+        for level in (0..MAX_LEVELS).rev() {
+            let Some(ring_id) = chain.level(level) else { continue };
+            chain.unhang(level);
+            crash_point!("queue.drain.unhung");
+            let entry = regions.directory.at_offset(u64::from(ring_id) * RING_UNIT);
+            if let Some(entry) = entry.filter(|e| Kind::from_word(e.kind) == Some(Kind::Ring)) {
+                regions.directory.free(entry.id);
+            }
+        }
     }
 
     fn about(&self, regions: &Regions, place: Place, _ids: &[OwnerId]) -> About {
-        end::about(regions, place)
+        let Some(chain) = chain_at(regions, place) else { return About::damaged() };
+        let rings = rings_of(regions, place);
+        let capacity = match chain.bound() {
+            Bound::Bounded(capacity) => Some(capacity),
+            Bound::Unbounded(_) => None,
+        };
+        About {
+            depth: Some(rings.iter().map(|(_, ring)| ring.len()).sum()),
+            capacity,
+            sent: Some(rings.iter().map(|(_, ring)| ring.published()).fold(0, u64::wrapping_add)),
+            ..About::state(if chain.sides().is_closed() { "closed" } else { "open" })
+        }
     }
 }
 
@@ -58,18 +102,7 @@ impl Found for Rings {
         self.0.iter().any(|(id, ring)| *id == number && ring.holds(position, names_it))
     }
 
-    fn is_claimed(&self, _number: u32, _position: u64, _block: BlockRef) -> bool {
-        false
-    }
-
-    fn give_back_leases(
-        &self,
-        _: &Regions,
-        _is_dead: &dyn Fn(OwnerId) -> bool,
-        _noted: &dyn Fn(u32, u64) -> bool,
-    ) -> u64 {
-        0
-    }
+    never_leased! {}
 }
 
 /// A ring of a queue, which does everything for it.

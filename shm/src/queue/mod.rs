@@ -33,7 +33,7 @@ pub(crate) mod watched;
 
 use std::marker::PhantomData;
 
-pub(crate) use end::{BODY_BYTES, End, about, chain_at, create_as, rings_of, wake};
+pub(crate) use end::{BODY_BYTES, End, chain_at, create_as, rings_of};
 use family::queues;
 pub(crate) use kind::{QueueKind, RingKind};
 pub use options::QueueOptions;

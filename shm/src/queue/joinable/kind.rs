@@ -2,13 +2,14 @@
 
 use slipring_core::block::{BlockRef, Descriptor};
 use slipring_core::directory::Place;
+use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
-use slipring_core::ring::leases;
+use slipring_core::ring::leases::{self, State};
 
-use super::recover::{self, Desks};
+use super::recover::{Desks, table_of};
 use crate::memory::Regions;
-use crate::object::{About, Found, ObjectKind, Role, nothing};
-use crate::queue::QueueKind;
+use crate::object::{About, Found, Held, ObjectKind, Role, nothing, tally};
+use crate::queue::{QueueKind, rings_of};
 
 /// A joinable queue. Its body begins as a queue's does.
 pub(crate) struct JoinableKind;
@@ -30,8 +31,17 @@ impl ObjectKind for JoinableKind {
     }
 
     fn side_left(&self, regions: &Regions, place: Place, role: Role, me: OwnerId) {
-        if role == Role::Second {
-            recover::give_up(regions, place, me);
+        if role != Role::Second {
+            return;
+        }
+        // What it leased by id, and has no receiver any more to end with.
+        let Some((_, table)) = table_of(regions, place) else { return };
+        let mut any = false;
+        for lease in table.of(me) {
+            any |= table.give_back(lease, me).is_ok();
+        }
+        if any {
+            self.wake(regions, place);
         }
     }
 
@@ -40,16 +50,52 @@ impl ObjectKind for JoinableKind {
     }
 
     fn wake(&self, regions: &Regions, place: Place) {
-        recover::wake(regions, place);
+        QueueKind.wake(regions, place);
+        if let Some((_, table)) = table_of(regions, place) {
+            table.finished_event().wake_all(Scope::Shared);
+        }
     }
 
     fn drain(&self, regions: &Regions, place: Place, me: OwnerId) {
-        recover::drain(regions, place, me);
+        if let Some((table_id, table)) = table_of(regions, place) {
+            table.drain(|at, descriptor| {
+                let named = Descriptor::block_of(descriptor).and_then(|b| regions.pool.check(b, 0));
+                if let Some(block) = named
+                    && regions.pool.control(block).taken(me, table_id, at)
+                {
+                    crash_point!("joinable.drain.taken");
+                    regions.pool.free_now(block, me);
+                }
+            });
+        }
         QueueKind.drain(regions, place, me);
     }
 
     fn about(&self, regions: &Regions, place: Place, ids: &[OwnerId]) -> About {
-        recover::about(regions, place, ids)
+        let Some((_, table)) = table_of(regions, place) else { return About::damaged() };
+        let rings = rings_of(regions, place);
+        let published =
+            || rings.iter().map(|(_, ring)| ring.published()).fold(0_u64, u64::wrapping_add);
+        let mut leases = Vec::new();
+        table.count_in(|state| {
+            if let State::Leased(owner) = state {
+                leases.push(owner);
+            }
+            false
+        });
+        let held = tally(leases.into_iter()).into_iter().map(|(owner, count)| {
+            let what = if count == 1 { "a lease".into() } else { format!("{count} leases") };
+            Held::by(owner, ids, what)
+        });
+        let about = QueueKind.about(regions, place, ids);
+        let mut state = format!("{}, {} unfinished", about.state, table.unfinished(published));
+        let letters = table.count_in(State::is_letter);
+        if letters > 0 {
+            state.push_str(&format!(", {letters} set aside"));
+        }
+        let given_back = table.count_in(|state| state == State::GivenBack);
+        let depth = about.depth.map(|depth| depth + given_back);
+        About { depth, state, held: held.collect(), ..about }
     }
 }
 

@@ -13,14 +13,13 @@
 use slipring_core::block::Descriptor;
 use slipring_core::block::recover::{self, Salvage};
 use slipring_core::directory::Place;
-use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
-use slipring_core::ring::leases::{Hold, Leases, State};
+use slipring_core::ring::leases::{Hold, Leases};
 
 use super::desk;
 use super::order::{order_of, position_of};
 use crate::memory::Regions;
-use crate::object::{self, About, Held, tally};
+use crate::object::{self};
 use crate::queue;
 
 /// The table of the queue at `place`, and its number.
@@ -100,68 +99,5 @@ impl Desks {
             || ring.holds(position, names_it),
             || noted_by_living(*id, position),
         )
-    }
-}
-
-/// What there is to say of the queue at `place`; `ids` are the participants.
-pub(super) fn about(regions: &Regions, place: Place, ids: &[OwnerId]) -> About {
-    let Some((_, table)) = table_of(regions, place) else { return About::damaged() };
-    let rings = queue::rings_of(regions, place);
-    let published =
-        || rings.iter().map(|(_, ring)| ring.published()).fold(0_u64, u64::wrapping_add);
-    let mut leases = Vec::new();
-    table.count_in(|state| {
-        if let State::Leased(owner) = state {
-            leases.push(owner);
-        }
-        false
-    });
-    let held = tally(leases.into_iter()).into_iter().map(|(owner, count)| {
-        let what = if count == 1 { "a lease".into() } else { format!("{count} leases") };
-        Held::by(owner, ids, what)
-    });
-    let about = queue::about(regions, place);
-    let mut state = format!("{}, {} unfinished", about.state, table.unfinished(published));
-    let letters = table.count_in(State::is_letter);
-    if letters > 0 {
-        state.push_str(&format!(", {letters} set aside"));
-    }
-    let given_back = table.count_in(|state| state == State::GivenBack);
-    let depth = about.depth.map(|depth| depth + given_back);
-    About { depth, state, held: held.collect(), ..about }
-}
-
-/// Gives back what `me`, who has no receiver any more, leased by id.
-pub(super) fn give_up(regions: &Regions, place: Place, me: OwnerId) {
-    let Some((_, table)) = table_of(regions, place) else { return };
-    let mut any = false;
-    for lease in table.of(me) {
-        any |= table.give_back(lease, me).is_ok();
-    }
-    if any {
-        wake(regions, place);
-    }
-}
-
-/// Wakes whoever sleeps on the queue at `place`.
-pub(super) fn wake(regions: &Regions, place: Place) {
-    queue::wake(regions, place);
-    if let Some((_, table)) = table_of(regions, place) {
-        table.finished_event().wake_all(Scope::Shared);
-    }
-}
-
-/// Frees what is in the table of a queue that nobody has a handle of, as `me`, under the recovery lock.
-pub(super) fn drain(regions: &Regions, place: Place, me: OwnerId) {
-    if let Some((table_id, table)) = table_of(regions, place) {
-        table.drain(|at, descriptor| {
-            let named = Descriptor::block_of(descriptor).and_then(|b| regions.pool.check(b, 0));
-            if let Some(block) = named
-                && regions.pool.control(block).taken(me, table_id, at)
-            {
-                crash_point!("joinable.drain.taken");
-                regions.pool.free_now(block, me);
-            }
-        });
     }
 }

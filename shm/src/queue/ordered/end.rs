@@ -9,7 +9,7 @@
 
 use std::ptr::NonNull;
 
-use slipring_core::block::{BlockRef, Descriptor, Returns, State};
+use slipring_core::block::{BlockRef, State};
 use slipring_core::directory::Place;
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
@@ -22,8 +22,7 @@ use slipring_core::sync::EventCount;
 use super::options::OrderedOptions;
 use crate::member::{Attachment, Handle, Wait};
 use crate::memory::Regions;
-use crate::message::taken;
-use crate::object::{self, About, Held, Kind, RING_UNIT, Role};
+use crate::object::{self, Kind, RING_UNIT, Role};
 use crate::sys::clock;
 use crate::wait::{SLICE, Spin, Until};
 use crate::{Error, Result, Segment};
@@ -123,7 +122,7 @@ impl Store {
         }
     }
 
-    fn len(&self) -> u64 {
+    pub(super) fn len(&self) -> u64 {
         match self {
             Self::Lifo(stack) => stack.len(),
             Self::Priority(heap) => heap.len(),
@@ -340,84 +339,12 @@ pub(super) fn would_block(error: Error, until: Until) -> Error {
 }
 
 /// The queue at `place`.
-fn shape_at(regions: &Regions, place: Place) -> Option<Shape> {
+pub(super) fn shape_at(regions: &Regions, place: Place) -> Option<Shape> {
     let body = object::body_at(regions, place)?;
     Shape::new(body.at, body.len, body.offset).ok()
 }
 
 /// The store of the queue at `place`, and its number.
-pub(crate) fn store_of(regions: &Regions, place: Place) -> Option<(u32, Store)> {
+pub(super) fn store_of(regions: &Regions, place: Place) -> Option<(u32, Store)> {
     shape_at(regions, place).map(|shape| (shape.store_id, shape.store))
-}
-
-/// What there is to say of the queue at `place`; `ids` are the participants.
-pub(super) fn about(regions: &Regions, place: Place, ids: &[OwnerId]) -> About {
-    let Some(shape) = shape_at(regions, place) else { return About::damaged() };
-    let (order, holder) = match shape.store {
-        Store::Lifo(_) => ("last in first out", None),
-        Store::Priority(heap) => ("by priority", heap.holder()),
-    };
-    let open = if shape.words().sides().is_closed() { "closed" } else { "open" };
-    let turn = |owner| Held::by(owner, ids, "a turn");
-    About {
-        depth: Some(shape.store.len()),
-        capacity: Some(shape.store.capacity()),
-        held: holder.map(turn).into_iter().collect(),
-        ..About::state(format!("{order}, {open}"))
-    }
-}
-
-/// Frees the dead one's turn.
-pub(crate) fn free_locks(regions: &Regions, place: Place, dead: OwnerId) {
-    if let Some((_, Store::Priority(heap))) = store_of(regions, place) {
-        heap.recover(dead, Scope::Shared);
-    }
-}
-
-/// The last holder of a side has gone.
-pub(crate) fn side_emptied(regions: &Regions, place: Place, role: Role) {
-    if let Some(shape) = shape_at(regions, place) {
-        if shape.words().sides().has_begun(role.side()) {
-            shape.words().sides().side_gone(role.side());
-        }
-        crash_point!("ordered.side_emptied.marked");
-    }
-}
-
-/// Wakes whoever sleeps on the queue at `place`.
-pub(crate) fn wake(regions: &Regions, place: Place) {
-    if let Some(shape) = shape_at(regions, place) {
-        shape.words().wake_all();
-    }
-}
-
-/// Frees the messages of a queue that nobody has a handle of, as `me`, under the recovery lock.
-pub(crate) fn drain(regions: &Regions, place: Place, me: OwnerId) {
-    let Some(shape) = shape_at(regions, place) else { return };
-    // Without a note a death in here would lose a block; without a free line we leave the queue to the next one.
-    let Ok(note) = regions.claim_note(me) else { return };
-    let mut returns = Returns::default();
-    let position_of = |at, word| {
-        let block = Descriptor::block_of(word).and_then(|block| regions.pool.check(block, 0));
-        block.map_or(at, |block| shape.position(regions, at, block))
-    };
-    let take_note = |at, word| note.write(shape.store_id, position_of(at, word), word);
-    let mut free = |at, word| {
-        let position = position_of(at, word);
-        taken::free(regions, me, shape.store_id, position, word, &mut returns);
-        note.erase();
-    };
-    match shape.store {
-        Store::Priority(heap) => heap.drain(take_note, free),
-        // A stack that a peer gone mad goes on filling has no end.
-        Store::Lifo(stack) => {
-            for _ in 0..stack.capacity() {
-                let Ok(Some((at, word))) = stack.pop(take_note) else { break };
-                free(at, word);
-            }
-        }
-    }
-    regions.pool.flush(&mut Default::default(), &mut returns);
-    note.free(me);
-    crash_point!("ordered.drain.emptied");
 }

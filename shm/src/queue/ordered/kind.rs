@@ -1,13 +1,15 @@
 //! What the death procedure and observers ask of a LIFO or priority queue.
 
-use slipring_core::block::{BlockRef, Descriptor};
+use slipring_core::block::{BlockRef, Descriptor, Returns};
 use slipring_core::directory::Place;
+use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::ring::{heap, stack};
 
-use super::end::{self, Store};
+use super::end::{self, Store, shape_at, store_of};
 use crate::memory::Regions;
-use crate::object::{About, Found, ObjectKind, Role, nothing};
+use crate::message::taken;
+use crate::object::{About, Found, Held, ObjectKind, Role, never_leased, nothing};
 
 /// A LIFO or priority queue.
 pub(crate) struct OrderedKind;
@@ -25,28 +27,76 @@ impl ObjectKind for OrderedKind {
     }
 
     fn survey(&self, regions: &Regions, place: Place) -> Option<Box<dyn Found>> {
-        let (number, store) = end::store_of(regions, place)?;
+        let (number, store) = store_of(regions, place)?;
         Some(Box::new(FoundStore { number, store }))
     }
 
     fn free_locks(&self, regions: &Regions, place: Place, dead: OwnerId) {
-        end::free_locks(regions, place, dead);
+        if let Some((_, Store::Priority(heap))) = store_of(regions, place) {
+            heap.recover(dead, Scope::Shared);
+        }
     }
 
     fn side_emptied(&self, regions: &Regions, place: Place, role: Role) {
-        end::side_emptied(regions, place, role);
+        if let Some(shape) = shape_at(regions, place) {
+            // A side that nobody has had is not gone: in a queue with a name the first may still come.
+            if shape.words().sides().has_begun(role.side()) {
+                shape.words().sides().side_gone(role.side());
+            }
+            crash_point!("ordered.side_emptied.marked");
+        }
     }
 
     fn wake(&self, regions: &Regions, place: Place) {
-        end::wake(regions, place);
+        if let Some(shape) = shape_at(regions, place) {
+            shape.words().wake_all();
+        }
     }
 
     fn drain(&self, regions: &Regions, place: Place, me: OwnerId) {
-        end::drain(regions, place, me);
+        let Some(shape) = shape_at(regions, place) else { return };
+        // Without a note a death in here would lose a block; without a free line we leave the queue to the next one.
+        let Ok(note) = regions.claim_note(me) else { return };
+        let mut returns = Returns::default();
+        let position_of = |at, word| {
+            let block = Descriptor::block_of(word).and_then(|block| regions.pool.check(block, 0));
+            block.map_or(at, |block| shape.position(regions, at, block))
+        };
+        let take_note = |at, word| note.write(shape.store_id, position_of(at, word), word);
+        let mut free = |at, word| {
+            let position = position_of(at, word);
+            taken::free(regions, me, shape.store_id, position, word, &mut returns);
+            note.erase();
+        };
+        match shape.store {
+            Store::Priority(heap) => heap.drain(take_note, free),
+            // A stack that a peer gone mad goes on filling has no end.
+            Store::Lifo(stack) => {
+                for _ in 0..stack.capacity() {
+                    let Ok(Some((at, word))) = stack.pop(take_note) else { break };
+                    free(at, word);
+                }
+            }
+        }
+        regions.pool.flush(&mut Default::default(), &mut returns);
+        note.free(me);
+        crash_point!("ordered.drain.emptied");
     }
 
     fn about(&self, regions: &Regions, place: Place, ids: &[OwnerId]) -> About {
-        end::about(regions, place, ids)
+        let Some(shape) = shape_at(regions, place) else { return About::damaged() };
+        let (order, holder) = match shape.store {
+            Store::Lifo(_) => ("last in first out", None),
+            Store::Priority(heap) => ("by priority", heap.holder()),
+        };
+        let open = if shape.words().sides().is_closed() { "closed" } else { "open" };
+        let turn = |owner| Held::by(owner, ids, "a turn");
+        About {
+            depth: Some(shape.store.len()),
+            capacity: Some(shape.store.capacity()),
+            held: holder.map(turn).into_iter().collect(),
+            ..About::state(format!("{order}, {open}"))
+        }
     }
 }
 
@@ -65,16 +115,5 @@ impl Found for FoundStore {
         self.store.holds(position, |word| Descriptor::block_of(word) == Some(block))
     }
 
-    fn is_claimed(&self, _number: u32, _position: u64, _block: BlockRef) -> bool {
-        false
-    }
-
-    fn give_back_leases(
-        &self,
-        _: &Regions,
-        _is_dead: &dyn Fn(OwnerId) -> bool,
-        _noted: &dyn Fn(u32, u64) -> bool,
-    ) -> u64 {
-        0
-    }
+    never_leased! {}
 }
