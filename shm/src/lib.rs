@@ -76,6 +76,5 @@ pub use sync::{
     Moment, Mutex, OrRecover, ReentrantGuard, ReentrantMutex, Release, Semaphore, Waiting,
 };
 pub use value::{RawValue, Value, ValueGuard};
-pub use wait::SpinPolicy;
-pub use wait::Until;
+pub use wait::{SpinPolicy, Until};
 pub use watch::{Waitable, Watch, wait_any};

@@ -184,8 +184,19 @@ impl<'a> From<&'a String> for Name<'a> {
 
 /// Handles of objects that can have a name.
 ///
-/// `Options` is what it takes to make one: a queue's [`QueueOptions`](crate::QueueOptions), a mutex's first value, a
-/// semaphore's permits.
+/// | handle | `Options`: what it takes to make one |
+/// |---|---|
+/// | [`ByteSender`](crate::ByteSender), [`ByteReceiver`](crate::ByteReceiver), [`Sender`](crate::Sender), [`Receiver`](crate::Receiver) | [`QueueOptions`](crate::QueueOptions) |
+/// | [`ByteJoinableSender`](crate::ByteJoinableSender), [`ByteJoinableReceiver`](crate::ByteJoinableReceiver), [`JoinableSender`](crate::JoinableSender), [`JoinableReceiver`](crate::JoinableReceiver) | [`JoinableOptions`](crate::JoinableOptions) |
+/// | the senders and receivers of [LIFO and priority queues](crate::ordered) | [`OrderedOptions`](crate::OrderedOptions) |
+/// | [`Mutex`](crate::Mutex), [`Value`](crate::Value), [`RawValue`](crate::RawValue) | the first value |
+/// | [`Array`](crate::Array), [`RawArray`](crate::RawArray) | how many items; they are zeros at first |
+/// | [`ArrayBytes`](crate::ArrayBytes) | size and alignment of an item, and how many |
+/// | [`ReentrantMutex`](crate::ReentrantMutex), [`Event`](crate::Event), [`Condvar`](crate::Condvar) | `()` |
+/// | [`Semaphore`](crate::Semaphore), [`BoundedSemaphore`](crate::BoundedSemaphore) | the permits |
+/// | [`Barrier`](crate::Barrier) | the parties |
+///
+/// Pipes have no name; programs connect to the name of an [`Acceptor`](crate::Acceptor).
 pub trait Named: Nameable<Making = <Self as Named>::Options> {
     /// What is needed to make one.
     type Options;
