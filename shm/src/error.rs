@@ -185,6 +185,8 @@ pub enum Error {
     BrokenBarrier,
     /// This process was forked without taking part in the segment.
     Forked,
+    /// The program closed descriptors that this library works with, as daemons do that close all above 2.
+    DescriptorsClosed,
     /// The kernel gives this process nothing to wait for several objects with.
     CannotWatch {
         /// What it said.
@@ -333,6 +335,10 @@ impl fmt::Display for Error {
             }
             Self::Forked => f.write_str(
                 "this process was forked without taking part in the segment; attach to it here",
+            ),
+            Self::DescriptorsClosed => f.write_str(
+                "this process closed the descriptors of its segment or pipe; leave those open that the program did not \
+                 open itself, or make and open objects after closing",
             ),
             Self::CannotWatch { source } => write!(
                 f,

@@ -141,7 +141,9 @@ impl slipring_status {
             Error::Forked => Self::SLIPRING_E_FORKED,
             Error::Interrupted => Self::SLIPRING_E_INTERRUPTED,
             Error::NotInherited(_) => Self::SLIPRING_E_NOT_INHERITED,
-            Error::Io { .. } | Error::NoProc | Error::NoNames { .. } => Self::SLIPRING_E_IO,
+            Error::Io { .. } | Error::NoProc | Error::NoNames { .. } | Error::DescriptorsClosed => {
+                Self::SLIPRING_E_IO
+            }
             // What a later version of the library may add.
             _ => Self::SLIPRING_E_INTERNAL,
         }

@@ -63,7 +63,8 @@ pub fn raise(error: Error) -> PyErr {
         | Error::TooManyHandles
         | Error::TooManyLeases { .. }
         | Error::NoSuchObject => SegmentError::new_err(text),
-        Error::Interrupted => PyOSError::new_err((libc_eintr(), text)),
+        Error::Interrupted => PyOSError::new_err((EINTR, text)),
+        Error::DescriptorsClosed => PyOSError::new_err((EBADF, text)),
         // What the engine may say one day.
         _ => PyRuntimeError::new_err(text),
     }
@@ -87,6 +88,6 @@ fn io_error(op: &str, source: std::io::Error) -> PyErr {
 }
 
 /// The number of "interrupted system call" on Linux.
-fn libc_eintr() -> i32 {
-    4
-}
+const EINTR: i32 = 4;
+/// The number of "bad file descriptor" on Linux.
+const EBADF: i32 = 9;

@@ -9,7 +9,7 @@
 //! never been.
 
 use std::future::poll_fn;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -17,6 +17,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 
+use crate::sys::held::HeldFd;
 use crate::sys::wakeup;
 use crate::wait::SLICE;
 use crate::watch::DriverName;
@@ -43,7 +44,7 @@ impl Drop for Listed {
 
 struct Driver {
     ears: Option<AsyncFd<Arc<OwnedFd>>>,
-    timer: Option<AsyncFd<OwnedFd>>,
+    timer: Option<AsyncFd<HeldFd>>,
     listed: Listed,
 }
 
@@ -72,7 +73,7 @@ impl Driver {
                 None => return,
                 Some(false) => watch::listen(),
                 Some(true) => {
-                    wakeup::clear_timer(timer.get_ref().as_fd());
+                    timer.get_ref().get().map(wakeup::clear_timer);
                     watch::tick();
                     if watch::delist_if_idle(self.listed.0) {
                         return;

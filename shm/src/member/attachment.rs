@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use slipring_core::directory::ObjectId;
@@ -22,6 +22,7 @@ use slipring_core::primitive::{AtomicU32, AtomicU64, Ordering};
 use crate::member::recovery_lock::{self, LONG_PATIENCE, SHORT_PATIENCE};
 use crate::memory::{Mapping, Regions, wake_hook};
 use crate::object::{Kinds, Role};
+use crate::sys::proof::Kept;
 use crate::sys::{clock, file, membarrier, process};
 use crate::wait::{Place, PrivateLock, SLICE, Spin, SpinPolicy};
 use crate::{Error, Result, recovery};
@@ -52,6 +53,8 @@ pub(crate) struct Private {
     pub(crate) handles: HashMap<(ObjectId, Role), usize>,
     /// How handles made from now on spin.
     spin: SpinPolicy,
+    /// What proves our life: a lock of an open file description that is kept.
+    pub(crate) proof: Option<Kept>,
     /// During a fork: the child's participant and the open file description that proves it.
     pub(crate) embryo: Option<(OwnerId, OwnedFd)>,
 }
@@ -70,14 +73,21 @@ impl Attachment {
     /// Takes part in a mapped segment.
     pub(crate) fn join(mapping: Mapping, kinds: Kinds) -> Result<Self> {
         let attachment = Self::over(mapping, kinds)?;
+        let proof = attachment.reopen()?;
         let me = attachment
-            .with_recovery(|| attachment.begin_life(attachment.mapping.fd(), identity(), true))??;
+            .with_recovery(|| attachment.begin_life(proof.as_fd(), identity(), true))??;
         attachment.set_me(Some(me));
+        attachment.keep(proof)?;
         Ok(attachment)
     }
 
-    /// Takes part under the id that another process prepared: an embryo whose lock is `mapping`'s own file description.
-    pub(crate) fn adopt(mapping: Mapping, embryo: OwnerId, kinds: Kinds) -> Result<Self> {
+    /// Takes part under the id that another process prepared: an embryo whose life `proof` proves.
+    pub(crate) fn adopt(
+        mapping: Mapping,
+        embryo: OwnerId,
+        proof: OwnedFd,
+        kinds: Kinds,
+    ) -> Result<Self> {
         let attachment = Self::over(mapping, kinds)?;
         let record = attachment.record(embryo.index());
         // A process that runs already has its place: this one inherited a stale description.
@@ -87,7 +97,16 @@ impl Attachment {
             return Err(Error::NotInherited(what.into()));
         }
         attachment.hatch(embryo)?;
+        attachment.keep(proof)?;
         Ok(attachment)
+    }
+
+    /// Keeps the proof of our life, without a descriptor where that is possible: a program may close those that it does not
+    /// know.
+    fn keep(&self, proof: OwnedFd) -> Result<()> {
+        let kept = Kept::new(proof).map_err(Error::io("keep the proof of life"))?;
+        self.private.lock().proof = Some(kept);
+        Ok(())
     }
 
     fn over(mapping: Mapping, kinds: Kinds) -> Result<Self> {
@@ -251,7 +270,7 @@ impl Attachment {
         patience: Duration,
         f: impl FnOnce() -> R,
     ) -> Result<R> {
-        recovery_lock::with(self.mapping.fd(), patience, f)
+        recovery_lock::with(self.fd()?, patience, f)
     }
 
     /// Runs `f` under the recovery lock if it is to be had at once: not where a thread of ours waits for it, either.
@@ -262,7 +281,7 @@ impl Attachment {
 
     /// A descriptor of the segment's file with an open file description of its own.
     pub(crate) fn reopen(&self) -> Result<OwnedFd> {
-        file::reopen(self.mapping.fd()).map_err(Error::io("reopen the segment"))
+        file::reopen(self.fd()?).map_err(Error::io("reopen the segment"))
     }
 
     /// Leaving is dying in good order. If the recovery lock is not to be had, the others do it. But of a named segment this

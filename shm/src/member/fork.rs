@@ -11,13 +11,13 @@
 //! | open the proof, lock a byte with it, begin an embryo | parent, prepare | the proof goes with the parent: a dead embryo |
 //! | give the embryo the handles | parent, prepare | the same |
 //! | close the proof, unlock | parent, after | the child has it |
-//! | make the proof the segment's own descriptor, hatch, unlock | child | the child's death frees the proof |
+//! | open the segment anew, keep the proof, hatch, unlock | child | the child's death frees the proof |
 //!
 //! Threads that the parent had besides the forking one do not exist in the child; what they held of private memory
 //! is locked by the forking thread, and what they held in the segment stays the parent's.
 
 use std::cell::Cell;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Once, Weak};
 
 use slipring_core::owner::OwnerId;
@@ -26,6 +26,7 @@ use crate::member::attachment::{Attachment, Private};
 use crate::member::recovery_lock::LONG_PATIENCE;
 use crate::memory::wake_hook;
 use crate::object::{self, Hooks};
+use crate::sys::proof::Kept;
 use crate::sys::{file, process};
 use crate::wait::PrivateLock;
 use crate::{Error, Result};
@@ -114,7 +115,7 @@ fn conceive(attachment: &Attachment, private: &Private) -> Result<(OwnerId, Owne
     let proof = attachment.reopen()?;
     let embryo = attachment.with_recovery_held(LONG_PATIENCE, || -> Result<OwnerId> {
         attachment.reap_held();
-        let embryo = attachment.begin_embryo(std::os::fd::AsFd::as_fd(&proof))?;
+        let embryo = attachment.begin_embryo(proof.as_fd())?;
         for (id, role) in private.handles.keys() {
             object::hold(attachment, *id, *role, embryo);
             crash_point!("fork.prepare.held");
@@ -152,8 +153,7 @@ unsafe extern "C" fn child() {
         LIST.with_held(|list| {
             for attachment in &list.forking {
                 // SAFETY: as above.
-                let embryo = attachment.private.with_held(|private| private.embryo.take());
-                become_child(attachment, embryo);
+                attachment.private.with_held(|private| become_child(attachment, private));
                 attachment.private.unlock_after_fork();
             }
             (std::mem::take(&mut list.forking), list.hooks)
@@ -165,19 +165,30 @@ unsafe extern "C" fn child() {
     drop(gone);
 }
 
-/// Makes the proof of life this process's own descriptor of the segment, and the embryo this process.
-fn become_child(attachment: &Attachment, embryo: Option<(OwnerId, OwnedFd)>) {
-    // Until it is settled who we are, we are nobody: certainly not our parent.
+/// Makes the embryo this process: its proof is kept, and a descriptor of the segment is opened that is not the parent's.
+fn become_child(attachment: &Attachment, private: &mut Private) {
+    // Until it is settled who we are, we are nobody: certainly not our parent. Its proof is not in our memory: there is
+    // nothing to be unmapped.
     attachment.set_me(None);
-    let Some((id, proof)) = embryo else { return };
-    crash_point!("fork.child.born");
-    // The parent's proof must not live on in us: its copy here is replaced.
-    if file::replace(attachment.mapping.fd(), &proof).is_err() {
+    std::mem::forget(private.proof.take());
+    let Some((id, proof)) = private.embryo.take() else {
+        // Our copy would keep the parent's recovery lock, if it died with that in its hands.
+        attachment.mapping.file().let_go();
         return;
-    }
+    };
+    crash_point!("fork.child.born");
+    let (own, kept) = match file::reopen(proof.as_fd()) {
+        Ok(own) => (own, Kept::new(proof)),
+        // No descriptors left: that of the proof serves for both.
+        Err(_) => {
+            let kept = Kept::mapped(proof.as_fd());
+            (proof, kept)
+        }
+    };
+    attachment.mapping.file().replace(own);
     crash_point!("fork.child.replaced");
-    drop(proof);
-    if attachment.hatch(id).is_err() {
+    private.proof = kept.ok();
+    if private.proof.is_none() || attachment.hatch(id).is_err() {
         attachment.set_me(None);
     }
 }

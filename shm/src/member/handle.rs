@@ -273,8 +273,6 @@ impl Drop for Handle {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
-
     use super::*;
     use crate::memory::Region;
     use crate::sys::file;
@@ -289,7 +287,7 @@ mod tests {
         let (directory, _) = attachment.mapping.geometry().region(Region::Directory);
         let scribble = |word: usize, value: u64| {
             let at = directory + 128 + 8 * word as u64;
-            file::write_at(attachment.mapping.fd().as_fd(), &value.to_ne_bytes(), at).unwrap();
+            file::write_at(attachment.fd().unwrap(), &value.to_ne_bytes(), at).unwrap();
         };
         test(attachment, event.handle().id(), &scribble);
     }

@@ -20,7 +20,7 @@ struct Held<'a>(BorrowedFd<'a>);
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        // Cannot fail on a descriptor that could lock it.
+        // Where the program has closed the descriptor meanwhile, the lock went with it.
         let _ = lock::unlock_byte(self.0, LOCK_BASE);
     }
 }

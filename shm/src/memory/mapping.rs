@@ -18,6 +18,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use bytemuck::Zeroable;
 use memmap2::MmapRaw;
@@ -28,6 +29,7 @@ use super::geometry::{CHUNK, Geometry, MIN_RESERVE, Region};
 use super::header::{Checked, Header, MAGIC, RawHeader};
 use super::options::SegmentOptions;
 use crate::error::{Error, Result};
+use crate::sys::held::HeldFd;
 use crate::sys::memory::{AllocateError, Seals};
 use crate::sys::{cgroup, file, membarrier, memory, process};
 
@@ -38,8 +40,8 @@ const RUN: u64 = 1024;
 #[derive(Debug)]
 pub(crate) struct Mapping {
     map: MmapRaw,
-    /// An open file description of our own: the locks taken on it are ours alone.
-    file: OwnedFd,
+    /// An open file description of our own: the locks taken on it are ours alone. The program may close its number.
+    file: Arc<HeldFd>,
     geometry: Geometry,
     budget: u64,
     fences: FenceMode,
@@ -71,7 +73,7 @@ impl Mapping {
         let budget = options.budget_under(cgroup::memory_limit());
         let asymmetric = !options.wants_symmetric() && membarrier::enable();
         let fences = if asymmetric { FenceMode::Asymmetric } else { FenceMode::Symmetric };
-        let mapping = Self { map, file, geometry, budget, fences };
+        let mapping = Self { map, file: held(file)?, geometry, budget, fences };
         mapping.format(layout)?;
         Ok(mapping)
     }
@@ -126,7 +128,7 @@ impl Mapping {
         }
         let map = memory::map_shared(file.as_fd(), geometry.reserve() as usize)
             .map_err(Error::io("map the segment"))?;
-        let mapping = Self { map, file, geometry, budget, fences };
+        let mapping = Self { map, file: held(file)?, geometry, budget, fences };
         // Paid for already in any honest segment; in another one a touch must not be a SIGBUS.
         mapping.allocate_first_regions()?;
         if mapping.header().is_ready() { Ok(mapping) } else { Err(Error::Failed) }
@@ -140,7 +142,7 @@ impl Mapping {
         let Checked { geometry, budget, fences } = read_header(file.as_fd(), size, layout)?;
         let map = memory::map_for_reading(file.as_fd(), geometry.reserve() as usize)
             .map_err(Error::io("map the segment"))?;
-        Ok(Self { map, file, geometry, budget, fences })
+        Ok(Self { map, file: held(file)?, geometry, budget, fences })
     }
 
     /// They lie together: one call.
@@ -150,9 +152,9 @@ impl Mapping {
         self.allocate(0, offset + len)
     }
 
-    /// The open file description that is this process's own.
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+    /// The open file description that is this process's own, while the program has not closed it.
+    pub(crate) fn file(&self) -> &Arc<HeldFd> {
+        &self.file
     }
 
     pub(crate) fn geometry(&self) -> &Geometry {
@@ -205,7 +207,7 @@ impl Mapping {
             let bytes = (run.end - run.start) * CHUNK;
             self.count(bytes)?;
             crash_point!("mapping.commit.counted");
-            if let Err(error) = self.allocate(run.start * CHUNK, bytes) {
+            if let Err(error) = self.populate(run.start * CHUNK, bytes) {
                 self.uncount(bytes);
                 return Err(error);
             }
@@ -229,7 +231,8 @@ impl Mapping {
         let (at, bytes) = (chunks.start * CHUNK, (chunks.end - chunks.start) * CHUNK);
         let gone = commit_map::clear(self.bits(), chunks) * CHUNK;
         crash_point!("mapping.decommit.cleared");
-        let punched = memory::punch_hole(self.fd(), at, bytes);
+        // SAFETY: the caller owns the range (I2).
+        let punched = unsafe { memory::remove(&self.map, at as usize, bytes as usize) };
         crash_point!("mapping.decommit.punched");
         self.uncount(gone);
         punched.map_err(Error::io("give memory of the segment back"))
@@ -265,17 +268,25 @@ impl Mapping {
         self.header().committed.store(set * CHUNK, Ordering::Relaxed);
     }
 
+    /// Makes a range exist, through the descriptor: as a segment is made or attached to, when it is certainly ours.
     fn allocate(&self, offset: u64, len: u64) -> Result<()> {
-        loop {
-            match memory::allocate(self.fd(), offset, len) {
-                Ok(()) => return Ok(()),
-                Err(AllocateError::Interrupted) => {}
-                Err(AllocateError::NoSpace) => return Err(Error::NoSpace { wanted: len }),
-                Err(AllocateError::Io(source)) => {
-                    return Err(Error::Io { op: "allocate memory for the segment", source });
-                }
-            }
-        }
+        until_allocated(len, || match self.file.open() {
+            Ok(fd) => memory::allocate(fd, offset, len),
+            Err(error) => Err(AllocateError::Io(error)),
+        })
+    }
+
+    /// The same through the mapping, so that no descriptor is needed any more.
+    fn populate(&self, offset: u64, len: u64) -> Result<()> {
+        let (at, bytes) = (offset as usize, len as usize);
+        until_allocated(len, || match memory::populate(&self.map, at, bytes) {
+            Some(done) => done,
+            // An old kernel.
+            None => match self.file.open() {
+                Ok(fd) => memory::allocate(fd, offset, len),
+                Err(error) => Err(AllocateError::Io(error)),
+            },
+        })
     }
 
     pub(crate) fn header(&self) -> &Header {
@@ -292,6 +303,27 @@ impl Mapping {
         unsafe {
             let first = self.map.as_ptr().add(offset as usize).cast::<AtomicU64>();
             std::slice::from_raw_parts(first, len as usize / size_of::<AtomicU64>())
+        }
+    }
+}
+
+fn held(file: OwnedFd) -> Result<Arc<HeldFd>> {
+    HeldFd::new(file).map(Arc::new).map_err(Error::io("look at the descriptor"))
+}
+
+/// Tries again as long as signals arrive.
+fn until_allocated(
+    len: u64,
+    mut allocate: impl FnMut() -> std::result::Result<(), AllocateError>,
+) -> Result<()> {
+    loop {
+        match allocate() {
+            Ok(()) => return Ok(()),
+            Err(AllocateError::Interrupted) => {}
+            Err(AllocateError::NoSpace) => return Err(Error::NoSpace { wanted: len }),
+            Err(AllocateError::Io(source)) => {
+                return Err(Error::Io { op: "allocate memory for the segment", source });
+            }
         }
     }
 }
@@ -377,7 +409,7 @@ mod tests {
     fn header_bytes() -> Vec<u8> {
         let mapping = Mapping::create(small(), LAYOUT).unwrap();
         let mut bytes = vec![0; 256];
-        file::read_at(mapping.fd(), &mut bytes, 0).unwrap();
+        file::read_at(mapping.file().get().unwrap(), &mut bytes, 0).unwrap();
         bytes
     }
 
@@ -388,7 +420,7 @@ mod tests {
     #[test]
     fn two_mappings_of_a_segment_share_memory_and_what_is_paid_for() {
         let one = Mapping::create(small(), LAYOUT).unwrap();
-        let two = Mapping::attach(one.fd(), LAYOUT).unwrap();
+        let two = Mapping::attach(one.file().get().unwrap(), LAYOUT).unwrap();
         let (arena, _) = one.geometry().region(Region::Arena);
         assert_eq!(one.geometry(), two.geometry());
         assert!(!two.is_committed(arena, 1));

@@ -13,6 +13,7 @@
 //! | `mapping.rs` | the mapped file: create, attach, commit, give back |
 //! | `regions.rs` | the regions of a mapped segment, viewed |
 //! | `name_file.rs` | where the file of a name lies, and how it is taken away |
+//! | `reopen.rs` | the segment's descriptor, where the program has closed it |
 //! | `wake_hook.rs` | what a wake-up of sleepers in this memory does for processes that watch |
 
 mod commit_map;
@@ -22,6 +23,7 @@ mod mapping;
 mod name_file;
 mod options;
 mod regions;
+mod reopen;
 pub(crate) mod wake_hook;
 
 pub(crate) use geometry::Region;

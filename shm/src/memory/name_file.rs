@@ -57,7 +57,8 @@ pub(crate) fn take_away(mapping: &Mapping) {
     let Some(text) = mapping.header().name() else { return };
     let Ok(path) = path_of(&text) else { return };
     // What cannot be taken away is found to have ended by the next process that opens it.
-    let _ = unlink_if_its(&path, mapping.fd());
+    let Some(file) = mapping.file().get() else { return };
+    let _ = unlink_if_its(&path, file);
 }
 
 /// Takes the name away if it is this file's; and before that the file's socket, if it has one. Under its recovery lock.

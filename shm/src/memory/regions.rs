@@ -14,6 +14,7 @@ use slipring_core::primitive::FenceMode;
 
 use super::geometry::{CHUNK, DIRECTORY_ENTRIES, NOTE_LINES, NOTE_SIZE, PARTICIPANT_SIZE, Region};
 use super::mapping::Mapping;
+use super::reopen;
 use crate::error::{Error, Result};
 use crate::sys::{file, lock};
 
@@ -113,8 +114,7 @@ impl Regions {
 
     /// Whether `owner` is proven dead: its record went on to another life, or the kernel has freed its byte.
     ///
-    /// The kernel says of a lock of one's own that it is free. So a participant must not ask this about itself:
-    /// [`Attachment::is_dead`](crate::member::Attachment::is_dead) is for participants.
+    /// It is not for a participant to ask about itself: [`Attachment::is_dead`](crate::member::Attachment::is_dead) is.
     pub(crate) fn record_is_dead(&self, owner: OwnerId) -> bool {
         match self.record(owner.index()) {
             Some(record) if record.is(owner) => self.byte_is_free(owner.index()),
@@ -122,10 +122,23 @@ impl Regions {
         }
     }
 
-    /// Whether nobody has the byte that proves the life of participant `index`.
+    /// Whether nobody has the byte that proves the life of participant `index`. Where that cannot be asked: it lives.
     fn byte_is_free(&self, index: u32) -> bool {
         let byte = LOCK_BASE + u64::from(index);
-        lock::is_locked_by_other(self.mapping.fd(), byte).is_ok_and(|locked| !locked)
+        self.fd().is_ok_and(|fd| lock::is_locked_by_other(fd, byte).is_ok_and(|locked| !locked))
+    }
+
+    /// The descriptor of the segment's file, opened again where the program has closed it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DescriptorsClosed`] where that is not possible.
+    #[inline]
+    pub(crate) fn fd(&self) -> Result<BorrowedFd<'_>> {
+        match self.mapping.file().get() {
+            Some(fd) => Ok(fd),
+            None => reopen::regain(self),
+        }
     }
 
     /// Whether `proof` proves the life of an embryo that nobody has adopted. Under the recovery lock.
@@ -168,8 +181,13 @@ impl Regions {
 
     /// Whether `file` is the segment's.
     pub(crate) fn is_of(&self, file: BorrowedFd<'_>) -> Result<bool> {
-        let identity = |fd| file::identity(fd).map_err(Error::io("look at the descriptor"));
-        Ok(identity(self.mapping.fd())? == identity(file)?)
+        file::identity(file).map_err(Error::io("look at the descriptor"))?;
+        Ok(self.mapping.file().is_same_file(file))
+    }
+
+    /// Whether the other segment is the same.
+    pub(crate) fn is_same(&self, other: &Self) -> Result<bool> {
+        self.is_of(other.fd()?)
     }
 
     /// A pointer to `len` bytes at `offset` of the arena.

@@ -3,14 +3,15 @@
 //! Core knows addresses; which segment an address belongs to stands in a short list here. The hook runs in every wake-up
 //! of sleepers, under no lock of ours but the list's, which is held for a few instructions: it waits for nothing.
 
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use slipring_core::futex;
 use slipring_core::member::Holders;
 use slipring_core::primitive::fence_full;
 
 use crate::memory::Mapping;
+use crate::sys::held::HeldFd;
 use crate::sys::inotify;
 use crate::wait::PrivateLock;
 
@@ -19,7 +20,7 @@ struct Known {
     start: usize,
     end: usize,
     watchers: NonNull<Holders>,
-    file: RawFd,
+    file: Arc<HeldFd>,
 }
 
 // SAFETY: shared memory of atomics, mapped as long as the entry is in the list.
@@ -34,7 +35,7 @@ pub(crate) fn register(mapping: &Mapping) {
     let start = start.addr().get();
     let end = start + mapping.geometry().reserve() as usize;
     let watchers = NonNull::from(&mapping.header().watchers);
-    KNOWN.lock().push(Known { start, end, watchers, file: mapping.fd().as_raw_fd() });
+    KNOWN.lock().push(Known { start, end, watchers, file: mapping.file().clone() });
 }
 
 /// The mapping is about to go, and nobody works in it any more.
@@ -48,7 +49,7 @@ fn ring_for(address: usize) {
     let found = {
         let known = KNOWN.lock();
         let found = known.iter().find(|known| (known.start..known.end).contains(&address));
-        found.map(|known| (known.watchers, known.file))
+        found.map(|known| (known.watchers, known.file.clone()))
     };
     // A word of no segment: a model's or a test's.
     let Some((watchers, file)) = found else { return };
@@ -61,10 +62,8 @@ fn ring_for(address: usize) {
         return;
     }
     crash_point!("watch.ring.before_read");
-    // SAFETY: the segment's own descriptor, open as long as the mapping.
-    let file = unsafe { BorrowedFd::borrow_raw(file) };
-    // Where it fails, who watches looks again after a slice.
-    let _ = inotify::ring(file);
+    // Where it fails, or the program has closed the descriptor, who watches looks again after a slice.
+    let _ = file.open().and_then(inotify::ring);
     crash_point!("watch.ring.rung");
 }
 

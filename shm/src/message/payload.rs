@@ -291,7 +291,7 @@ impl View {
         let Content::Block(held) = &self.0 else { return None };
         let mapping = &held.attachment.mapping;
         let start = mapping.ptr(0, 0).ok()?;
-        Some((mapping.fd(), (held.at().addr().get() - start.addr().get()) as u64))
+        Some((held.attachment.fd().ok()?, (held.at().addr().get() - start.addr().get()) as u64))
     }
 
     /// The first byte, to write to: the memory is this view's alone, and nobody else sees what is done to it. [`View::len`]

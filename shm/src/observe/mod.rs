@@ -25,8 +25,6 @@
 
 mod waiters;
 
-use std::os::fd::AsFd;
-
 use slipring_core::directory::Place;
 use slipring_core::member::MemberState;
 use slipring_core::owner::OwnerId;
@@ -151,7 +149,7 @@ impl Observer {
 
     /// Which file it is: device and inode.
     pub fn file(&self) -> Option<(u64, u64)> {
-        crate::sys::name::status(self.regions.mapping.fd().as_fd()).ok().map(|s| s.file)
+        crate::sys::name::status(self.regions.fd().ok()?).ok().map(|s| s.file)
     }
 }
 

@@ -25,7 +25,11 @@ pub(super) fn find(
     participants: &[Participant],
     places: &[Place],
 ) -> Vec<Waiting> {
-    let Ok(file) = name::status(regions.mapping.fd()) else { return Vec::new() };
+    let Ok(file) =
+        regions.fd().and_then(|fd| name::status(fd).map_err(crate::Error::io("look at the name")))
+    else {
+        return Vec::new();
+    };
     let here = process::pid_namespace().unwrap_or(0);
     let (arena, _) = regions.mapping.geometry().region(Region::Arena);
     let object_at = |offset: u64| {

@@ -27,6 +27,7 @@ use crate::member::{Handle, Wait};
 use crate::object::Kind;
 use crate::open::name::{self, Name, socket as named_socket};
 use crate::pipe::{Connection, Listening, PARCEL, Pipe, PipeOptions};
+use crate::sys::held::HeldFd;
 use crate::sys::{clock, file, listener, name as files, socket};
 use crate::travel::handoff::Handoff;
 use crate::travel::parcel::enclosed::enclosable;
@@ -71,7 +72,7 @@ use crate::{Error, Result, Segment};
 pub struct Acceptor {
     /// Before the listener: whoever is hung up on finds the name gone.
     words: Listening,
-    listener: Arc<OwnedFd>,
+    listener: Arc<HeldFd>,
 }
 
 impl Acceptor {
@@ -92,7 +93,7 @@ impl Acceptor {
         let words = name::create(&name, |segment| Listening::create(segment, options))?;
         let listener = named_socket::listen(&name, words.handle().attachment())?;
         crash_point!("acceptor.create.listens");
-        let acceptor = Self { words, listener: Arc::new(listener) };
+        let acceptor = Self { words, listener: held(listener)? };
         acceptor.words.begin();
         Ok(acceptor)
     }
@@ -128,7 +129,7 @@ impl Acceptor {
         attachment.me()?;
         let mut wait = Wait::new(attachment, None, until.deadline());
         loop {
-            let next = listener::accept(self.listener.as_fd());
+            let next = listener::accept(self.listening()?);
             match next.map_err(Error::io("accept a connection"))? {
                 Some(socket) => match self.welcome(socket.as_fd()) {
                     // It has gone.
@@ -146,7 +147,7 @@ impl Acceptor {
     }
 
     fn wait_for_one(&self, wait: &mut Wait<'_>) -> Result<()> {
-        let listener = self.listener.as_fd();
+        let listener = self.listening()?;
         let found = sleep_on(wait, |end| socket::wait_readable(listener, end))?;
         found.map(drop).map_err(Error::io("wait for a connection"))
     }
@@ -174,10 +175,15 @@ impl Acceptor {
         Ok(ours)
     }
 
+    /// The socket.
+    fn listening(&self) -> Result<BorrowedFd<'_>> {
+        self.listener.get().ok_or(Error::DescriptorsClosed)
+    }
+
     /// Whether a user may have connected. The kernel has looked at the permissions of the socket; this is a second look at
     /// those of the name, which are the same.
     fn admits(&self, uid: u32) -> Result<bool> {
-        let status = files::status(self.words.handle().attachment().mapping.fd());
+        let status = files::status(self.words.handle().attachment().fd()?);
         let status = status.map_err(Error::io("look at the name"))?;
         let of_others = status.mode & 0o022 != 0;
         Ok(uid == 0 || uid == status.uid || uid == files::user() || of_others)
@@ -187,6 +193,10 @@ impl Acceptor {
     pub fn segment(&self) -> Segment {
         Segment::of(self.words.handle().attachment())
     }
+}
+
+fn held(listener: OwnedFd) -> Result<Arc<HeldFd>> {
+    HeldFd::new(listener).map(Arc::new).map_err(Error::io("look at an acceptor's socket"))
 }
 
 /// Readable when somebody waits to be accepted, for event loops. Another acceptor may be faster: then
@@ -213,7 +223,7 @@ enclosable! { () Acceptor }
 
 impl Transfer for Acceptor {
     fn ticket(&self) -> Result<Ticket> {
-        let copy = file::duplicate(self.listener.as_fd());
+        let copy = file::duplicate(self.listening()?);
         let copy = copy.map_err(Error::io("copy an acceptor's socket"))?;
         Ok(Ticket::new(Kind::Acceptor, self.words.handle(), vec![copy]))
     }
@@ -224,6 +234,6 @@ impl Transfer for Acceptor {
         let listener = only.map(|[fd]| fd).filter(|fd| listener::listens(fd.as_fd()));
         let listener =
             listener.ok_or_else(|| Error::NotInherited("the socket of an acceptor".into()))?;
-        Ok(Self { words: Listening::from_handle(handle)?, listener: Arc::new(listener) })
+        Ok(Self { words: Listening::from_handle(handle)?, listener: held(listener)? })
     }
 }

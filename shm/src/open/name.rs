@@ -428,7 +428,8 @@ pub(crate) fn has_root(segment: &Segment, name: &Name<'_>) -> Result<bool> {
     }
     let path = name.path()?;
     // Whoever ended it died, perhaps, before the name was gone.
-    let taken_away = attachment.with_recovery(|| unlink_if_its(&path, attachment.mapping.fd()))?;
+    let file = attachment.fd()?;
+    let taken_away = attachment.with_recovery(|| unlink_if_its(&path, file))?;
     taken_away.map_err(|e| name.refused("take the name away", e))?;
     Ok(false)
 }

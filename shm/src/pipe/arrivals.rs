@@ -106,7 +106,8 @@ impl Arrivals {
             if self.hush(true, |this| this.consumer.is_empty()) {
                 return Ok(());
             }
-            let found = sleep_on(wait, |end| socket::wait_readable(self.end.socket(), end))?;
+            let socket = self.end.socket()?;
+            let found = sleep_on(wait, |end| socket::wait_readable(socket, end))?;
             let hung_up = matches!(found, Ok(Ready::Hangup) | Err(_));
             let open = if hung_up { Err(Error::Disconnected) } else { self.end.check_open() };
             if !self.consumer.is_empty() {
@@ -153,9 +154,10 @@ impl Arrivals {
         let bell = &self.end.lane.words().bell;
         let hushed = bell.hush(sleep);
         fence_peers(self.end.attachment().fences);
+        // Where the program has closed the socket nobody can ring there any more.
         let take_byte = || {
-            let received = socket::receive(self.end.socket(), &mut [0]);
-            matches!(received, Ok(Received::Bytes(_)))
+            let received = self.end.socket().map(|socket| socket::receive(socket, &mut [0]));
+            matches!(received, Ok(Ok(Received::Bytes(_))))
         };
         if !is_empty(self) {
             bell.leave(hushed, take_byte);
@@ -187,14 +189,15 @@ impl Arrivals {
     fn clear_strays(&self, is_empty: fn(&Self) -> bool) {
         let Some((_turn, _)) = self.end.try_turn(|words| &words.send) else { return };
         if is_empty(self) {
-            while let Ok(Received::Bytes(_)) = socket::receive(self.end.socket(), &mut [0; 16]) {}
+            let receive = || self.end.socket().map(|socket| socket::receive(socket, &mut [0; 16]));
+            while let Ok(Ok(Received::Bytes(_))) = receive() {}
             self.end.lane.words().bell.reset();
         }
     }
 
     fn begin_watch(&self) -> Result<Watch> {
         let failed = "make a descriptor for an event loop";
-        let watch = Watch::new(self.end.socket()).map_err(Error::io(failed))?;
+        let watch = Watch::new(self.end.socket()?).map_err(Error::io(failed))?;
         let bell = &self.end.lane.words().bell;
         bell.watch();
         fence_peers(self.end.attachment().fences);

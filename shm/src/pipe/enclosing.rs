@@ -15,8 +15,6 @@
 //!
 //! The number grows before the parcel is sent, so no two have the same.
 
-use std::os::fd::AsFd;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -45,8 +43,9 @@ impl End {
     /// Sends a parcel, in our turn to send. Returns its number.
     pub(super) fn send_parcel(&self, packed: Packed, until: Until) -> Result<u64> {
         let socket = self.sockets.parcels.as_ref().ok_or(Error::Closed)?;
+        let socket = socket.get().ok_or(Error::DescriptorsClosed)?;
         let number = self.lane.words().next_parcel();
-        post::send(socket.as_fd(), packed, number, self.attachment(), until)?;
+        post::send(socket, packed, number, self.attachment(), until)?;
         Ok(number)
     }
 
@@ -55,6 +54,7 @@ impl End {
     pub(super) fn receive_parcel(&self, number: u64) -> Result<Arrived> {
         let what = "a pipe's message names handles, for which the pipe was not made";
         let socket = self.sockets.parcels.as_ref().ok_or(Error::Corrupt { what })?;
+        let socket = socket.get().ok_or(Error::DescriptorsClosed)?;
         post::receive_numbered(socket, number)
     }
 }

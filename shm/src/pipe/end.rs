@@ -1,6 +1,6 @@
 //! What readers and writers have in common: the handle, the socket, and taking turns.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use slipring_core::futex::Scope;
@@ -10,6 +10,7 @@ use slipring_core::sync::{Acquired, Mutex};
 use super::lane::{Lane, LaneWords, Shape};
 use crate::member::{Attachment, Handle, Wait};
 use crate::object::Role;
+use crate::sys::held::HeldFd;
 use crate::sys::socket;
 use crate::wait::{Spin, Until};
 use crate::{Error, Result};
@@ -18,9 +19,9 @@ use crate::{Error, Result};
 #[derive(Clone)]
 pub(super) struct Sockets {
     /// For doorbell bytes.
-    pub(super) bell: Arc<OwnedFd>,
+    pub(super) bell: Arc<HeldFd>,
     /// For handles, which keeps the boundaries of messages: in pipes that were made for it.
-    pub(super) parcels: Option<Arc<OwnedFd>>,
+    pub(super) parcels: Option<Arc<HeldFd>>,
 }
 
 /// One direction of one end.
@@ -82,8 +83,13 @@ impl End {
         self.handle.attachment()
     }
 
-    pub(super) fn socket(&self) -> BorrowedFd<'_> {
-        self.sockets.bell.as_fd()
+    /// The socket for doorbell bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DescriptorsClosed`].
+    pub(super) fn socket(&self) -> Result<BorrowedFd<'_>> {
+        self.sockets.bell.get().ok_or(Error::DescriptorsClosed)
     }
 
     /// What keeps this end from going on: the other one is gone.
@@ -96,7 +102,7 @@ impl End {
     #[cold]
     pub(super) fn probe_open(&self) -> Result<()> {
         self.check_open()?;
-        if socket::has_hung_up(self.socket()).map_err(Error::io("look at the pipe's socket"))? {
+        if socket::has_hung_up(self.socket()?).map_err(Error::io("look at the pipe's socket"))? {
             return Err(Error::Disconnected);
         }
         Ok(())

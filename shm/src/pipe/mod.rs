@@ -49,6 +49,7 @@ use self::end::Sockets;
 use self::lane::Shape;
 use crate::member::Handle;
 use crate::object::{Kind, Role};
+use crate::sys::held::HeldFd;
 use crate::sys::socket;
 use crate::{Error, Result, Segment};
 
@@ -223,9 +224,11 @@ fn sockets(handles: bool) -> Result<[Sockets; 2]> {
     let (one, two) = socket::pair().map_err(Error::io(failed))?;
     let parcels = handles.then(socket::packet_pair).transpose().map_err(Error::io(failed))?;
     let (first, second) = parcels.unzip();
-    let sockets =
-        |bell, parcels: Option<_>| Sockets { bell: Arc::new(bell), parcels: parcels.map(Arc::new) };
-    Ok([sockets(one, first), sockets(two, second)])
+    let held = |fd| HeldFd::new(fd).map(Arc::new).map_err(Error::io(failed));
+    let sockets = |bell, parcels: Option<_>| -> Result<_> {
+        Ok(Sockets { bell: held(bell)?, parcels: parcels.map(held).transpose()? })
+    };
+    Ok([sockets(one, first)?, sockets(two, second)?])
 }
 
 /// Makes a pipe: a handle and the sockets of each end.

@@ -8,6 +8,7 @@ use super::{Connection, PipeReader, PipeWriter};
 use crate::member::Handle;
 use crate::member::ticket::{Ticket, Transfer, sealed};
 use crate::object::Kind;
+use crate::sys::held::HeldFd;
 use crate::sys::{file, socket};
 use crate::travel::parcel::enclosed::enclosable;
 use crate::{Error, Result, Segment};
@@ -15,7 +16,7 @@ use crate::{Error, Result, Segment};
 /// The ticket of an end: its handle and its sockets.
 fn ticket_of(end: &End) -> Result<Ticket> {
     let sockets = [Some(&end.sockets.bell), end.sockets.parcels.as_ref()];
-    let copies = sockets.into_iter().flatten().map(|socket| file::duplicate(socket.as_fd()));
+    let copies = sockets.into_iter().flatten().map(|socket| file::duplicate(socket.open()?));
     let copies = copies.collect::<std::io::Result<_>>();
     Ok(Ticket::new(Kind::Pipe, &end.handle, copies.map_err(Error::io("copy a pipe's socket"))?))
 }
@@ -28,7 +29,7 @@ fn redeem(ticket: Ticket, segment: &Segment) -> Result<(Handle, Sockets)> {
     let mut next = |boundaries| match fds.next() {
         None => Ok(None),
         Some(fd) if socket::keeps_boundaries(fd.as_fd()).is_ok_and(|keeps| keeps == boundaries) => {
-            Ok(Some(Arc::new(fd)))
+            HeldFd::new(fd).map(Arc::new).map(Some).map_err(|_| missing())
         }
         Some(_) => Err(missing()),
     };

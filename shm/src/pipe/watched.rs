@@ -56,7 +56,7 @@ impl Waitable for PipeReader {
     }
 
     fn socket(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.end().socket())
+        self.end().socket().ok()
     }
 }
 
@@ -91,7 +91,7 @@ impl Waitable for PipeWriter {
     }
 
     fn socket(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.end().socket())
+        self.end().socket().ok()
     }
 }
 

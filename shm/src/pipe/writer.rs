@@ -259,7 +259,7 @@ impl PipeWriter {
     /// nor written to it. It tells nothing of the room in the pipe, and is this process's: open as long as it has a handle
     /// of this end.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
-        self.end.socket()
+        self.end.sockets.bell.as_fd()
     }
 
     /// The longest message that may be sent, in bytes; what fits the segment may be less.
@@ -455,7 +455,8 @@ impl PipeWriter {
     #[cold]
     fn write_byte(&self) {
         // A full socket is readable; a reader that is gone is found out by the next send.
-        let _ = socket::send_byte(self.end.socket(), 1);
+        // Where the program has closed the socket the other end has heard of that already: it hung up.
+        let _ = self.end.socket().map(|socket| socket::send_byte(socket, 1));
         crash_point!("pipe.send.byte");
         self.end.lane.words().bell.ring_watchers();
     }

@@ -36,6 +36,18 @@ pub(crate) fn identity(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
     Ok((stat.st_dev, stat.st_ino))
 }
 
+/// The same, of what a path led to.
+pub(crate) fn identity_of(meta: &std::fs::Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+    (meta.dev(), meta.ino())
+}
+
+/// What a path leads to, read-write and close-on-exec.
+pub(crate) fn open(path: &std::path::Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
 /// The same file through an open file description of its own, read-write and close-on-exec: locks taken on it are
 /// not those of whoever else has a copy of `fd`. `NotFound` means that `/proc` is not mounted.
 pub(crate) fn reopen(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {

@@ -13,6 +13,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 
+use super::held::HeldFd;
+
 /// Bytes of an event of a file that is watched itself: it has no name in it.
 const EVENT: usize = 16;
 /// `IN_Q_OVERFLOW`: events were lost.
@@ -20,7 +22,7 @@ const OVERFLOW: u32 = 0x4000;
 
 /// One inotify instance: the ears of this process.
 #[derive(Debug)]
-pub(crate) struct Ears(OwnedFd);
+pub(crate) struct Ears(HeldFd);
 
 /// The number of a watch within its instance. The same file has the same one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,26 +31,29 @@ pub(crate) struct WatchId(i32);
 impl Ears {
     /// An instance that watches nothing.
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self(inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?))
+        let ears = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+        // A watch that nothing ever rings, and that no program has: it tells this instance from others.
+        let _ = inotify::add_watch(&ears, "/proc/self/fdinfo", WatchFlags::DELETE_SELF);
+        HeldFd::told_by(ears, "inotify wd:").map(Self)
     }
 
     /// Listens for rings of `file`.
     pub(crate) fn watch(&self, file: BorrowedFd<'_>) -> io::Result<WatchId> {
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        Ok(WatchId(inotify::add_watch(&self.0, path, WatchFlags::ACCESS)?))
+        Ok(WatchId(inotify::add_watch(self.0.open()?, path, WatchFlags::ACCESS)?))
     }
 
     /// No more.
     pub(crate) fn unwatch(&self, watch: WatchId) {
         // Fails where the kernel has taken it away already.
-        let _ = inotify::remove_watch(&self.0, watch.0);
+        let _ = self.0.get().map(|ears| inotify::remove_watch(ears, watch.0));
     }
 
     /// Reads all events there are, and tells which watches they are of; `None` is any of them. Never blocks.
     pub(crate) fn drain(&self, mut each: impl FnMut(Option<WatchId>)) -> io::Result<()> {
         let mut buffer = [0_u8; 64 * EVENT];
         loop {
-            let read = match rustix::io::read(&self.0, &mut buffer[..]) {
+            let read = match rustix::io::read(self.0.open()?, &mut buffer[..]) {
                 Ok(read) => read,
                 Err(Errno::AGAIN) => return Ok(()),
                 Err(Errno::INTR) => continue,
@@ -68,7 +73,7 @@ impl Ears {
     /// Another descriptor of the same instance.
     #[cfg(feature = "tokio")]
     pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
-        super::file::duplicate(self.0.as_fd())
+        super::file::duplicate(self.0.open()?)
     }
 }
 

@@ -64,10 +64,33 @@ pub(crate) fn allocate(fd: BorrowedFd<'_>, offset: u64, len: u64) -> Result<(), 
     })
 }
 
-/// Gives the range back to the machine; it reads as zeros afterwards. Retries `EINTR`.
-pub(crate) fn punch_hole(fd: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<()> {
-    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    Ok(rustix::io::retry_on_intr(|| rustix::fs::fallocate(fd, flags, offset, len))?)
+/// Makes part of a mapping exist, as [`allocate`] does, without a descriptor. Not all or nothing: where it fails, a part of
+/// it may exist. `None`: this kernel cannot (before 5.14).
+pub(crate) fn populate(
+    map: &MmapRaw,
+    offset: usize,
+    len: usize,
+) -> Option<Result<(), AllocateError>> {
+    match map.advise_range(Advice::PopulateWrite, offset, len) {
+        Ok(()) => Some(Ok(())),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::EINVAL) => None,
+            // A touch would be a SIGBUS: the file system is full.
+            Some(libc::EFAULT | libc::ENOMEM) => Some(Err(AllocateError::NoSpace)),
+            Some(libc::EINTR | libc::EAGAIN) => Some(Err(AllocateError::Interrupted)),
+            _ => Some(Err(AllocateError::Io(error))),
+        },
+    }
+}
+
+/// Gives part of a mapping back to the machine, without a descriptor.
+///
+/// # Safety
+///
+/// Nothing in that part is used any more: it reads as zeros afterwards.
+pub(crate) unsafe fn remove(map: &MmapRaw, offset: usize, len: usize) -> io::Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::Remove, offset, len) }
 }
 
 /// Bytes that the file occupies, as opposed to its size.
@@ -134,8 +157,14 @@ mod tests {
         assert_eq!(allocated(file.as_fd()).unwrap(), 0);
         allocate(file.as_fd(), 65536, 131_072).unwrap();
         assert_eq!(allocated(file.as_fd()).unwrap(), 131_072);
-        punch_hole(file.as_fd(), 65536, 65536).unwrap();
+        let map = map_shared(file.as_fd(), 1 << 20).unwrap();
+        // SAFETY: nobody uses the map.
+        unsafe { remove(&map, 65536, 65536).unwrap() };
         assert_eq!(allocated(file.as_fd()).unwrap(), 65536);
+        if let Some(populated) = populate(&map, 262_144, 131_072) {
+            populated.unwrap();
+            assert_eq!(allocated(file.as_fd()).unwrap(), 65536 + 131_072);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod file;
+pub(crate) mod held;
 pub(crate) mod inotify;
 pub(crate) mod listener;
 pub(crate) mod lock;
@@ -13,6 +14,7 @@ pub(crate) mod membarrier;
 pub(crate) mod memory;
 pub(crate) mod name;
 pub(crate) mod process;
+pub(crate) mod proof;
 pub(crate) mod socket;
 pub(crate) mod wakeup;
 pub(crate) mod watch;

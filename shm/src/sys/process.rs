@@ -86,6 +86,16 @@ pub(crate) fn cpu_count() -> u32 {
     rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count().max(1))
 }
 
+/// Where the mapping begins and ends that `address` lies in, as `/proc/self/maps` says.
+pub(crate) fn map_at(address: usize) -> Option<(usize, usize)> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let ranges = maps.lines().filter_map(|line| {
+        let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+        Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
+    });
+    ranges.into_iter().find(|(start, end)| (*start..*end).contains(&address))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,30 +1,33 @@
 //! Descriptors that wake: a flag that another thread sets, a timer that ticks, the wait for several at once, and one that stands for several.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
 use rustix::io::Errno;
+use slipring_core::primitive::{AtomicU64, Ordering};
 
 use super::clock::{self, Deadline};
+use super::held::HeldFd;
 
 /// A flag of this process: readable while it is set.
 #[derive(Debug)]
-pub(crate) struct Flag(OwnedFd);
+pub(crate) struct Flag(HeldFd);
 
 impl Flag {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+        let flag = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        HeldFd::told_by(flag, "eventfd-id:").map(Self)
     }
 
     pub(crate) fn set(&self) {
         // Cannot fail but where the counter is at its end: then it is set.
-        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+        let _ = self.0.get().map(|flag| rustix::io::write(flag, &1_u64.to_ne_bytes()));
     }
 
     pub(crate) fn clear(&self) {
         // Fails where it is not set.
-        let _ = rustix::io::read(&self.0, &mut [0_u8; 8][..]);
+        let _ = self.0.get().map(|flag| rustix::io::read(flag, &mut [0_u8; 8][..]));
     }
 }
 
@@ -66,14 +69,14 @@ pub(crate) fn wait(
 }
 
 /// A descriptor that is readable once in each `every`, beginning one `every` from now.
-pub(crate) fn timer(every: std::time::Duration) -> io::Result<OwnedFd> {
+pub(crate) fn timer(every: std::time::Duration) -> io::Result<HeldFd> {
     use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
     let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
     let timer = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags)?;
     let every = Timespec { tv_sec: every.as_secs() as i64, tv_nsec: every.subsec_nanos().into() };
     let times = Itimerspec { it_interval: every, it_value: every };
     rustix::time::timerfd_settime(&timer, TimerfdTimerFlags::empty(), &times)?;
-    Ok(timer)
+    HeldFd::told_by(timer, "it_interval:")
 }
 
 /// Makes a timer unreadable until its next tick. Returns whether it has ticked. While nobody does this it rests.
@@ -82,17 +85,28 @@ pub(crate) fn clear_timer(timer: BorrowedFd<'_>) -> bool {
     rustix::io::read(timer, &mut [0_u8; 8][..]).is_ok()
 }
 
+/// A number that stands in the kernel's list of what an epoll of ours waits for, and in no other's: it tells ours from others.
+pub(super) fn new_cookie() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    // ORDERING: Relaxed; each gets another number, and nothing else matters.
+    let number = LAST.fetch_add(1, Ordering::Relaxed);
+    u64::from(super::process::pid()) << 32 | COOKIE | number
+}
+
+/// The middle bits of each cookie.
+const COOKIE: u64 = 0x51 << 24;
+
 /// A descriptor that is readable while one of `readable` is, or the other end of one of `sockets` is gone.
-pub(crate) fn any(readable: &[BorrowedFd<'_>], sockets: &[BorrowedFd<'_>]) -> io::Result<OwnedFd> {
+pub(crate) fn any(readable: &[BorrowedFd<'_>], sockets: &[BorrowedFd<'_>]) -> io::Result<HeldFd> {
     use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
     let any = epoll::create(CreateFlags::CLOEXEC)?;
     for fd in readable {
-        epoll::add(&any, fd, EventData::new_u64(0), EventFlags::IN)?;
+        epoll::add(&any, fd, EventData::new_u64(new_cookie()), EventFlags::IN)?;
     }
     for socket in sockets {
         epoll::add(&any, socket, EventData::new_u64(0), EventFlags::RDHUP)?;
     }
-    Ok(any)
+    HeldFd::told_by(any, "tfd:")
 }
 
 #[cfg(test)]

@@ -1,17 +1,20 @@
 //! One descriptor for an event loop to watch: readable while a socket is, or while it was set by hand.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
+use super::held::HeldFd;
+use super::wakeup::new_cookie;
+
 /// An epoll descriptor over a socket and an eventfd of our own.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    epoll: OwnedFd,
-    event: OwnedFd,
+    epoll: HeldFd,
+    event: HeldFd,
 }
 
 impl Watch {
@@ -20,20 +23,22 @@ impl Watch {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let flags = EventFlags::IN | EventFlags::RDHUP;
-        epoll::add(&epoll, socket, EventData::new_u64(0), flags)?;
-        epoll::add(&epoll, &event, EventData::new_u64(1), EventFlags::IN)?;
+        epoll::add(&epoll, socket, EventData::new_u64(new_cookie()), flags)?;
+        epoll::add(&epoll, &event, EventData::new_u64(new_cookie()), EventFlags::IN)?;
+        let (epoll, event) =
+            (HeldFd::told_by(epoll, "tfd:")?, HeldFd::told_by(event, "eventfd-id:")?);
         Ok(Self { epoll, event })
     }
 
     /// Makes it readable, whatever the socket is.
     pub(crate) fn set(&self) -> io::Result<()> {
-        rustix::io::write(&self.event, &1_u64.to_ne_bytes())?;
+        rustix::io::write(self.event.open()?, &1_u64.to_ne_bytes())?;
         Ok(())
     }
 
     /// From now on it is readable while the socket is.
     pub(crate) fn clear(&self) -> io::Result<()> {
-        match rustix::io::read(&self.event, &mut [0_u8; 8][..]) {
+        match rustix::io::read(self.event.open()?, &mut [0_u8; 8][..]) {
             Ok(_) | Err(Errno::AGAIN) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -104,7 +104,7 @@ impl Handoff {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         assert!(!name.is_empty() && name.chars().all(plain), "{name:?} is no name for a handle");
         let theirs = handle.handle_of().attachment();
-        if !theirs.is_of(self.attachment.mapping.fd())? {
+        if !theirs.is_same(&self.attachment)? {
             return Err(Error::NoSuchObject);
         }
         self.add(name.to_owned(), handle.ticket()?);

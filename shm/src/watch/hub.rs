@@ -247,7 +247,7 @@ impl Hub {
         let index = match self.segments.iter().position(|watched| watched.id == id) {
             Some(index) => index,
             None => {
-                let watch = self.ears()?.watch(attachment.mapping.fd()).map_err(cannot_watch)?;
+                let watch = self.ears()?.watch(attachment.fd()?).map_err(cannot_watch)?;
                 let lines = BTreeMap::new();
                 self.segments.push(Watched { id, watch, watching: None, lines });
                 self.segments.len() - 1

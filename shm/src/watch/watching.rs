@@ -1,7 +1,7 @@
 //! One object with one descriptor, for event loops.
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -10,6 +10,7 @@ use slipring_core::owner::OwnerId;
 use super::hub::{self, Place};
 use super::set::FlagWaker;
 use super::{Source, Waitable};
+use crate::sys::held::HeldFd;
 use crate::sys::wakeup::{self, Flag};
 use crate::wait::SLICE;
 use crate::{Error, Result};
@@ -65,10 +66,10 @@ struct Eyes {
     /// Whose they are: in a forked child, nobody's.
     me: OwnerId,
     place: Place,
-    any: OwnedFd,
+    any: HeldFd,
     flag: Arc<FlagWaker>,
     waker: Waker,
-    timer: OwnedFd,
+    timer: HeldFd,
 }
 
 impl Eyes {
@@ -94,7 +95,7 @@ impl Eyes {
         }
         // What is set later makes it readable again.
         self.flag.0.clear();
-        if wakeup::clear_timer(self.timer.as_fd()) {
+        if self.timer.get().is_some_and(wakeup::clear_timer) {
             object.attachment().reap();
         }
         hub::listen();

@@ -33,8 +33,8 @@ use crate::{Error, Result};
 pub(crate) fn listen(name: &Name<'_>, attachment: &Attachment) -> Result<OwnedFd> {
     let path = name.path()?;
     let failed = "make the socket of the name";
+    let file = attachment.fd()?;
     let listening = attachment.with_recovery(|| -> io::Result<Option<OwnedFd>> {
-        let file = attachment.mapping.fd();
         if !means(&path, file)? {
             return Ok(None);
         }
@@ -60,7 +60,7 @@ pub(crate) fn listen(name: &Name<'_>, attachment: &Attachment) -> Result<OwnedFd
 /// [`Error::NotPermitted`]; [`Error::ForeignOwner`] where whoever listens is not trusted.
 pub(crate) fn connect(name: &Name<'_>, attachment: &Attachment) -> Result<Option<OwnedFd>> {
     let refused = |e| name.refused("connect to the name", e);
-    let address = socket_of(attachment.mapping.fd()).map_err(refused)?;
+    let address = socket_of(attachment.fd()?).map_err(refused)?;
     let Some(socket) = address.connect().map_err(refused)? else { return Ok(None) };
     let uid = listener::peer_user(socket.as_fd()).map_err(refused)?;
     if !name.is_trusted(uid) {

@@ -105,7 +105,7 @@ impl Berth {
     ///
     /// The segment's descriptor cannot be looked at.
     pub fn has(&self, handle: &impl Transfer) -> Result<bool> {
-        handle.handle_of().attachment().is_of(self.seat.attachment.mapping.fd())
+        handle.handle_of().attachment().is_same(&self.seat.attachment)
     }
 
     /// Gives the place a handle like `handle`. It can be given several times.

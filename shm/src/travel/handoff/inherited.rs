@@ -86,8 +86,9 @@ impl Inherited {
 pub(crate) fn from_text(text: &str, kinds: Kinds) -> Result<Inherited> {
     let mut take = |number| take_fd(RawFd::try_from(number).unwrap_or(-1));
     let place = Place::parse(text, &mut take)?;
-    let mapping = Mapping::attach_own(place.proof, kinds.layout())?;
-    let segment = Segment::registered(Attachment::adopt(mapping, place.embryo, kinds)?)?;
+    let mapping = Mapping::attach(place.proof.as_fd(), kinds.layout())?;
+    let attachment = Attachment::adopt(mapping, place.embryo, place.proof, kinds)?;
+    let segment = Segment::registered(attachment)?;
     let mut tickets = HashMap::new();
     for (name, ticket) in place.tickets {
         let Ticket { id, kind, role, .. } = ticket;

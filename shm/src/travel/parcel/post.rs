@@ -1,6 +1,6 @@
 //! A parcel through a socket: one message where the socket keeps boundaries, a header and what it announces where not.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::{Arrived, HEAD, Head, MAX_TEXT, Packed, not_inherited};
 use crate::member::{Attachment, Wait};
@@ -141,10 +141,9 @@ fn receive_some(
 /// # Errors
 ///
 /// [`Error::NotInherited`] where it went with a killed reader, or is damaged. Those behind it stay.
-pub(crate) fn receive_numbered(socket: &OwnedFd, number: u64) -> Result<Arrived> {
+pub(crate) fn receive_numbered(socket: BorrowedFd<'_>, number: u64) -> Result<Arrived> {
     /// A peer gone mad may fill the socket with anything, and go on doing so.
     const PATIENCE: u32 = 1 << 12;
-    let socket = socket.as_fd();
     let lost = || not_inherited("what belongs to this message, lost with a killed process,");
     for _ in 0..PATIENCE {
         let mut head = [0; HEAD];
