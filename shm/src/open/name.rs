@@ -36,7 +36,8 @@
 //! * I3. Whoever opens takes its handle under the same lock: it either has the object, or finds that it has ended and
 //!   looks at the name again.
 //!
-//! What others connect to ([`Acceptor`](crate::Acceptor)) has a socket beside its name: `name/socket.rs`.
+//! What others connect to ([`Acceptor`](crate::Acceptor)) has a socket beside its name: `name/socket.rs`. Where the files lie,
+//! and how they are taken away, is in `memory/name_file.rs`.
 //!
 //! Of any number that create, open, take over and are killed at the same time, all end with the same object or a clear
 //! error.
