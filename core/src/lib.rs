@@ -9,10 +9,18 @@
 //! | [`ring::spsc_slots`] | one producer, one consumer, fixed-size slots | wait-free |
 //! | [`ring::spsc_records`] | one producer, one consumer, byte records in place | wait-free |
 //! | [`ring::mpmc`] | many to many, 64-bit descriptors | lock-free, one CAS per step |
+//! | [`ring::stack`] | many to many, last in first out | lock-free, one CAS per step |
+//! | [`ring::heap`] | many to many, the smallest key first | one at a time, under a robust lock |
+//! | [`ring::leases`] | who works at which item of a queue | lock-free |
 //! | [`block`] | payload memory with owners | lock-free |
 //! | [`sync`] | mutex, reentrant mutex, semaphore, event, condition, barrier, event count | blocking, robust |
 //! | [`bytes`] | bytes that anybody reads and writes at any time | wait-free reads, lock-free writes |
 //! | [`member`] | who is attached, and which handles they hold | wait-free reads |
+//! | [`directory`] | which objects there are, and where | changed under the caller's lock, read at any time |
+//! | [`owner`] | a participant in one of its lives, as a number | |
+//! | [`futex`], [`wait`] | sleeping on a word; what a blocked algorithm asks of its surroundings | |
+//! | [`primitive`] | the machine's atomics, or loom's | |
+//! | [`mod@crash_point`] | where a test may stop a process | |
 //!
 //! # Platform
 //!

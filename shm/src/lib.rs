@@ -16,6 +16,7 @@
 //! | [`slots`] | one to one, values of one size: the shortest way |
 //! | [`local`] | the same between the threads of one process, without a segment |
 //! | [`watch`] | waiting for several objects at once |
+//! | `asynchronous` | queues, pipes and locks in tokio tasks: feature `tokio` |
 //! | [`error`] | the one error type |
 //!
 //! # Platform

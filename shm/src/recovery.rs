@@ -1,19 +1,21 @@
 //! The one death procedure: what a process left behind when it died, or leaves as it goes.
 //!
-//! It runs in whoever notices, under the segment's recovery lock, and may be killed at any step: each step can be done
-//! again, and the record is freed last, so the next one begins at the front.
+//! The process that notices a death runs it, under the segment's recovery lock. It may be killed at any step: each step can
+//! be done again, and the record is freed in the last step that changes anything, so the next repairer begins at the front.
 //!
 //! | step | what | why in this order |
 //! |---|---|---|
 //! | 1 | look at all rings | what is published is not the dead one's any more |
 //! | 2 | give back its leases; resolve its notes | a block between a ring and its taker's hands: a task is kept, a message freed |
-//! | 3 | free its locks, break its barriers | whoever waits for them is woken at once |
+//! | 3 | free its locks, break its barriers | their waiters are woken at once |
 //! | 4 | free its blocks, list those that nobody knows of | after 2: a note covers a block |
 //! | 5 | free its reservations | a half-made object has no users |
 //! | 6 | take back its handles, end what nobody holds | peers learn of the end of a side only after its messages are safe |
 //! | 7 | free its note lines and its record, with the next epoch | nothing carries its id any more |
+//! | 8 | wake all sleepers on all objects | a wake-up that it owed is made up for |
 //!
-//! Step 7 waits while a living process's note covers one of its blocks: that process may have taken it.
+//! Step 7 waits while a living process's note covers one of its blocks: that process may have taken it. `docs/recovery.md`
+//! has the reasons, and says in which files the parts of each step are.
 //!
 //! It names no kind of object but the ring, which has no handles and belongs to a queue: what is to be done for an object
 //! of each kind is behind [`ObjectKind`](crate::object::ObjectKind).
@@ -206,7 +208,7 @@ fn has_handles(kinds: Kinds, place: Place) -> bool {
     kinds.of(place).is_none_or(|kind| kind.has_handles())
 }
 
-/// Step 6, first half.
+/// Step 6, first half. The second half is [`end_if_abandoned`].
 fn take_back_handles(regions: &Regions, kinds: Kinds, place: Place, dead: OwnerId) {
     if !has_handles(kinds, place) {
         return;
@@ -230,7 +232,7 @@ pub(crate) fn side_emptied(regions: &Regions, kinds: Kinds, place: Place, role: 
     }
 }
 
-/// Step 7, at the end: wakes everybody who sleeps on an object.
+/// Step 8: wakes everybody who sleeps on an object.
 fn wake(regions: &Regions, kinds: Kinds, place: Place) {
     if let Some(kind) = kinds.of(place) {
         kind.wake(regions, place);

@@ -14,6 +14,11 @@
 //! sleeper on each and waits for a bell. So whoever wakes the sleepers of a shared word has to ring, too: [`wake`] calls
 //! the hook that [`set_bell`] installed, with the word's address, after the kernel's wake-up. What the bell is, and who
 //! hears it, is the hook's business.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `terms.rs` | what a wait is told, and what it answers |
+//! | `model.rs` | the futex as loom sees it |
 
 use crate::primitive::{AtomicU32, HookCell};
 

@@ -4,6 +4,12 @@
 //! names are loom's, so that every interleaving of a small model can be tried.
 //!
 //! The types are layout-transparent: an [`AtomicU32`] is four bytes of shared memory.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `atomic.rs` | atomic words |
+//! | `cell.rs` | plain memory between two atomic words |
+//! | `pair.rs` | two words that are replaced in one step |
 
 mod atomic;
 mod cell;

@@ -54,6 +54,11 @@
 //!
 //! Between the change to GIVEN_BACK and `returns`: nobody looks for the item until the death procedure, which always
 //! counts one return. A dead one's entries: [`Leases::recover`].
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `leases/entry.rs` | one entry: its words, and what they say |
+//! | `leases/recover.rs` | what the death procedure asks of a table, and does to it |
 
 mod entry;
 mod recover;

@@ -1,4 +1,17 @@
-//! Rings: one file each.
+//! Rings: one file each, with a folder beside it where one has parts.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`mpmc`] | many to many, first in first out |
+//! | [`chain`] | the rings of one queue: how it grows, and who sleeps on it |
+//! | [`stack`] | many to many, last in first out |
+//! | [`heap`] | many to many, the smallest key first |
+//! | [`leases`] | who works at which item of a queue |
+//! | [`spsc_records`] | one to one, byte records of any length |
+//! | [`spsc_slots`] | one to one, values of one size |
+//! | [`sides`] | whether a channel is closed, or one of its sides is gone |
+//! | [`position`] | arithmetic of positions |
+
 pub mod chain;
 pub mod heap;
 pub mod leases;

@@ -73,6 +73,16 @@
 //! | peeked and not released | a record that is delivered again | `Consumer::resume` starts at head |
 //! | before a notification | a sleeper | sliced sleeps, [`Records::wake_all`] |
 //!
+//! The producer is in this file, the rest in `spsc_records/`:
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `layout.rs` | what stands before a ring, how large it is, and what can be wrong with one |
+//! | `ring.rs` | a ring at an address: made, attached, looked at |
+//! | `entry.rs` | header words, and where records go |
+//! | `words.rs`, `words_model.rs` | the ring's bytes; the same for loom |
+//! | `consumer.rs` | the side that peeks and releases |
+//!
 //! # Examples
 //!
 //! ```

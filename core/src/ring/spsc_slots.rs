@@ -52,6 +52,14 @@
 //! | after the consumer's copy, before head | a message that is delivered again | `consumer` starts at head |
 //! | before a notification | a sleeper | sliced sleeps, [`Slots::wake_all`] |
 //!
+//! The producer is in this file, the rest in `spsc_slots/`:
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `layout.rs` | what a ring is in memory, how large it is, and what can be wrong with one |
+//! | `ring.rs` | a ring at an address: made and attached |
+//! | `consumer.rs` | the side that pops |
+//!
 //! # Examples
 //!
 //! ```

@@ -88,6 +88,11 @@
 //! Besides those of the blocking call: [`Error::CannotWatch`] where the kernel gives no inotify
 //! instance, [`Error::NoRuntime`] outside of a runtime. Tokio panics in a runtime whose I/O is not
 //! enabled. A call that need not wait needs none of these.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `queue.rs`, `pipe.rs`, `sync.rs` | the calls of queues, of pipes, and of locks and signals |
+//! | `driver.rs` | the task that wakes the others |
 
 mod driver;
 mod pipe;

@@ -13,6 +13,8 @@
 //! * I1. All but the lock and the items is written once, before the object is known. A handle checks it once and goes by
 //!   its own copy from then on.
 //! * I2. Items are accessed through [`bytes`] alone: by safe code, there is no data race whoever writes to them when.
+//!
+//! What a death does to values and arrays, and what observers are told of them, is in `cells/kinds.rs`.
 
 mod kinds;
 

@@ -31,6 +31,15 @@
 //! would have sent never comes; they had handles, so an end of file never comes either. So a child may use an object
 //! that no other thread was using at the moment of the fork, and with threads that it starts itself; and it may
 //! start another program. What has to work on both sides of a fork lies in a [`Segment`](crate::Segment).
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `queue/` | queues of values |
+//! | `pipe.rs` | pipes of values: a queue in each direction |
+//! | `send_error.rs` | a send that failed gives its value back |
+//! | `mutex.rs`, `reentrant.rs`, `semaphore.rs`, `event.rs`, `condvar.rs`, `barrier.rs` | a lock or signal each; `semaphore.rs` has both semaphores |
+//! | `words.rs` | what handles of locks and signals have in common |
+//! | `threads.rs` | who a thread is, and how it waits |
 
 mod barrier;
 mod condvar;

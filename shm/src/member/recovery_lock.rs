@@ -1,6 +1,6 @@
 //! The recovery lock of a segment: an OFD lock on one byte of its file, so that the kernel frees it with its holder.
 //!
-//! It is polled (`docs/decisions/0003`): whoever waits for it naps, and gives up after so much patience. A living holder
+//! It is polled (`docs/decisions/0003-the-recovery-lock-is-polled.md`): whoever waits for it naps, and gives up after so much patience. A living holder
 //! has it for microseconds, unless it was stopped there.
 
 use std::os::fd::BorrowedFd;

@@ -1,7 +1,7 @@
 //! Pipes for programs that know nothing of each other but a name: one accepts, others connect.
 //!
-//! An acceptor is the root object of a named segment, and a listening socket that lies beside the name
-//! (`name/socket.rs`). Who connects opens the segment by its name, which tells everything that can be wrong with that, and then
+//! An acceptor is the root object of a named segment (its words: `pipe/listening.rs`), and a listening socket that lies beside
+//! the name (`name/socket.rs`). Who connects opens the segment by its name, which tells everything that can be wrong with that, and then
 //! connects to the socket. Who accepts makes a pipe in the segment and sends one end through the accepted connection, as
 //! any handle is sent through a socket; then that connection is closed. It never waits for the other one: the socket is new
 //! and has room.

@@ -36,7 +36,8 @@
 //! * I3. Whoever opens takes its handle under the same lock: it either has the object, or finds that it has ended and
 //!   looks at the name again.
 //!
-//! What others connect to ([`Acceptor`](crate::Acceptor)) has a socket beside its name: `name/socket.rs`.
+//! What others connect to ([`Acceptor`](crate::Acceptor)) has a socket beside its name: `name/socket.rs`. Where the files lie,
+//! and how they are taken away, is in `memory/name_file.rs`.
 //!
 //! Of any number that create, open, take over and are killed at the same time, all end with the same object or a clear
 //! error.
@@ -184,17 +185,19 @@ impl<'a> From<&'a String> for Name<'a> {
 
 /// Handles of objects that can have a name.
 ///
-/// | handle | `Options`: what it takes to make one |
+/// `Options` is what it takes to make one:
+///
+/// | handles | `Options` |
 /// |---|---|
-/// | [`ByteSender`](crate::ByteSender), [`ByteReceiver`](crate::ByteReceiver), [`Sender`](crate::Sender), [`Receiver`](crate::Receiver) | [`QueueOptions`](crate::QueueOptions) |
-/// | [`ByteJoinableSender`](crate::ByteJoinableSender), [`ByteJoinableReceiver`](crate::ByteJoinableReceiver), [`JoinableSender`](crate::JoinableSender), [`JoinableReceiver`](crate::JoinableReceiver) | [`JoinableOptions`](crate::JoinableOptions) |
-/// | the senders and receivers of [LIFO and priority queues](crate::ordered) | [`OrderedOptions`](crate::OrderedOptions) |
+/// | the sides of [`Queue`](crate::Queue) and [`ByteQueue`](crate::ByteQueue) | [`QueueOptions`](crate::QueueOptions) |
+/// | those of [`JoinableQueue`](crate::JoinableQueue) and [`ByteJoinableQueue`](crate::ByteJoinableQueue) | [`JoinableOptions`](crate::JoinableOptions) |
+/// | those of [LIFO and priority queues](crate::ordered) | [`OrderedOptions`](crate::OrderedOptions) |
 /// | [`Mutex`](crate::Mutex), [`Value`](crate::Value), [`RawValue`](crate::RawValue) | the first value |
-/// | [`Array`](crate::Array), [`RawArray`](crate::RawArray) | how many items; they are zeros at first |
-/// | [`ArrayBytes`](crate::ArrayBytes) | size and alignment of an item, and how many |
-/// | [`ReentrantMutex`](crate::ReentrantMutex), [`Event`](crate::Event), [`Condvar`](crate::Condvar) | `()` |
-/// | [`Semaphore`](crate::Semaphore), [`BoundedSemaphore`](crate::BoundedSemaphore) | the permits |
-/// | [`Barrier`](crate::Barrier) | the parties |
+/// | [`Array`](crate::Array), [`RawArray`](crate::RawArray) | how many items |
+/// | [`ArrayBytes`](crate::ArrayBytes) | the layout of an item, and how many items |
+/// | [`Semaphore`](crate::Semaphore), [`BoundedSemaphore`](crate::BoundedSemaphore) | how many permits |
+/// | [`Barrier`](crate::Barrier) | how many parties |
+/// | [`ReentrantMutex`](crate::ReentrantMutex), [`Event`](crate::Event), [`Condvar`](crate::Condvar) | nothing: `()` |
 ///
 /// Pipes have no name; programs connect to the name of an [`Acceptor`](crate::Acceptor).
 pub trait Named: Nameable<Making = <Self as Named>::Options> {

@@ -11,7 +11,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `lane.rs` | one direction in shared memory; what the death procedure does |
+//! | `lane.rs` | one direction in shared memory, and the pipe's body |
 //! | `end.rs` | handle, socket, turns |
 //! | `arrivals.rs` | how a reader sleeps, and what an event loop waits for |
 //! | `writer.rs`, `reader.rs` | the two halves of an end |
@@ -19,7 +19,10 @@
 //! | `enclosing.rs` | messages with handles in them |
 //! | `transfer.rs` | ends on their way to another process |
 //! | `listening.rs` | an acceptor in shared memory |
-//! | `acceptor.rs`, `connect.rs` | pipes between programs that know a name: [`Acceptor`](crate::Acceptor), [`Pipe::connect`] |
+//! | `watched.rs` | when a pipe is ready, for those who watch it |
+//! | `kind.rs` | what a death does to a pipe and to an acceptor, and what observers are told of them |
+//!
+//! Pipes between programs that know a name are in `open/`: [`Acceptor`](crate::Acceptor), [`Pipe::connect`].
 
 mod arrivals;
 mod connection;

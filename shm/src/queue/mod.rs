@@ -10,12 +10,16 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `end.rs` | the shared words, growth, and what the death procedure does |
+//! | `end.rs` | the shared words, and growth |
 //! | `options.rs` | how a queue is to be made |
 //! | `family.rs` | what all kinds of queues have in the same words: constructors, handles on their way and by name |
 //! | `sender.rs`, `receiver.rs` | the two sides |
 //! | `sending.rs` | how messages get into a queue |
-//! | `typed.rs` | the same for values, and the macros by which all kinds of queues have theirs |
+//! | `typed.rs` | the two sides for values, and the macros by which all kinds of queues have theirs |
+//! | `watched.rs` | when a queue is ready, for those who watch it |
+//! | `kind.rs` | what a death does to a queue, and what observers are told of it |
+//! | `ordered/` | LIFO and priority queues |
+//! | `joinable/` | queues of tasks |
 
 mod end;
 pub(crate) mod family;

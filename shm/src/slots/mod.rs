@@ -16,6 +16,7 @@
 //! |---|---|
 //! | `end.rs` | the shared words, who has a side, waiting for the other |
 //! | `sender.rs`, `receiver.rs` | the two sides |
+//! | `kind.rs` | whom a death wakes, and the kind's other answers |
 
 mod end;
 mod kind;

@@ -17,6 +17,9 @@
 //! | `lock_error.rs` | [`LockError`]: how one is told | |
 //! | `typed_lock.rs` | the lock of a [`Mutex`], and of a value or an array, and who holds it | |
 //! | `words.rs` | what all handles have in common | |
+//! | `watched.rs` | when a lock or signal is ready, for those who watch it | |
+//! | `kinds.rs` | what a death does to each kind, and what observers are told of it | |
+//! | `testing.rs` | what the unit tests share | |
 //!
 //! # Fork
 //!

@@ -2,6 +2,23 @@
 //!
 //! Nothing here knows what a segment is. Errors are `std::io::Error` as the kernel gave them; whoever calls knows the
 //! sentence to put around them. No function retries after `EINTR` unless it says so.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `memory.rs` | shared memory as a file: made, sealed, mapped, paid for, given back |
+//! | `window.rs` | part of a file at an address of its own |
+//! | `file.rs` | descriptors and open file descriptions |
+//! | `lock.rs` | locks on bytes of a file |
+//! | `name.rs` | names of files in a directory |
+//! | `socket.rs` | pairs of sockets, and descriptors that travel through them |
+//! | `listener.rs` | sockets with a name: one listens, others connect |
+//! | `inotify.rs` | the bell of those who watch a segment |
+//! | `watch.rs` | one descriptor over a socket and a flag |
+//! | `wakeup.rs` | flags, timers, and the wait for several descriptors |
+//! | `membarrier.rs` | a fence in every process that registered for it |
+//! | `process.rs` | which process this is, what forks it, how many CPUs it has |
+//! | `cgroup.rs` | the memory limit that the kernel kills for |
+//! | `clock.rs` | the clock, and deadlines on it |
 
 pub(crate) mod cgroup;
 pub(crate) mod clock;

@@ -8,6 +8,13 @@
 //! |---|---|
 //! | [`Handoff`], [`Inherited`] | a program that is started here, or is reached through a socket |
 //! | [`Berth`], [`Boarding`] | a program that somebody else starts, and that is told in some other way what it was given |
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `embryo.rs` | another process's place, before that process has it |
+//! | `inherited.rs` | [`Inherited`]: what was handed over, read, checked and taken |
+//! | `berth.rs` | [`Berth`]: a place that is given handles one at a time |
+//! | `boarding.rs` | [`Boarding`]: the process that takes them |
 
 use std::fmt::Write as _;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};

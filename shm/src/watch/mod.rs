@@ -81,6 +81,15 @@
 //! # Fork
 //!
 //! A child waits on its own; a wait of another thread of its parent does not exist in it. A [`Watch`] is made anew there.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `set.rs` | a thread's wait for several objects: [`wait_any`], [`WaitSet`] |
+//! | `watching.rs` | one object with one descriptor: [`Watch`] |
+//! | `spot.rs` | what can be watched, and how a watcher announces itself |
+//! | `line.rs` | those of this process who wait for the same word |
+//! | `hub.rs` | everything that this process watches, and what a fork does to it |
+//! | `drivers.rs`, `enlist.rs` | which event loops have a driver of ours: the list, and how it changes |
 
 #[cfg(feature = "tokio")]
 mod drivers;

@@ -7,7 +7,7 @@
 //! # Invariants
 //!
 //! * S1. A socket is made only under the recovery lock of the file that it is called after, while the name means that file.
-//! * S2. It is taken away under the same lock, before the name is.
+//! * S2. It is taken away under the same lock, before the name is (`memory/name_file.rs`).
 //!
 //! So there is no socket without its name, whoever is killed at whatever moment; and whoever finds that only the dead
 //! have a name takes both away.

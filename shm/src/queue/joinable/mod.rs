@@ -25,7 +25,9 @@
 //! | `letter.rs` | items that came back too often |
 //! | `options.rs` | how a joinable queue is to be made |
 //! | `order.rs` | which item came first |
-//! | `recover.rs` | what the death procedure does |
+//! | `recover.rs` | what the death procedure does with leases and claims |
+//! | `watched.rs` | when a joinable queue is ready, for those who watch it |
+//! | `kind.rs` | what a death does to a joinable queue, and what observers are told of it |
 
 mod desk;
 mod kind;

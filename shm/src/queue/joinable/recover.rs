@@ -5,9 +5,9 @@
 //! | killed | the item is | and is found by |
 //! |---|---|---|
 //! | before the pop | in the ring | the next receiver |
-//! | between the pop and the redirection of its block | in flight in a ring that no longer holds it; the dead one's claim names it | [`recover`], which does the redirection |
-//! | between the redirection and the lease | in flight at the claim's place | [`recover`] |
-//! | with a lease | in flight at the lease's place | [`recover`], and the next receiver |
+//! | between the pop and the redirection of its block | in flight in a ring that no longer holds it; the dead one's claim names it | [`Desks::recover`], which does the redirection |
+//! | between the redirection and the lease | in flight at the claim's place | [`Desks::recover`] |
+//! | with a lease | in flight at the lease's place | [`Desks::recover`], and the next receiver |
 //! | between the end of a lease and the freeing of its block | finished; its block is in flight at a place whose number is over | the pool's recovery, which frees it |
 
 use slipring_core::block::Descriptor;

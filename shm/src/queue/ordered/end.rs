@@ -1,5 +1,4 @@
-//! What senders and receivers have in common: the shared words, the store of messages, and what the death procedure does
-//! with them.
+//! What senders and receivers have in common: the shared words and the store of messages.
 //!
 //! # Memory
 //!

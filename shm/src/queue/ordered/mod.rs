@@ -28,10 +28,12 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `end.rs` | the shared words, and what the death procedure does |
+//! | `end.rs` | the shared words, and the store of messages |
+//! | `options.rs` | how a LIFO or priority queue is to be made |
 //! | `sending.rs`, `receiving.rs` | how messages get in and out, whatever the order |
 //! | `sender.rs`, `receiver.rs`, `typed.rs` | the two sides, for bytes and for values |
-//! | `common.rs` | what those for bytes have in the same words |
+//! | `common.rs` | what the sides for bytes have in the same words |
+//! | `kind.rs` | what a death does to such a queue, and what observers are told of it |
 
 mod common;
 mod end;
