@@ -66,6 +66,11 @@ impl Directory {
         Self(path)
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// The path of one log.
     pub fn log(&self, name: &str) -> PathBuf {
         self.0.join(name)

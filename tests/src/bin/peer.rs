@@ -11,6 +11,8 @@ mod channels;
 mod command;
 #[path = "peer/crash.rs"]
 mod crash;
+#[path = "peer/descriptors.rs"]
+mod descriptors;
 #[path = "peer/forks.rs"]
 mod forks;
 #[path = "peer/locks.rs"]
@@ -50,6 +52,7 @@ fn main() {
     let known = acceptor::run(&command, &mut args)
         || berths::run(&command, &mut args)
         || channels::run(&command, &mut args)
+        || descriptors::run(&command, &mut args)
         || forks::run(&command, &mut args)
         || locks::run(&command, &mut args)
         || misc::run(&command, &mut args)
