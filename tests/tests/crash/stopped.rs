@@ -4,10 +4,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use slipring::Handoff;
+use slipring_core::primitive::{AtomicU64, Ordering};
 use slipring_tests::message::{self, MIXED, Stamp};
 use slipring_tests::peer::Peer;
-
-use slipring_core::primitive::{AtomicU64, Ordering};
 
 /// What waits for a stopped process waits longer than this; what is merely slow on a busy machine does not.
 pub const STOPPED_FOR_EVER: Duration = Duration::from_secs(2);
