@@ -50,138 +50,25 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 
 use crate::member::fork;
 use crate::member::recovery_lock::{self, LONG_PATIENCE};
 use crate::member::ticket::Nameable;
 pub use crate::memory::directory;
-use crate::memory::{Mapping, PREFIX, is_segment, path_of, unlink_if_its};
+use crate::memory::{Mapping, PREFIX, is_segment, unlink_if_its};
 use crate::open::KINDS;
 use crate::sys::name as sys;
-use crate::{Error, Result, Segment, SegmentOptions};
+use crate::{Error, Result, Segment};
 
+mod options;
 pub(crate) mod socket;
+#[cfg(test)]
+mod tests;
+
+pub use options::Name;
 
 /// So often a name can change hands under somebody who opens or creates it before that one gives up.
 const ATTEMPTS: u32 = 1000;
-
-/// A name, and how what it names is to be made and opened. Made from a `&str`; the rest is optional.
-///
-/// ```
-/// use slipring::{ByteSender, Name, Named, QueueOptions};
-///
-/// # let text = format!("doc-group-{}", std::process::id());
-/// # let text = text.as_str();
-/// let name = Name::new(text).mode(0o660);
-/// let sender = ByteSender::open_or_create(name, QueueOptions::unbounded())?;
-/// # Ok::<(), slipring::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct Name<'a> {
-    text: &'a str,
-    mode: u32,
-    group: Option<u32>,
-    persists: bool,
-    trusted: Option<u32>,
-    segment: SegmentOptions,
-}
-
-impl<'a> Name<'a> {
-    /// A name of 1 to 128 bytes without `/` and NUL. It is looked at when it is used.
-    pub fn new(text: &'a str) -> Self {
-        Self {
-            text,
-            mode: 0o600,
-            group: None,
-            persists: false,
-            trusted: None,
-            segment: SegmentOptions::new(),
-        }
-    }
-
-    /// Who may use what is created: permission bits of the file. Reading and writing go together: both are needed.
-    #[must_use]
-    pub fn mode(mut self, bits: u32) -> Self {
-        self.mode = bits & 0o777;
-        self
-    }
-
-    /// The group, by its number, that the file is to belong to when it is created.
-    #[must_use]
-    pub fn group(mut self, gid: u32) -> Self {
-        self.group = Some(gid);
-        self
-    }
-
-    /// Has what is created stay when nobody has a handle any more, until [`unlink`].
-    #[must_use]
-    pub fn persist(mut self) -> Self {
-        self.persists = true;
-        self
-    }
-
-    /// Opens the file also where it belongs to this user, by number. One's own files and root's are trusted anyway.
-    #[must_use]
-    pub fn trust(mut self, uid: u32) -> Self {
-        self.trusted = Some(uid);
-        self
-    }
-
-    /// How large what is created may become.
-    #[must_use]
-    pub fn segment(mut self, options: SegmentOptions) -> Self {
-        self.segment = options;
-        self
-    }
-
-    fn path(&self) -> Result<PathBuf> {
-        path_of(self.text)
-    }
-
-    /// Its file, for looking only.
-    pub(crate) fn open_for_reading(&self) -> Result<(OwnedFd, sys::Status)> {
-        let file = sys::open_for_reading(&self.path()?);
-        let file = file.map_err(|e| self.refused("open the name", e))?;
-        let status = sys::status(file.as_fd()).map_err(|e| self.refused("look at the name", e))?;
-        Ok((file, status))
-    }
-
-    /// Whether what is created is to stay when nobody has a handle any more.
-    pub(crate) fn persists(&self) -> bool {
-        self.persists
-    }
-
-    fn is_trusted(&self, uid: u32) -> bool {
-        uid == 0 || uid == sys::user() || self.trusted == Some(uid)
-    }
-
-    /// A sentence about this name for what the kernel said.
-    fn refused(&self, op: &'static str, source: io::Error) -> Error {
-        let name = self.text.to_owned();
-        match source.kind() {
-            _ if sys::is_symlink(&source) => {
-                Error::NotASegment { why: "it is a symbolic link".into() }
-            }
-            io::ErrorKind::NotFound => Error::NoSuchName { name },
-            io::ErrorKind::PermissionDenied => Error::NotPermitted { name },
-            io::ErrorKind::IsADirectory => Error::NotASegment { why: "it is a directory".into() },
-            _ => Error::Io { op, source },
-        }
-    }
-}
-
-impl<'a> From<&'a str> for Name<'a> {
-    fn from(text: &'a str) -> Self {
-        Self::new(text)
-    }
-}
-
-impl<'a> From<&'a String> for Name<'a> {
-    fn from(text: &'a String) -> Self {
-        Self::new(text)
-    }
-}
 
 /// Handles of objects that can have a name.
 ///
@@ -348,7 +235,8 @@ pub(crate) fn create<T>(name: &Name<'_>, make: impl FnOnce(&Segment) -> Result<T
     })?;
     let access = sys::set_access(file.as_fd(), name.mode, name.group);
     access.map_err(|e| name.refused("set the group and mode of the name", e))?;
-    let segment = Segment::new_named(file.as_fd(), name.text, name.persists, name.segment, KINDS)?;
+    let segment =
+        Segment::new_named(file.as_fd(), name.text, name.persists(), name.segment, KINDS)?;
     let made = make(&segment)?;
     crash_point!("name.create.before_link");
     for _ in 0..ATTEMPTS {
@@ -446,238 +334,5 @@ pub(crate) fn look_again(name: &Name<'_>, segment: &Segment) -> Result<()> {
     match has_root(segment, name) {
         Err(Error::NotPermitted { name }) => Err(Error::NoSuchName { name }),
         looked => looked.map(drop),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{ByteReceiver, ByteSender, Event, Mutex, OrRecover, QueueOptions};
-
-    fn unique(what: &str) -> String {
-        format!("test-{what}-{}", std::process::id())
-    }
-
-    #[test]
-    fn names_that_can_be_none_are_refused_with_the_reason() {
-        let long = "x".repeat(129);
-        for (text, word) in [("", "empty"), ("a/b", "slash"), ("a\0b", "NUL"), (&long, "128")] {
-            let error = Event::create(text, ()).unwrap_err();
-            assert!(matches!(error, Error::BadName { why } if why.contains(word)), "{text:?}");
-            assert!(matches!(Event::open(text), Err(Error::BadName { .. })));
-            assert!(matches!(unlink(text), Err(Error::BadName { .. })));
-        }
-        let longest = format!("{:-<128}", unique("long"));
-        drop(Event::create(&longest, ()).unwrap());
-    }
-
-    #[test]
-    fn a_name_is_taken_once_opened_often_and_gone_with_the_last_handle() {
-        let name = unique("once");
-        let one = Mutex::<u64>::create(&name, 7).unwrap();
-        assert!(matches!(Mutex::<u64>::create(&name, 8), Err(Error::NameTaken { .. })));
-        assert!(names().unwrap().contains(&name));
-        let two = Mutex::<u64>::open(&name).unwrap();
-        two.lock().or_recover().unwrap().set(9);
-        assert_eq!(one.lock().or_recover().unwrap().get(), 9);
-        drop(one);
-        let three = Mutex::<u64>::open_or_create(&name, 1).unwrap();
-        assert_eq!(three.lock().or_recover().unwrap().get(), 9);
-        drop((two, three));
-        assert!(matches!(Mutex::<u64>::open(&name), Err(Error::NoSuchName { .. })));
-        assert!(!names().unwrap().contains(&name));
-    }
-
-    #[test]
-    fn another_kind_and_another_type_are_errors() {
-        let name = unique("kind");
-        let _event = Event::create(&name, ()).unwrap();
-        let error = ByteSender::open(&name).unwrap_err();
-        assert!(matches!(error, Error::WrongKind { wanted: "queue", found: "event" }), "{error}");
-        let other = unique("type");
-        let _mutex = Mutex::<u64>::create(&other, 0).unwrap();
-        assert!(matches!(Mutex::<u32>::open(&other), Err(Error::TypeMismatch { .. })));
-    }
-
-    #[test]
-    fn a_queue_with_a_name_has_the_sides_that_somebody_opened() {
-        let name = unique("sides");
-        let mut rx = ByteReceiver::create(&name, QueueOptions::bounded(2)).unwrap();
-        assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)), "a sender may come");
-        let mut tx = ByteSender::open(&name).unwrap();
-        tx.send(b"one").unwrap();
-        drop(tx);
-        assert_eq!(rx.recv().unwrap(), b"one");
-        assert!(matches!(rx.recv(), Err(Error::Disconnected)));
-        let mut tx = ByteSender::open(&name).unwrap();
-        tx.send(b"two").unwrap();
-        assert_eq!(rx.recv().unwrap(), b"two", "another one came");
-        assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)));
-    }
-
-    #[test]
-    fn a_side_that_nobody_has_had_is_waited_for_whoever_comes_and_goes_on_the_other() {
-        let name = unique("first");
-        let mut rx = ByteReceiver::create(&name, QueueOptions::bounded(2)).unwrap();
-        drop(ByteReceiver::open(&name).unwrap());
-        assert!(matches!(
-            ByteReceiver::create(&name, QueueOptions::bounded(2)),
-            Err(Error::NameTaken { .. })
-        ));
-        assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)), "the first sender may still come");
-        drop(rx);
-        let mut tx = ByteSender::create(&name, QueueOptions::bounded(2)).unwrap();
-        drop(ByteSender::open(&name).unwrap());
-        tx.send(b"one").unwrap();
-        drop(ByteReceiver::open(&name).unwrap());
-        assert!(matches!(tx.send(b"two"), Err(Error::Disconnected)), "now there was one");
-    }
-
-    #[test]
-    fn so_it_is_with_queues_that_have_an_order() {
-        let (name, options) = (unique("ordered"), crate::OrderedOptions::bounded(2));
-        let mut rx = crate::ByteLifoReceiver::create(&name, options).unwrap();
-        drop(crate::ByteLifoReceiver::open(&name).unwrap());
-        let error = crate::ByteLifoReceiver::create(&name, options).unwrap_err();
-        assert!(matches!(error, Error::NameTaken { .. }), "{error}");
-        assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)), "the first sender may still come");
-        drop(crate::ByteLifoSender::open(&name).unwrap());
-        assert!(matches!(rx.try_recv(), Err(Error::Disconnected)), "now there was one");
-    }
-
-    #[test]
-    fn what_is_to_stay_stays_with_its_messages_until_it_is_unlinked() {
-        let name = unique("stay");
-        let stays = Name::new(&name).persist();
-        let mut tx = ByteSender::create(stays, QueueOptions::unbounded()).unwrap();
-        tx.send(b"later").unwrap();
-        drop(tx);
-        assert!(matches!(
-            ByteSender::create(&name, QueueOptions::unbounded()),
-            Err(Error::NameTaken { .. })
-        ));
-        assert_eq!(ByteReceiver::open(&name).unwrap().try_recv().unwrap(), b"later");
-        unlink(&name).unwrap();
-        assert!(matches!(unlink(&name), Err(Error::NoSuchName { .. })));
-    }
-
-    #[test]
-    fn who_has_a_handle_keeps_the_object_when_its_name_is_given_to_another() {
-        let name = unique("successor");
-        let first = Mutex::<u64>::create(&name, 1).unwrap();
-        unlink(&name).unwrap();
-        let second = Mutex::<u64>::create(&name, 2).unwrap();
-        assert_eq!(first.lock().or_recover().unwrap().get(), 1);
-        drop(first);
-        assert_eq!(Mutex::<u64>::open(&name).unwrap().lock().or_recover().unwrap().get(), 2);
-        drop(second);
-        assert!(matches!(Mutex::<u64>::open(&name), Err(Error::NoSuchName { .. })));
-    }
-
-    #[test]
-    fn a_file_that_is_no_segment_is_neither_opened_nor_replaced_nor_removed() {
-        let name = unique("foreign");
-        let path = Name::new(&name).path().unwrap();
-        std::fs::write(&path, "something else").unwrap();
-        let opened = Event::open(&name).unwrap_err();
-        let created = Event::create(&name, ()).unwrap_err();
-        let unlinked = unlink(&name).unwrap_err();
-        for error in [opened, created, unlinked] {
-            assert!(matches!(error, Error::NotASegment { .. }), "{error}");
-        }
-        assert_eq!(std::fs::read(&path).unwrap(), b"something else");
-        std::fs::remove_file(&path).unwrap();
-        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
-        assert!(matches!(Event::open(&name), Err(Error::NotASegment { .. })));
-        std::fs::remove_file(&path).unwrap();
-        std::fs::create_dir(&path).unwrap();
-        assert!(matches!(Event::open(&name), Err(Error::NotASegment { .. })));
-        std::fs::remove_dir(&path).unwrap();
-    }
-
-    #[test]
-    fn a_file_of_another_user_is_opened_only_where_that_user_is_trusted() {
-        const SOMEBODY: u32 = 12345;
-        let name = unique("owner");
-        let path = Name::new(&name).path().unwrap();
-        let _event = Event::create(&name, ()).unwrap();
-        if std::os::unix::fs::chown(&path, Some(SOMEBODY), None).is_err() {
-            println!("skipped: only root can give a file away");
-            return;
-        }
-        for error in [Event::open(&name).unwrap_err(), Event::create(&name, ()).unwrap_err()] {
-            assert!(matches!(error, Error::ForeignOwner { uid: SOMEBODY, .. }), "{error}");
-        }
-        let wrong = Event::open(Name::new(&name).trust(SOMEBODY + 1)).unwrap_err();
-        assert!(matches!(wrong, Error::ForeignOwner { .. }), "{wrong}");
-        assert!(Event::open(Name::new(&name).trust(SOMEBODY)).is_ok());
-    }
-
-    #[test]
-    fn a_name_of_another_version_is_neither_opened_nor_replaced() {
-        let name = unique("version");
-        let path = Name::new(&name).path().unwrap();
-        let _event = Event::create(&name, ()).unwrap();
-        let file = sys::open(&path).unwrap();
-        let version = |number: u32| {
-            crate::sys::file::write_at(file.as_fd(), &number.to_ne_bytes(), 8).unwrap();
-        };
-        version(77);
-        for error in [Event::open(&name).unwrap_err(), Event::create(&name, ()).unwrap_err()] {
-            assert!(matches!(error, Error::AbiVersion { theirs: 77, .. }), "{error}");
-        }
-        version(crate::memory::ABI_VERSION);
-        assert!(Event::open(&name).is_ok());
-    }
-
-    #[test]
-    fn mode_and_group_are_as_asked_for() {
-        let name = unique("mode");
-        let asked = Name::new(&name).mode(0o664);
-        let _event = Event::create(asked, ()).unwrap();
-        let other = unique("plain");
-        let _other = Event::create(&other, ()).unwrap();
-        let mode = |name: &str| sys::status_at(&Name::new(name).path().unwrap()).unwrap().mode;
-        assert_eq!((mode(&name), mode(&other)), (0o664, 0o600));
-    }
-
-    #[test]
-    fn a_name_whose_object_a_peer_gone_mad_has_ended_is_free_at_once() {
-        let name = unique("ended");
-        let path = Name::new(&name).path().unwrap();
-        let event = Event::create(&name, ()).unwrap();
-        let (segment, file) = (event.segment(), sys::open(&path).unwrap());
-        let region =
-            segment.attachment().mapping.geometry().region(crate::memory::Region::Directory);
-        let scribble = |at, word: u32| {
-            crate::sys::file::write_at(file.as_fd(), &word.to_ne_bytes(), at).unwrap();
-        };
-        // The object's entry is free, and the segment has another name.
-        scribble(region.0 + 128, 0);
-        scribble(264, 0x7878_7878);
-        let before = crate::sys::clock::now();
-        assert!(matches!(Event::open(&name), Err(Error::NoSuchName { .. })));
-        assert!(sys::status_at(&path).is_err(), "whoever came took it away");
-        let anew = Event::create(&name, ()).unwrap();
-        assert!(
-            crate::sys::clock::now() - before < 5_000_000_000,
-            "it was not tried a thousand times"
-        );
-        drop(event);
-        assert!(Event::open(&name).is_ok(), "the old one took nobody's name away");
-        drop(anew);
-    }
-
-    #[test]
-    fn a_segment_that_was_not_made_to_have_a_name_keeps_its_file() {
-        let name = unique("nameless");
-        let path = Name::new(&name).path().unwrap();
-        let options = std::fs::File::options().read(true).write(true).create_new(true).clone();
-        let file = options.open(&path).unwrap();
-        let segment = Segment::create_in(&file, SegmentOptions::new().reserve(64 << 20)).unwrap();
-        assert!(matches!(Event::open(&name), Err(Error::NotASegment { .. })));
-        assert!(matches!(Event::create(&name, ()), Err(Error::NotASegment { .. })));
-        drop(segment);
-        std::fs::remove_file(&path).unwrap();
     }
 }

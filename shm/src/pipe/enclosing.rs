@@ -39,24 +39,22 @@ pub(super) fn encode_with<T: Serialize + ?Sized>(
     enclosed::collect(|| encode(value, buffer))
 }
 
-impl End {
-    /// Sends a parcel, in our turn to send. Returns its number.
-    pub(super) fn send_parcel(&self, packed: Packed, until: Until) -> Result<u64> {
-        let socket = self.sockets.parcels.as_ref().ok_or(Error::Closed)?;
-        let socket = socket.get().ok_or(Error::DescriptorsClosed)?;
-        let number = self.lane.words().next_parcel();
-        post::send(socket, packed, number, self.attachment(), until)?;
-        Ok(number)
-    }
+/// Sends a parcel, in our turn to send. Returns its number.
+pub(super) fn send_parcel(end: &End, packed: Packed, until: Until) -> Result<u64> {
+    let socket = end.sockets.parcels.as_ref().ok_or(Error::Closed)?;
+    let socket = socket.get().ok_or(Error::DescriptorsClosed)?;
+    let number = end.lane.words().next_parcel();
+    post::send(socket, packed, number, end.attachment(), until)?;
+    Ok(number)
+}
 
-    /// Receives parcel `number`, in our turn to receive.
-    #[cold]
-    pub(super) fn receive_parcel(&self, number: u64) -> Result<Arrived> {
-        let what = "a pipe's message names handles, for which the pipe was not made";
-        let socket = self.sockets.parcels.as_ref().ok_or(Error::Corrupt { what })?;
-        let socket = socket.get().ok_or(Error::DescriptorsClosed)?;
-        post::receive_numbered(socket, number)
-    }
+/// Receives parcel `number`, in our turn to receive.
+#[cold]
+pub(super) fn receive_parcel(end: &End, number: u64) -> Result<Arrived> {
+    let what = "a pipe's message names handles, for which the pipe was not made";
+    let socket = end.sockets.parcels.as_ref().ok_or(Error::Corrupt { what })?;
+    let socket = socket.get().ok_or(Error::DescriptorsClosed)?;
+    post::receive_numbered(socket, number)
 }
 
 /// The value that `message` is, with the handles that came with it.

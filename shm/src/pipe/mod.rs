@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `lane.rs` | one direction in shared memory, and the pipe's body |
 //! | `end.rs` | handle, socket, turns |
+//! | `departures.rs` | how a sender takes its turn, waits for room and tells the reader |
 //! | `arrivals.rs` | how a reader sleeps, and what an event loop waits for |
 //! | `writer.rs`, `reader.rs` | the two halves of an end |
 //! | `connection.rs` | both in one: [`Connection`] |
@@ -26,6 +27,7 @@
 
 mod arrivals;
 mod connection;
+mod departures;
 mod enclosing;
 mod end;
 mod kind;

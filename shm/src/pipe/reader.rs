@@ -336,7 +336,7 @@ impl PipeReader {
         self.arrivals.consumer.release();
         crash_point!("pipe.recv.released");
         if let (Some(number), Ok(Some(_))) = (enclosed, &taken) {
-            self.parcel = Some(self.arrivals.end.receive_parcel(number));
+            self.parcel = Some(enclosing::receive_parcel(self.end(), number));
         }
         taken
     }

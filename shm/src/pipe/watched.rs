@@ -67,27 +67,25 @@ impl Source for PipeWriter {
 
     fn spots<'a>(&'a self, each: &mut dyn FnMut(Spot<'a>) -> Result<()>) -> Result<()> {
         each(Spot::Mutex(&self.end().lane.words().send))?;
-        each(Spot::Count(self.not_full(), self.attachment().fences))
+        each(Spot::Count(self.end().lane.ring.not_full(), self.attachment().fences))
     }
 
     fn may_have_missed(&self) -> bool {
         // As for a reader. Where there is less room than this the reader's next release wakes.
-        self.has_room() || !self.end().may_have_turn(|words| &words.send)
+        has_room(self) || !self.end().may_have_turn(|words| &words.send)
     }
 }
 
-impl PipeWriter {
-    /// No message takes more than half of the ring, with what is left unused at its end.
-    fn has_room(&self) -> bool {
-        let ring = &self.end().lane.ring;
-        ring.used() <= ring.size() / 2
-    }
+/// No message takes more than half of the ring, with what is left unused at its end.
+fn has_room(writer: &PipeWriter) -> bool {
+    let ring = &writer.end().lane.ring;
+    ring.used() <= ring.size() / 2
 }
 
 impl Waitable for PipeWriter {
     fn is_ready(&self) -> bool {
         let end = self.end();
-        self.has_room() && end.may_have_turn(|words| &words.send) || end.probe_open().is_err()
+        has_room(self) && end.may_have_turn(|words| &words.send) || end.probe_open().is_err()
     }
 
     fn socket(&self) -> Option<BorrowedFd<'_>> {

@@ -13,10 +13,8 @@ use slipring_tests::message::{self, MIXED, Stamp};
 use slipring_tests::peer::Peer;
 use slipring_tests::wait_until;
 
-use super::{
-    PATIENCE, Run, Scenario, assert_prefix, check_segment, give, go_on_beside, new_segment,
-    start_stopping,
-};
+use super::stopped::{go_on_beside, start_stopping};
+use super::{PATIENCE, Run, Scenario, assert_prefix, check_segment, give, new_segment};
 
 pub const SCENARIOS: &[Scenario] = &[
     ("task-put", put),

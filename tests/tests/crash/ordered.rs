@@ -1,10 +1,17 @@
 //! LIFO and priority queues: killed at every step, and stopped at every step of a LIFO queue.
 
-use slipring::Until;
-use slipring_tests::message::key;
-use slipring_tests::ordered::{Kind, Receiver, Sender, queue, sorted};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-use super::*;
+use slipring::{Error, Handoff, Until};
+use slipring_tests::log::{self, Directory};
+use slipring_tests::message::{self, MIXED, Stamp, key};
+use slipring_tests::ordered::{Kind, Receiver, Sender, queue, sorted};
+use slipring_tests::peer::Peer;
+use slipring_tests::wait_until;
+
+use super::stopped::STOPPED_FOR_EVER;
+use super::{PATIENCE, Run, SOON, Scenario, check_segment, new_segment};
 
 pub const SCENARIOS: &[Scenario] = &[
     ("lifo-send", lifo_send),
@@ -192,8 +199,8 @@ fn exchange_beside_a_stopped_one(role: &str, point: &str) -> bool {
 fn whoever_is_stopped_at_whatever_step_a_lifo_queue_goes_on() {
     let mut stops = 0;
     for (name, role) in [("lifo-send", "ordered-send"), ("lifo-recv", "ordered-recv")] {
-        let scenario = scenarios().find(|s| s.0 == name).unwrap();
-        let points = run(*scenario, None).unwrap();
+        let scenario = SCENARIOS.iter().find(|s| s.0 == name).unwrap();
+        let points = super::run(*scenario, None).unwrap();
         stops += points.keys().filter(|p| exchange_beside_a_stopped_one(role, p)).count();
     }
     println!("{stops} stops");

@@ -5,7 +5,11 @@ use std::time::{Duration, Instant};
 use slipring::{BoundedSemaphore, Error, Handoff, Segment};
 use slipring_tests::peer::Peer;
 
-use super::{PATIENCE, Run, SOON, STOPPED_FOR_EVER, check_segment, give, new_segment};
+use super::stopped::STOPPED_FOR_EVER;
+use super::{PATIENCE, Run, SOON, Scenario, check_segment, give, new_segment};
+
+/// See the module.
+pub const SCENARIOS: &[Scenario] = &[("permits", beside_another), ("permits-reap", in_recovery)];
 
 const SEATS: u32 = 3;
 
@@ -29,7 +33,7 @@ fn check_seats(seats: &BoundedSemaphore, held: u32) {
 }
 
 /// Killed while it takes, holds and gives back, beside somebody who takes all, so that both sleep and wake each other.
-pub fn beside_another(run: &Run) {
+fn beside_another(run: &Run) {
     let (segment, seats) = seats();
     let mut victim = run.victim(give(&segment, |h| h.give("seats", &seats)), &["permits"]);
     while !victim.has_ended() {
@@ -44,7 +48,7 @@ pub fn beside_another(run: &Run) {
 }
 
 /// Two have died with permits; the victim cleans up after them and dies at it; then we do.
-pub fn in_recovery(run: &Run) {
+fn in_recovery(run: &Run) {
     let (segment, seats) = seats();
     let start = |count| {
         let handoff = give(&segment, |h| h.give("seats", &seats));
@@ -93,7 +97,7 @@ fn pass_a_stopped_one(point: &str) -> bool {
 
 #[test]
 fn whoever_is_stopped_at_whatever_step_the_other_permits_pass_on() {
-    let scenario: super::Scenario = ("permits", beside_another);
+    let scenario: Scenario = ("permits", beside_another);
     let points = super::run(scenario, None).unwrap();
     let own = |point: &&String| point.contains("permits.") || point.contains("event_count.");
     let stops = points.keys().filter(own).filter(|p| pass_a_stopped_one(p)).count();

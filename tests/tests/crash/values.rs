@@ -5,7 +5,10 @@ use std::time::Instant;
 use slipring::{Array, LockError, OrRecover, RawArray, Value};
 use slipring_core::primitive::{AtomicU32, Ordering};
 
-use super::{PATIENCE, Run, SOON, check_segment, give, new_segment};
+use super::{PATIENCE, Run, SOON, Scenario, check_segment, give, new_segment};
+
+/// See the module.
+pub const SCENARIOS: &[Scenario] = &[("values", beside_another)];
 
 /// Whether all are the same.
 fn is_whole<T: PartialEq>(items: &[T]) -> bool {
@@ -13,7 +16,7 @@ fn is_whole<T: PartialEq>(items: &[T]) -> bool {
 }
 
 /// Killed while it locks, writes several words and unlocks, beside somebody who does the same.
-pub fn beside_another(run: &Run) {
+fn beside_another(run: &Run) {
     let segment = new_segment();
     let value = Value::new(&segment, [0_u64; 3]).unwrap();
     let array = Array::<u32>::new(&segment, 5).unwrap();

@@ -1,12 +1,21 @@
 //! Killed while watching, and killed while ringing for those who watch.
 
-use slipring::{Waitable, wait_any};
+use std::time::{Duration, Instant};
 
-use super::*;
+use slipring::{
+    ByteQueue, Error, Event, Mutex, OrRecover, Pipe, PipeOptions, Semaphore, Waitable, wait_any,
+};
+use slipring_tests::message::{self, Stamp};
+use slipring_tests::wait_until;
+
+use super::{PATIENCE, Run, SOON, Scenario, assert_prefix, check_segment, give, new_segment};
+
+/// See the module.
+pub const SCENARIOS: &[Scenario] = &[("watch-wait", wait), ("watch-ring", ring)];
 
 /// Somebody dies waiting for several objects, in lines and with marks everywhere: who else waits, in the kernel or by
 /// watching, gets what comes.
-pub fn wait(run: &Run) {
+fn wait(run: &Run) {
     let segment = new_segment();
     let (mut tx, mut rx) = ByteQueue::bounded(&segment, 4).unwrap();
     let (mut reader, mut writer) = Pipe::one_way(&segment).unwrap();
@@ -58,7 +67,7 @@ pub fn wait(run: &Run) {
 }
 
 /// Somebody dies on its way to the bell: those who watch find what it left, as a thread and in tasks.
-pub fn ring(run: &Run) {
+fn ring(run: &Run) {
     let segment = new_segment();
     let (tx, mut rx) = ByteQueue::bounded(&segment, 4).unwrap();
     let (mut reader, writer) = Pipe::one_way(&segment).unwrap();
