@@ -137,7 +137,10 @@ impl Regions {
     pub(crate) fn fd(&self) -> Result<BorrowedFd<'_>> {
         match self.mapping.file().get() {
             Some(fd) => Ok(fd),
-            None => reopen::regain(self),
+            None => {
+                let records = self.participants().map(|(_, record)| record.identity());
+                reopen::regain(&self.mapping, records)
+            }
         }
     }
 

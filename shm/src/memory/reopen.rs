@@ -12,20 +12,27 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use slipring_core::member::Identity;
+
+use super::mapping::Mapping;
 use super::name_file::path_of;
-use super::regions::Regions;
 use crate::error::{Error, Result};
 use crate::sys::{file, process};
 
-/// Opens the segment's file again.
+/// Opens the segment's file again. `participants` are those of the segment.
 ///
 /// # Errors
 ///
 /// [`Error::DescriptorsClosed`].
 #[cold]
-pub(super) fn regain(regions: &Regions) -> Result<BorrowedFd<'_>> {
-    let held = regions.mapping.file();
-    let found = by_name(regions).or_else(|| by_own_map(regions)).or_else(|| by_peers(regions));
+pub(super) fn regain(
+    mapping: &Mapping,
+    participants: impl Iterator<Item = Identity>,
+) -> Result<BorrowedFd<'_>> {
+    let held = mapping.file();
+    let found = by_name(mapping)
+        .or_else(|| by_own_map(mapping))
+        .or_else(|| by_peers(mapping, participants));
     if let Some(file) = found {
         held.replace(file);
     }
@@ -33,25 +40,24 @@ pub(super) fn regain(regions: &Regions) -> Result<BorrowedFd<'_>> {
 }
 
 /// What a path leads to, if that is the segment's file.
-fn open(regions: &Regions, path: &Path) -> Option<OwnedFd> {
+fn open(mapping: &Mapping, path: &Path) -> Option<OwnedFd> {
     let file = file::open(path).ok()?;
-    regions.mapping.file().is_same_file(file.as_fd()).then_some(file)
+    mapping.file().is_same_file(file.as_fd()).then_some(file)
 }
 
-fn by_name(regions: &Regions) -> Option<OwnedFd> {
-    let name = regions.mapping.header().name()?;
-    open(regions, &path_of(&name).ok()?)
+fn by_name(mapping: &Mapping) -> Option<OwnedFd> {
+    let name = mapping.header().name()?;
+    open(mapping, &path_of(&name).ok()?)
 }
 
-fn by_own_map(regions: &Regions) -> Option<OwnedFd> {
-    let first = regions.mapping.ptr(0, 1).ok()?.addr().get();
+fn by_own_map(mapping: &Mapping) -> Option<OwnedFd> {
+    let first = mapping.ptr(0, 1).ok()?.addr().get();
     let (start, end) = process::map_at(first)?;
-    open(regions, &PathBuf::from(format!("/proc/self/map_files/{start:x}-{end:x}")))
+    open(mapping, &PathBuf::from(format!("/proc/self/map_files/{start:x}-{end:x}")))
 }
 
-fn by_peers(regions: &Regions) -> Option<OwnedFd> {
+fn by_peers(mapping: &Mapping, peers: impl Iterator<Item = Identity>) -> Option<OwnedFd> {
     let namespace = process::pid_namespace().ok()?;
-    let peers = regions.participants().map(|(_, record)| record.identity());
     let near = peers.filter(|peer| peer.pid_namespace == namespace && peer.pid != process::pid());
     // Each look at a process costs as many calls as it has descriptors.
     near.take(MAX_PEERS).find_map(|peer| {
@@ -59,8 +65,8 @@ fn by_peers(regions: &Regions) -> Option<OwnedFd> {
         let all = std::fs::read_dir(folder).ok()?;
         all.flatten().take(MAX_DESCRIPTORS).find_map(|entry| {
             let leads_here = std::fs::metadata(entry.path())
-                .is_ok_and(|meta| regions.mapping.file().is_file(file::identity_of(&meta)));
-            if leads_here { open(regions, &entry.path()) } else { None }
+                .is_ok_and(|meta| mapping.file().is_file(file::identity_of(&meta)));
+            if leads_here { open(mapping, &entry.path()) } else { None }
         })
     })
 }
