@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use slipring::{ByteQueue, Error, Handoff, LockError, Mutex, Pipe};
+use slipring::{ByteQueue, Connection, Error, Handoff, LockError, Mutex, Pipe};
 use slipring_tests::peer::{PATIENCE, Peer};
 use slipring_tests::segment;
 
@@ -49,19 +49,44 @@ fn a_process_that_cannot_open_its_segment_again_is_told_and_counts_as_living() {
     assert!(matches!(lines.recv_until(PATIENCE), Err(Error::Disconnected)));
 }
 
-#[test]
-fn an_end_of_a_pipe_whose_socket_is_closed_is_an_error_and_no_stranger_gets_its_bytes() {
+/// A duplex pipe to a process that closes its socket.
+fn with_pipe(command: &str) -> (Connection, Peer) {
     let segment = segment();
     let (mut here, there) = Pipe::duplex(&segment).unwrap();
     let mut handoff = Handoff::new(&segment);
     handoff.give("pipe", &there).unwrap();
-    let peer = Peer::start(handoff, &["closed-pipe"]);
+    let peer = Peer::start(handoff, &[command]);
     drop(there);
     assert_eq!(here.recv().unwrap(), b"before");
+    (here, peer)
+}
+
+#[test]
+fn a_pipe_whose_socket_is_closed_on_one_side_goes_on_and_no_stranger_gets_its_bytes() {
+    let (mut here, peer) = with_pipe("closed-pipe");
+    std::thread::sleep(Duration::from_millis(50));
+    here.send(b"after").unwrap();
+    for _ in 0..2000 {
+        assert_eq!(here.recv_until(PATIENCE).unwrap(), [1; 100]);
+    }
     peer.expect("done");
-    peer.join();
-    let end = (0..20_000).find_map(|_| here.recv().err());
-    assert!(matches!(end, Some(Error::Disconnected)), "{end:?}");
+    let end = here.recv_until(PATIENCE);
+    assert!(matches!(end, Err(Error::Disconnected)), "its last handle is gone: {end:?}");
+}
+
+#[test]
+fn a_process_whose_socket_is_closed_and_that_is_killed_is_the_end_of_the_pipe() {
+    let (mut here, mut peer) = with_pipe("closed-pipe");
+    std::thread::sleep(Duration::from_millis(50));
+    let killer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(50));
+        peer.kill();
+    });
+    let end = here.recv_until(PATIENCE);
+    assert!(matches!(end, Err(Error::Disconnected)), "{end:?}");
+    killer.join().unwrap();
+    let sent = (0..200).find_map(|_| here.send(b"x").err());
+    assert!(matches!(sent, Some(Error::Disconnected)), "{sent:?}");
 }
 
 #[test]

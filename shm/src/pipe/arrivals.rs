@@ -106,10 +106,15 @@ impl Arrivals {
             if self.hush(true, |this| this.consumer.is_empty()) {
                 return Ok(());
             }
-            let socket = self.end.socket()?;
-            let found = sleep_on(wait, |end| socket::wait_readable(socket, end))?;
-            let hung_up = matches!(found, Ok(Ready::Hangup) | Err(_));
-            let open = if hung_up { Err(Error::Disconnected) } else { self.end.check_open() };
+            let open = match self.end.socket() {
+                Ok(socket) => match sleep_on(wait, |end| socket::wait_readable(socket, end))? {
+                    Ok(Ready::Hangup) | Err(_) => {
+                        self.end.check_peer().and_then(|()| self.end.nap(wait))
+                    }
+                    Ok(_) => self.end.check_open(),
+                },
+                Err(_) => self.end.nap(wait).and_then(|()| self.end.check_open()),
+            };
             if !self.consumer.is_empty() {
                 return Ok(());
             }

@@ -2,8 +2,9 @@
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
-use slipring_core::futex::Scope;
+use slipring_core::futex::{Scope, Wake};
 use slipring_core::owner::OwnerId;
 use slipring_core::sync::{Acquired, Mutex};
 
@@ -11,7 +12,7 @@ use super::lane::{Lane, LaneWords, Shape};
 use crate::member::{Attachment, Handle, Wait};
 use crate::object::Role;
 use crate::sys::held::HeldFd;
-use crate::sys::socket;
+use crate::sys::{clock, socket};
 use crate::wait::{Spin, Until};
 use crate::{Error, Result};
 
@@ -102,9 +103,38 @@ impl End {
     #[cold]
     pub(super) fn probe_open(&self) -> Result<()> {
         self.check_open()?;
-        if socket::has_hung_up(self.socket()?).map_err(Error::io("look at the pipe's socket"))? {
-            return Err(Error::Disconnected);
+        // A program that closed our socket cannot be told by it.
+        let Ok(socket) = self.socket() else { return Ok(()) };
+        if socket::has_hung_up(socket).map_err(Error::io("look at the pipe's socket"))? {
+            return self.check_peer();
         }
+        Ok(())
+    }
+
+    /// The socket has hung up: nobody has the other one. That is the end, unless a living process has a handle of the other
+    /// side all the same: then its program has closed the socket under it, and messages still go through shared memory.
+    #[cold]
+    pub(super) fn check_peer(&self) -> Result<()> {
+        self.check_open()?;
+        let (attachment, holders) =
+            (self.attachment(), self.handle.holders(self.handle.role().other()));
+        let lives = |id| holders.contains(id) && !attachment.is_dead(id);
+        let anybody = attachment.participants().any(|(id, _)| lives(id));
+        if anybody { Ok(()) } else { Err(Error::Disconnected) }
+    }
+
+    /// One slice of a sleep that no bell can end, for the socket is closed on one side: a short one.
+    #[cold]
+    pub(super) fn nap(&self, wait: &mut Wait<'_>) -> Result<()> {
+        const NAP: Duration = Duration::from_millis(5);
+        wait.sleep_with(|end| {
+            let nap = clock::deadline_in(NAP);
+            match clock::sleep_until(end.map_or(nap, |end| end.min(nap))) {
+                Ok(()) => Wake::Changed,
+                Err(_) => Wake::Interrupted,
+            }
+        })?;
+        self.attachment().reap();
         Ok(())
     }
 

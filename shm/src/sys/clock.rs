@@ -26,6 +26,20 @@ pub(crate) fn remaining(deadline: Deadline) -> Duration {
     Duration::from_nanos(deadline.nanos.saturating_sub(now()))
 }
 
+/// Sleeps until then, or until a signal handler has run.
+pub(crate) fn sleep_until(deadline: Deadline) -> std::io::Result<()> {
+    let rest = remaining(deadline);
+    let tv_sec = i64::try_from(rest.as_secs()).unwrap_or(i64::MAX);
+    let rest = rustix::thread::Timespec { tv_sec, tv_nsec: rest.subsec_nanos().into() };
+    match rustix::thread::nanosleep(&rest) {
+        rustix::thread::NanosleepRelativeResult::Ok => Ok(()),
+        rustix::thread::NanosleepRelativeResult::Interrupted(_) => {
+            Err(std::io::ErrorKind::Interrupted.into())
+        }
+        rustix::thread::NanosleepRelativeResult::Err(error) => Err(error.into()),
+    }
+}
+
 /// Whether `deadline` has passed.
 pub(crate) fn has_passed(deadline: Deadline) -> bool {
     deadline.nanos <= now()
