@@ -175,15 +175,18 @@ macro_rules! acquired {
                     block: Optional<'_, '_>,
                     timeout: Optional<'_, '_>,
                 ) -> PyResult<bool> {
+                    self.inner.ensure(py)?;
                     self.inner.take_patiently(py, Patience::of(block, timeout)?)
                 }
 
                 $(#[$release])*
-                fn release(&self) -> PyResult<()> {
+                fn release(&self, py: Python<'_>) -> PyResult<()> {
+                    self.inner.ensure(py)?;
                     self.inner.give_back()
                 }
 
                 fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
+                    self.inner.ensure(py)?;
                     self.inner.take(py)?;
                     Ok(true)
                 }

@@ -42,8 +42,8 @@ impl AnyLock {
     #[inline]
     pub fn take_now(&self, py: Python<'_>) -> bool {
         match self {
-            Self::Lock(lock) => lock.get().inner.take_now(py),
-            Self::RLock(lock) => lock.get().inner.take_now(py),
+            Self::Lock(lock) => lock.get().inner.made().is_some_and(|lock| lock.take_now(py)),
+            Self::RLock(lock) => lock.get().inner.made().is_some_and(|lock| lock.take_now(py)),
             Self::Other(_) => false,
         }
     }
@@ -52,8 +52,8 @@ impl AnyLock {
     #[inline]
     pub fn release_now(&self) -> bool {
         match self {
-            Self::Lock(lock) => lock.get().inner.release_now(),
-            Self::RLock(lock) => lock.get().inner.release_now(),
+            Self::Lock(lock) => lock.get().inner.made().is_some_and(|lock| lock.release_now()),
+            Self::RLock(lock) => lock.get().inner.made().is_some_and(|lock| lock.release_now()),
             Self::Other(_) => false,
         }
     }
@@ -62,8 +62,12 @@ impl AnyLock {
     #[inline]
     pub fn take(&self, py: Python<'_>) -> PyResult<()> {
         match self {
-            Self::Lock(lock) => lock.get().inner.take(py),
-            Self::RLock(lock) => lock.get().inner.take(py),
+            Self::Lock(lock) => {
+                lock.get().inner.ensure(py).and_then(|()| lock.get().inner.take(py))
+            }
+            Self::RLock(lock) => {
+                lock.get().inner.ensure(py).and_then(|()| lock.get().inner.take(py))
+            }
             Self::Other(lock) => lock.call_method0(py, "acquire").map(drop),
         }
     }

@@ -73,19 +73,20 @@ trait Hot: PyClass<Frozen = True> + Sync {
     fn long() -> &'static Long;
 }
 
+/// `$lock` gives the lock, if it was made. Nothing is made here: a failure could not be raised.
 macro_rules! hot {
     ($class:ty, $object:ident => $lock:expr) => {
         impl Hot for $class {
             #[inline]
             fn take_now(&self, py: Python<'_>) -> bool {
                 let $object = self;
-                $lock.take_now(py)
+                $lock.is_some_and(|lock| lock.take_now(py))
             }
 
             #[inline]
             fn release_now(&self) -> bool {
                 let $object = self;
-                $lock.release_now()
+                $lock.is_some_and(|lock| lock.release_now())
             }
 
             fn long() -> &'static Long {
@@ -96,9 +97,9 @@ macro_rules! hot {
     };
 }
 
-hot!(Lock, lock => lock.inner);
-hot!(RLock, lock => lock.inner);
-hot!(SynchronizedBase, wrapper => wrapper.lock());
+hot!(Lock, lock => lock.inner.made());
+hot!(RLock, lock => lock.inner.made());
+hot!(SynchronizedBase, wrapper => Some(wrapper.lock()));
 
 static GET_LOCK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static VALUE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

@@ -57,7 +57,8 @@ mod wrappers;
 use pyo3::prelude::*;
 
 /// What slipring's modules are built on. Private: import `slipring`.
-#[pymodule]
+// Handles are shared between threads under the interpreter's lock: without that lock they would race.
+#[pymodule(gil_used = true)]
 mod _native {
     #[pymodule_export]
     use super::barrier::Barrier;

@@ -97,6 +97,18 @@ impl<T: Inner> Late<T> {
         Ok(())
     }
 
+    /// Where `__init__` was not called, makes what it is then: of no arguments.
+    #[inline]
+    pub fn ensure(&self, py: Python<'_>) -> PyResult<()> {
+        if self.0.get().is_some() { Ok(()) } else { self.init(py, None, None) }
+    }
+
+    /// What is inside, once it was made.
+    #[inline]
+    pub fn made(&self) -> Option<&T> {
+        self.0.get().map(|(inner, _)| inner)
+    }
+
     /// Its name, if it has one.
     pub fn name(&self) -> Option<&str> {
         self.get().1.as_deref()
