@@ -180,8 +180,8 @@ slipring_status slipring_event_wait(slipring_handle event,
 // Opens a lock that the caller holds, waits for a notification, and takes the lock again, whatever is returned but
 // SLIPRING_E_NOT_HELD and SLIPRING_E_FORKED. SLIPRING_OWNER_DIED: somebody died with the lock meanwhile.
 //
-// It may return SLIPRING_OK without a notification: always when a process dies that had the same segment, whatever it did
-// there. So look at the condition after each return, in a loop, as with pthread_cond_wait.
+// It may return SLIPRING_OK without a notification: for instance when any process dies that had the same segment, whatever
+// it did there. So look at the condition after each return, in a loop, as with pthread_cond_wait.
 slipring_status slipring_condvar_wait(slipring_handle condvar,
                                       slipring_handle lock,
                                       int64_t timeout);

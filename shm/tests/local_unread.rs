@@ -161,7 +161,9 @@ fn values_may_have_receivers_of_queues_with_values_in_them() {
         inner = Some(receiver);
     }
     drop(inner);
-    assert!(senders.iter_mut().all(|sender| sender.is_empty() && sender.send(Nested(None)).is_err()));
+    assert!(
+        senders.iter_mut().all(|sender| sender.is_empty() && sender.send(Nested(None)).is_err())
+    );
 }
 
 /// Panics when it goes, if it is said so.

@@ -200,7 +200,8 @@ fn a_waker_that_panics_as_it_is_cloned_leaves_nothing_behind() {
         let segment = Segment::create().unwrap();
         let file = rustix::fs::fstat(segment.share_fd().unwrap()).unwrap().st_ino;
         let (mut sender, receiver) = ByteQueue::bounded(&segment, 4).unwrap();
-        let deeds = Deeds { clone: Some(Box::new(|| panic!("a clone's panic"))), ..Deeds::default() };
+        let deeds =
+            Deeds { clone: Some(Box::new(|| panic!("a clone's panic"))), ..Deeds::default() };
         let (deeds, mut waiting) = (Arc::new(deeds), receive(&receiver));
         let waker = odd(&deeds);
         let polled = catch_unwind(AssertUnwindSafe(|| poll(&mut waiting, &waker)));
@@ -249,7 +250,8 @@ fn a_waker_that_panics_as_it_is_woken_keeps_no_other_from_it() {
             let event = event.clone();
             Box::pin(async move { event.wait_async().await.map(|()| Vec::new()) }) as Waiting
         };
-        let deeds = Deeds { wake: Some(Box::new(|| panic!("a waker's panic"))), ..Deeds::default() };
+        let deeds =
+            Deeds { wake: Some(Box::new(|| panic!("a waker's panic"))), ..Deeds::default() };
         let (odd, mut first, mut second) = (odd(&Arc::new(deeds)), wait(), wait());
         let ((mut sender, receiver), later) = (queue(), Arc::new(Woken::default()));
         let mut third = receive(&receiver);
