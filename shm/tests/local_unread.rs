@@ -2,11 +2,11 @@
 //! its destructor may come back to the queue that it was in.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use slipring::Error;
 use slipring::local::{Connection, Pipe, PipeReader, Queue, Receiver, SendError, Sender};
+use slipring_core::primitive::{AtomicU32, Ordering};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -117,7 +117,7 @@ fn a_sender_that_waits_for_room_has_it_when_the_reading_half_goes() {
 /// Does something with its own queue when it goes.
 struct Meddler {
     own: Option<Sender<Meddler>>,
-    refused: Arc<AtomicUsize>,
+    refused: Arc<AtomicU32>,
 }
 
 impl Drop for Meddler {
@@ -135,7 +135,7 @@ impl Drop for Meddler {
 #[test]
 fn a_destructor_may_use_the_queue_that_it_is_swept_out_of() {
     for (sender, receiver) in queues() {
-        let refused = Arc::new(AtomicUsize::new(0));
+        let refused = Arc::new(AtomicU32::new(0));
         let mut first = sender.clone();
         for _ in 0..500 {
             let own = Some(sender.clone());

@@ -2,14 +2,15 @@
 //! that happens while a lock of ours is held.
 
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 use std::time::Duration;
 
 use slipring::{ByteQueue, ByteReceiver, ByteSender, Event, Result, Segment};
+use slipring_core::primitive::{AtomicU32, Ordering};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -115,8 +116,6 @@ struct Deeds {
     clone: Option<Box<dyn Fn() + Send + Sync>>,
     wake: Option<Box<dyn Fn() + Send + Sync>>,
     drop: Option<Box<dyn Fn() + Send + Sync>>,
-    /// Wakers that there are.
-    living: AtomicUsize,
 }
 
 fn does(deed: &Option<Box<dyn Fn() + Send + Sync>>) {
@@ -125,37 +124,34 @@ fn does(deed: &Option<Box<dyn Fn() + Send + Sync>>) {
     }
 }
 
+/// The deeds of a waker with this data, which counts as one more copy of them.
+fn deeds_of(data: *const ()) -> ManuallyDrop<Arc<Deeds>> {
+    // SAFETY: from `raw`, by whose table this is called; the waker has not been dropped.
+    ManuallyDrop::new(unsafe { Arc::from_raw(data.cast()) })
+}
+
+fn raw(deeds: &Arc<Deeds>) -> RawWaker {
+    static TABLE: RawWakerVTable = RawWakerVTable::new(
+        |data| {
+            let deeds = deeds_of(data);
+            does(&deeds.clone);
+            raw(&deeds)
+        },
+        |data| {
+            let deeds = ManuallyDrop::into_inner(deeds_of(data));
+            does(&deeds.wake);
+            does(&deeds.drop);
+        },
+        |data| does(&deeds_of(data).wake),
+        |data| does(&ManuallyDrop::into_inner(deeds_of(data)).drop),
+    );
+    RawWaker::new(Arc::into_raw(deeds.clone()).cast(), &TABLE)
+}
+
 /// A waker that does as `deeds` say.
 fn odd(deeds: &Arc<Deeds>) -> Waker {
-    static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_it);
-
-    // SAFETY: of all four: `data` is from `Arc::into_raw`, and each waker has a count of its own.
-    unsafe fn clone(data: *const ()) -> RawWaker {
-        let deeds = unsafe { &*data.cast::<Deeds>() };
-        does(&deeds.clone);
-        deeds.living.fetch_add(1, Ordering::Relaxed);
-        unsafe { Arc::increment_strong_count(data.cast::<Deeds>()) };
-        RawWaker::new(data, &TABLE)
-    }
-    unsafe fn wake(data: *const ()) {
-        unsafe {
-            wake_by_ref(data);
-            drop_it(data);
-        }
-    }
-    unsafe fn wake_by_ref(data: *const ()) {
-        does(unsafe { &(*data.cast::<Deeds>()).wake });
-    }
-    unsafe fn drop_it(data: *const ()) {
-        let deeds = unsafe { Arc::from_raw(data.cast::<Deeds>()) };
-        deeds.living.fetch_sub(1, Ordering::Relaxed);
-        does(&deeds.drop);
-    }
-
-    deeds.living.fetch_add(1, Ordering::Relaxed);
-    let data = Arc::into_raw(deeds.clone()).cast();
-    // SAFETY: the table's functions keep a waker's contract.
-    unsafe { Waker::from_raw(RawWaker::new(data, &TABLE)) }
+    // SAFETY: the table's functions keep the contract of wakers; what they touch may be shared between threads.
+    unsafe { Waker::from_raw(raw(deeds)) }
 }
 
 /// Something that uses the library: it waits, leaves, and looks.
@@ -173,12 +169,7 @@ fn meddle() -> Box<dyn Fn() + Send + Sync> {
 #[test]
 fn a_waker_may_use_the_library_when_it_is_cloned_woken_and_dropped() {
     goes_on(|| {
-        let deeds = Deeds {
-            clone: Some(meddle()),
-            wake: Some(meddle()),
-            drop: Some(meddle()),
-            ..Deeds::default()
-        };
+        let deeds = Deeds { clone: Some(meddle()), wake: Some(meddle()), drop: Some(meddle()) };
         let deeds = Arc::new(deeds);
         let (mut sender, receiver) = queue();
         let mut waiting = receive(&receiver);
@@ -189,7 +180,7 @@ fn a_waker_may_use_the_library_when_it_is_cloned_woken_and_dropped() {
         drop(waiting);
         // The driver may be calling one just now.
         slipring_tests::wait_until("all wakers to be dropped", PATIENCE, || {
-            deeds.living.load(Ordering::Relaxed) == 0
+            Arc::strong_count(&deeds) == 1
         });
     });
 }
@@ -207,9 +198,9 @@ fn a_waker_that_panics_as_it_is_cloned_leaves_nothing_behind() {
         let polled = catch_unwind(AssertUnwindSafe(|| poll(&mut waiting, &waker)));
         assert!(polled.is_err());
         drop((waiting, waker));
-        assert_eq!(deeds.living.load(Ordering::Relaxed), 0);
+        assert_eq!(Arc::strong_count(&deeds), 1);
         // Others wait, and are woken.
-        let (woken, mut waiting) = (Arc::new(Woken::default()), receive(&receiver));
+        let (woken, mut waiting) = (Arc::new(Woken(AtomicU32::new(0))), receive(&receiver));
         wait_with(&mut waiting, &woken.clone().into());
         sender.send(b"a message").unwrap();
         woken.within(PATIENCE);
@@ -223,19 +214,18 @@ fn a_waker_that_panics_as_it_is_cloned_leaves_nothing_behind() {
 }
 
 /// Whether it was woken.
-#[derive(Default)]
-struct Woken(AtomicBool);
+struct Woken(AtomicU32);
 
 impl Wake for Woken {
     fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Release);
+        self.0.store(1, Ordering::Release);
     }
 }
 
 impl Woken {
     fn within(&self, patience: Duration) {
         let begun = std::time::Instant::now();
-        while !self.0.load(Ordering::Acquire) {
+        while self.0.load(Ordering::Acquire) == 0 {
             assert!(begun.elapsed() < patience, "nobody was woken");
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -253,11 +243,11 @@ fn a_waker_that_panics_as_it_is_woken_keeps_no_other_from_it() {
         let deeds =
             Deeds { wake: Some(Box::new(|| panic!("a waker's panic"))), ..Deeds::default() };
         let (odd, mut first, mut second) = (odd(&Arc::new(deeds)), wait(), wait());
-        let ((mut sender, receiver), later) = (queue(), Arc::new(Woken::default()));
+        let ((mut sender, receiver), later) = (queue(), Arc::new(Woken(AtomicU32::new(0))));
         let mut third = receive(&receiver);
         wait_with(&mut third, &later.clone().into());
         wait_with(&mut first, &odd);
-        let woken = Arc::new(Woken::default());
+        let woken = Arc::new(Woken(AtomicU32::new(0)));
         wait_with(&mut second, &woken.clone().into());
         // One change for all: both are told by the driver in one go.
         event.set().unwrap();
