@@ -62,7 +62,7 @@ enum slipring_status
   SLIPRING_E_BROKEN_BARRIER = -19,
   // This process was forked without taking part in the segment.
   SLIPRING_E_FORKED = -20,
-  // A signal handler ran.
+  // A signal handler ran: in a segment where slipring_segment_set_interruptible asked for this.
   SLIPRING_E_INTERRUPTED = -21,
   // No such handle was inherited.
   SLIPRING_E_NOT_INHERITED = -22,
@@ -179,6 +179,9 @@ slipring_status slipring_event_wait(slipring_handle event,
 
 // Opens a lock that the caller holds, waits for a notification, and takes the lock again, whatever is returned but
 // SLIPRING_E_NOT_HELD and SLIPRING_E_FORKED. SLIPRING_OWNER_DIED: somebody died with the lock meanwhile.
+//
+// It may return SLIPRING_OK without a notification: for instance when any process dies that had the same segment, whatever
+// it did there. So look at the condition after each return, in a loop, as with pthread_cond_wait.
 slipring_status slipring_condvar_wait(slipring_handle condvar,
                                       slipring_handle lock,
                                       int64_t timeout);
@@ -257,8 +260,9 @@ slipring_status slipring_loan(slipring_handle to,
                               void **data,
                               slipring_handle *loan);
 
-// Sends the first `len` bytes of a loan: nothing is copied. The loan's handle is gone afterwards, also where this fails;
-// `len` may not be more than was lent.
+// Sends the first `len` bytes of a loan: nothing is copied. `len` may not be more than was lent. The loan's handle is gone
+// afterwards, and with it what was filled in, also where this fails: with any status but SLIPRING_E_HANDLE and
+// SLIPRING_E_KIND for `loan` itself, and SLIPRING_E_BUSY for it, where another thread is sending it.
 slipring_status slipring_send_loan(slipring_handle to,
                                    slipring_handle loan,
                                    size_t len,
@@ -410,6 +414,24 @@ slipring_status slipring_segment_share_fd(slipring_handle segment,
 // `out` is NULL or may be written to.
 slipring_status slipring_segment_reap(slipring_handle segment,
                                       uint64_t *out);
+
+// Whether a signal handler that ran ends this process's blocked calls with SLIPRING_E_INTERRUPTED, in all objects of the
+// segment: `on` 1 or 0. It is 0 at first: calls go on, whatever handlers run. Where it is 1 a handler ends the call whether
+// it was installed with SA_RESTART or not. For the objects of a name, ask slipring_segment_of for their segment.
+//
+// A call is ended while it sleeps. A handler that runs just before goes unnoticed, as with pause(): where that matters, give
+// the call a timeout, look at what the handler left, and call again.
+slipring_status slipring_segment_set_interruptible(slipring_handle segment,
+                                                   uint32_t on);
+
+// The segment that an object is in, to `*out`: also of one that was opened by its name, or inherited. Any handle will do but
+// those of views and loans. Give it back with slipring_close; the object stays.
+//
+// # Safety
+//
+// `out` is NULL or may be written to.
+slipring_status slipring_segment_of(slipring_handle handle,
+                                    slipring_handle *out);
 
 // Gives any handle back. A loan that was not sent, and a message that is looked at, go with theirs.
 slipring_status slipring_close(slipring_handle handle);

@@ -122,6 +122,9 @@ pub extern "C" fn slipring_event_wait(event: slipring_handle, timeout: i64) -> s
 
 /// Opens a lock that the caller holds, waits for a notification, and takes the lock again, whatever is returned but
 /// SLIPRING_E_NOT_HELD and SLIPRING_E_FORKED. SLIPRING_OWNER_DIED: somebody died with the lock meanwhile.
+///
+/// It may return SLIPRING_OK without a notification: for instance when any process dies that had the same segment, whatever
+/// it did there. So look at the condition after each return, in a loop, as with pthread_cond_wait.
 #[unsafe(no_mangle)]
 pub extern "C" fn slipring_condvar_wait(
     condvar: slipring_handle,

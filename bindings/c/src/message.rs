@@ -172,8 +172,9 @@ pub unsafe extern "C" fn slipring_loan(
     })
 }
 
-/// Sends the first `len` bytes of a loan: nothing is copied. The loan's handle is gone afterwards, also where this fails;
-/// `len` may not be more than was lent.
+/// Sends the first `len` bytes of a loan: nothing is copied. `len` may not be more than was lent. The loan's handle is gone
+/// afterwards, and with it what was filled in, also where this fails: with any status but SLIPRING_E_HANDLE and
+/// SLIPRING_E_KIND for `loan` itself, and SLIPRING_E_BUSY for it, where another thread is sending it.
 #[unsafe(no_mangle)]
 pub extern "C" fn slipring_send_loan(
     to: slipring_handle,
@@ -182,22 +183,14 @@ pub extern "C" fn slipring_send_loan(
     timeout: i64,
 ) -> slipring_status {
     call(|| {
-        let to = table::get(to)?;
-        let sends = matches!(&*to, Object::Sender(_) | Object::Pipe { writer: Some(_), .. });
-        if !sends {
-            return Err(to.is_no("sender or end of a pipe that sends"));
-        }
-        let lent = table::get(loan)?;
-        let Object::Loan(lent) = &*lent else { return Err(lent.is_no("loan")) };
-        let gone = || Failure::new(slipring_status::SLIPRING_E_HANDLE);
-        if alone(lent)?.as_ref().ok_or_else(gone)?.len() < len {
-            let text = format!("{len} bytes are more than were lent");
+        // Whatever fails from here on drops it, which gives the memory back.
+        let mut message = take_loan(loan)?;
+        if message.len() < len {
+            let text = format!("{len} bytes are more than the {} that were lent", message.len());
             return Err(Failure::with(slipring_status::SLIPRING_E_INVALID, text));
         }
-        let mut message = alone(lent)?.take().ok_or_else(gone)?;
-        table::remove(loan)?;
         message.truncate(len);
-        match &*to {
+        match &*table::get(to)? {
             Object::Sender(sender) => Ok(alone(sender)?.send_loan_until(message, until(timeout))?),
             Object::Pipe { writer: Some(writer), .. } => {
                 Ok(alone(writer)?.send_loan_until(message, until(timeout))?)
@@ -205,6 +198,16 @@ pub extern "C" fn slipring_send_loan(
             other => Err(other.is_no("sender or end of a pipe that sends")),
         }
     })
+}
+
+/// What a loan's handle is of; the handle is gone.
+fn take_loan(handle: slipring_handle) -> Outcome<Loan> {
+    let object = table::get(handle)?;
+    let Object::Loan(lent) = &*object else { return Err(object.is_no("loan")) };
+    let gone = Failure::new(slipring_status::SLIPRING_E_HANDLE);
+    let message = alone(lent)?.take().ok_or(gone)?;
+    table::remove(handle)?;
+    Ok(message)
 }
 
 /// How many messages are in a queue, to `*out`: exact if nobody is at work meanwhile. A message that did not fit a buffer is not

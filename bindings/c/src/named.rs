@@ -321,7 +321,7 @@ fn new(segment: &Segment, kind: Kind, n: u64) -> Outcome<Object> {
     })
 }
 
-/// What this program was started with, taken over at the first call.
+/// What this program was started with, taken over at the first call. Under the lock: the segments are joined, and handles made.
 static INHERITED: Mutex<Option<Inherited>> = Mutex::new(None);
 
 /// Gives the handle that this program was started with under `name`: by a Rust program's `Handoff`. Once for each name. `kind` is

@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 use std::os::fd::{BorrowedFd, IntoRawFd};
 
-use slipring::{Segment, SegmentOptions};
+use slipring::{Named, Segment, SegmentOptions};
 
 use crate::args::{need, put};
 use crate::status::slipring_status;
@@ -95,6 +95,59 @@ pub unsafe extern "C" fn slipring_segment_reap(
         let count = of_segment(segment, Segment::reap)? as u64;
         // SAFETY: by the caller's word.
         if out.is_null() { Ok(()) } else { unsafe { put(out, count) } }
+    })
+}
+
+/// Whether a signal handler that ran ends this process's blocked calls with SLIPRING_E_INTERRUPTED, in all objects of the
+/// segment: `on` 1 or 0. It is 0 at first: calls go on, whatever handlers run. Where it is 1 a handler ends the call whether
+/// it was installed with SA_RESTART or not. For the objects of a name, ask slipring_segment_of for their segment.
+///
+/// A call is ended while it sleeps. A handler that runs just before goes unnoticed, as with pause(): where that matters, give
+/// the call a timeout, look at what the handler left, and call again.
+#[unsafe(no_mangle)]
+pub extern "C" fn slipring_segment_set_interruptible(
+    segment: slipring_handle,
+    on: u32,
+) -> slipring_status {
+    call(|| of_segment(segment, |segment| segment.set_interruptible(on != 0)))
+}
+
+/// The segment that an object is in, to `*out`: also of one that was opened by its name, or inherited. Any handle will do but
+/// those of views and loans. Give it back with slipring_close; the object stays.
+///
+/// # Safety
+///
+/// `out` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn slipring_segment_of(
+    handle: slipring_handle,
+    out: *mut slipring_handle,
+) -> slipring_status {
+    call(|| {
+        need([!out.is_null()])?;
+        let segment = segment_of(&*table::get(handle)?)?;
+        // SAFETY: by the caller's word.
+        unsafe { put(out, table::insert(Object::Segment(segment))) }
+    })
+}
+
+fn segment_of(object: &Object) -> Outcome<Segment> {
+    Ok(match object {
+        Object::Segment(segment) => segment.clone(),
+        Object::Sender(sender) => alone(sender)?.segment(),
+        Object::Receiver(receiver) => alone(receiver)?.from.segment(),
+        Object::Pipe { reader: Some(reader), .. } => alone(reader)?.from.segment(),
+        Object::Pipe { writer: Some(writer), .. } => alone(writer)?.segment(),
+        Object::Lock(lock) => lock.segment(),
+        Object::ReentrantLock(lock) => lock.segment(),
+        Object::Semaphore(semaphore) => semaphore.segment(),
+        Object::BoundedSemaphore(semaphore) => semaphore.segment(),
+        Object::Event(event) => event.segment(),
+        Object::Condvar(condvar) => condvar.segment(),
+        Object::Barrier(barrier) => barrier.segment(),
+        Object::Pipe { .. } | Object::View(_) | Object::Loan(_) => {
+            return Err(object.is_no("segment or an object in one"));
+        }
     })
 }
 

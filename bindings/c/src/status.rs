@@ -56,7 +56,7 @@ pub enum slipring_status {
     SLIPRING_E_BROKEN_BARRIER = -19,
     /// This process was forked without taking part in the segment.
     SLIPRING_E_FORKED = -20,
-    /// A signal handler ran.
+    /// A signal handler ran: in a segment where slipring_segment_set_interruptible asked for this.
     SLIPRING_E_INTERRUPTED = -21,
     /// No such handle was inherited.
     SLIPRING_E_NOT_INHERITED = -22,
@@ -194,7 +194,8 @@ pub(crate) fn call_with(body: impl FnOnce() -> Outcome<slipring_status>) -> slip
     });
     outcome.unwrap_or_else(|failure| {
         let text = CString::new(failure.text.replace('\0', "\u{fffd}")).unwrap_or_default();
-        LAST.with(|last| *last.borrow_mut() = text);
+        // A thread that is ending has no place for it any more.
+        let _ = LAST.try_with(|last| drop(last.replace(text)));
         failure.code
     })
 }

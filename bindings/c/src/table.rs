@@ -80,6 +80,7 @@ struct Place {
     object: Option<Arc<Object>>,
 }
 
+/// Under the lock: the list, and its memory. An object is made before and dropped after: that may wait.
 static TABLE: RwLock<Vec<Place>> = RwLock::new(Vec::new());
 
 /// Gives out a handle.

@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use slipring::{
-    ByteReceiver, ByteSender, Handoff, LockError, Mutex, Named, Pipe, QueueOptions, Segment,
+    ByteReceiver, ByteSender, Condvar, Event, Handoff, LockError, Mutex, Named, Pipe, QueueOptions,
+    Segment,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,7 +35,7 @@ fn program() -> &'static Path {
             "-Wpedantic",
             "-Werror",
             "-O1",
-            "-D_POSIX_C_SOURCE=200809L",
+            "-D_XOPEN_SOURCE=700",
             "-I",
         ]);
         cc.arg(root).arg("-o").arg(&out).arg(root.join("tests/c/peer.c")).arg(library());
@@ -147,6 +148,32 @@ fn a_c_program_has_what_a_rust_program_started_it_with() {
     assert_eq!(peer.line(), "answered");
     assert_eq!(here.recv_until(PATIENCE).unwrap(), b"hello");
     drop(here);
+    peer.end();
+}
+
+#[test]
+fn a_condition_returns_without_a_notification_when_somebody_dies() {
+    let name = unique("condition");
+    let condvar = Condvar::create(&name, ()).unwrap();
+    let [mut waiting, mut dying] = [(); 2].map(|()| Peer::start(&["await", &name]));
+    assert_eq!((waiting.line(), dying.line()), ("waiting".to_owned(), "waiting".to_owned()));
+    let start = Instant::now();
+    while condvar.waiters() < 2 {
+        assert!(start.elapsed() < PATIENCE);
+        std::thread::yield_now();
+    }
+    dying.0.kill().unwrap();
+    assert_eq!(waiting.line(), "returned 0");
+    waiting.end();
+}
+
+#[test]
+fn a_signal_handler_ends_waits_in_a_segment_where_that_was_asked_for() {
+    let name = unique("interrupted");
+    let _event = Event::create(&name, ()).unwrap();
+    let mut peer = Peer::start(&["interrupted", &name]);
+    let lines: Vec<_> = (&mut peer.1).lines().map(Result::unwrap).collect();
+    assert_eq!(lines, ["0 failures"]);
     peer.end();
 }
 

@@ -3,7 +3,9 @@
 //! [`crate::pipe`] without a segment, for values instead of bytes: between threads there is nothing to be encoded, and
 //! bytes are the values `Vec<u8>`. The two directions of a duplex pipe may carry different types, as requests and answers
 //! do. When the last handle of one end is dropped, the other end's reader gets what is left and then
-//! [`Error::Disconnected`](crate::Error::Disconnected), the end of file, and its writer gets it at once.
+//! [`Error::Disconnected`](crate::Error::Disconnected), the end of file, and its writer gets it at once. What had come for
+//! the end that is gone is dropped with it. Where only the reading half of an end is gone, what comes for that end is
+//! dropped as it comes.
 //!
 //! Each direction is a bounded [queue](super::queue). Several threads may use one end; they need not take turns.
 //! There is no descriptor to be watched: [`PipeReader::poll`] waits.
@@ -181,7 +183,7 @@ impl<T: Send> PipeWriter<T> {
     /// # Errors
     ///
     /// [`Error::Disconnected`](crate::Error::Disconnected) when nobody has the other end any more ("broken pipe"); with
-    /// the value. A value that was sent before the other end went may go unread all the same.
+    /// the value. A value that was sent before the other end went may go unread all the same; it is dropped then.
     pub fn send(&mut self, value: T) -> SendResult<T> {
         self.sender.send(value)
     }
@@ -291,7 +293,8 @@ impl<S: Send, R: Send> Connection<S, R> {
         self.reader.poll(until)
     }
 
-    /// Both halves, for two threads. The other end sees this one closed when both are dropped.
+    /// Both halves, for two threads. The other end sees this one closed when both are dropped; with the reading half goes
+    /// what nobody has read.
     pub fn split(self) -> (PipeReader<R>, PipeWriter<S>) {
         (self.reader, self.writer)
     }

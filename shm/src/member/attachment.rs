@@ -43,6 +43,8 @@ pub struct Attachment {
     interruptible: AtomicU32,
     /// When this process last looked for the dead. Private memory.
     last_reap: AtomicU64,
+    /// Under the lock: counting, and all that is done under the recovery lock, which is waited for. No foreign code, and no
+    /// attachment is dropped.
     pub(crate) private: PrivateLock<Private>,
 }
 
@@ -337,6 +339,7 @@ pub(crate) type Wait<'a> = crate::wait::Wait<'a, Attachment>;
 /// Who this process is, for people who look: what `/proc` does not tell is 0. Asked once per process; not waited for
 /// where a thread of ours, or one that a fork left behind, is just asking.
 fn identity() -> Identity {
+    // Under the lock: this process's files in `/proc` are read. Nobody waits for it.
     static KNOWN: PrivateLock<Option<Identity>> = PrivateLock::new(None);
     let pid = process::pid();
     let mut known = KNOWN.try_lock();

@@ -40,6 +40,8 @@ struct List {
     hooks: Option<&'static dyn Hooks>,
 }
 
+/// Under the lock: the list. Across a fork also the fork handlers of others that were registered before ours: they run between
+/// ours, and must not come here.
 static LIST: PrivateLock<List> =
     PrivateLock::new(List { all: Vec::new(), forking: Vec::new(), hooks: None });
 static HANDLERS: Once = Once::new();

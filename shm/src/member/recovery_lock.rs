@@ -15,7 +15,8 @@ pub(crate) const LONG_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the end of an object waits: the next death procedure can do it as well.
 pub(crate) const SHORT_PATIENCE: Duration = Duration::from_millis(100);
 
-/// The lock in our hands.
+/// The lock in our hands. Under it: objects are made and end, handles are counted, the dead are buried. No foreign code: what is
+/// in objects is bytes.
 struct Held<'a>(BorrowedFd<'a>);
 
 impl Drop for Held<'_> {

@@ -26,6 +26,7 @@ struct Known {
 // SAFETY: shared memory of atomics, mapped as long as the entry is in the list.
 unsafe impl Send for Known {}
 
+/// Under the lock: the list. It is taken last of all locks.
 static KNOWN: PrivateLock<Vec<Known>> = PrivateLock::new(Vec::new());
 
 /// From now on wake-ups in this memory ring.

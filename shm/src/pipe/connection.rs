@@ -8,10 +8,10 @@ use serde::de::DeserializeOwned;
 use super::end::Sockets;
 use super::reader::PipeReader;
 use super::writer::PipeWriter;
-use crate::Result;
 use crate::member::Handle;
 use crate::message::{Loan, Message, View};
 use crate::wait::Until;
+use crate::{Result, Segment};
 
 /// One end of a duplex pipe: a reader and a writer.
 ///
@@ -207,9 +207,15 @@ impl Connection {
         (&mut self.reader, &mut self.writer)
     }
 
-    /// Both halves, for two threads. The other end sees this one closed when both are dropped.
+    /// Both halves, for two threads. The other end sees this one closed when both are dropped; until then what was sent here
+    /// stays, with the handles in it, for either half may become a whole end in another process.
     pub fn split(self) -> (PipeReader, PipeWriter) {
         (self.reader, self.writer)
+    }
+
+    /// The segment that the pipe is in.
+    pub fn segment(&self) -> Segment {
+        self.reader.segment()
     }
 
     /// Another handle of the same end.

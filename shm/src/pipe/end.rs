@@ -39,7 +39,8 @@ pub(super) struct End {
 // SAFETY: the shape's body is shared memory of atomics, mapped as long as `handle` lives.
 unsafe impl Send for End {}
 
-/// A turn at one side of a lane. It ends when this is dropped.
+/// A turn at one side of a lane. It ends when this is dropped. In it bytes are copied and system calls are made on the sockets;
+/// values are encoded before and decoded after.
 pub(super) struct Turn {
     lane: Lane,
     lock: fn(&LaneWords) -> &Mutex,

@@ -3,7 +3,8 @@
 //! Messages keep their boundaries and may be of any size; up to 4 KiB they travel in a ring, longer ones lie in a block
 //! and are written once. The other end's last copy being closed, by a call, by exit or by SIGKILL, is the end of file for
 //! the reader and an error for the writer, at once: the kernel counts the copies of a socket that goes with each end. No
-//! data goes through that socket; a byte does when the reader sleeps.
+//! data goes through that socket; a byte does when the reader sleeps. What nobody has received goes with the end that it was sent
+//! to, and handles that are part of it are given back.
 //!
 //! Several processes may use one end. They take turns under a lock that a killed one does not keep, and no message is
 //! torn; a kill costs at most the message in its hands. A process that is *stopped* in its turn is waited for, by

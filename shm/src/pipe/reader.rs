@@ -16,7 +16,7 @@ use crate::member::Handle;
 use crate::message::{Message, View, decode, payload};
 use crate::travel::parcel::Arrived;
 use crate::wait::Until;
-use crate::{Error, Result};
+use crate::{Error, Result, Segment};
 
 /// Receives messages from the other end of a pipe. See [`Pipe`](super::Pipe).
 ///
@@ -254,6 +254,11 @@ impl PipeReader {
     pub fn as_fd(&mut self) -> Result<BorrowedFd<'_>> {
         self.ready()?;
         self.arrivals.as_fd()
+    }
+
+    /// The segment that the pipe is in.
+    pub fn segment(&self) -> Segment {
+        Segment::of(self.end().attachment())
     }
 
     /// Another handle of the same end, for another thread.

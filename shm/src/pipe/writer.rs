@@ -16,7 +16,7 @@ use crate::message::{Loan, payload};
 use crate::travel::handoff::Handoff;
 use crate::travel::parcel::Packed;
 use crate::wait::Until;
-use crate::{Error, Result};
+use crate::{Error, Result, Segment};
 
 /// The longest message that travels in the ring itself; longer ones are written once, into a block.
 const MAX_IN_RING: usize = 4096;
@@ -254,6 +254,11 @@ impl PipeWriter {
     /// Whether the reader has taken everything. A glance: old when it returns.
     pub fn is_empty(&self) -> bool {
         self.end().lane.ring.is_empty()
+    }
+
+    /// The segment that the pipe is in.
+    pub fn segment(&self) -> Segment {
+        Segment::of(self.end().attachment())
     }
 
     /// Another handle of the same end, for another thread.

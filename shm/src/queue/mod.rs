@@ -6,7 +6,9 @@
 //!
 //! Any process that has handles may be killed or stopped at any instruction, and the others go on. A kill costs at most
 //! the messages that the process had in its hands. When the last sender is gone, in whatever way, receivers get what is
-//! left and then [`Error::Disconnected`](crate::Error::Disconnected); senders get it when the last receiver is gone.
+//! left and then [`Error::Disconnected`](crate::Error::Disconnected); senders get it when the last receiver is gone. What
+//! nobody has received stays in the queue then, for a receiver that may come by its name, and goes with the last handle. It
+//! is bytes: no handle can be in it, so nobody waits for what it would bring.
 //!
 //! | file | what it holds |
 //! |---|---|

@@ -1,6 +1,9 @@
 //! A lock between the threads of this process that survives a fork: the child can unlock what the forking thread held.
 //!
 //! `std::sync::Mutex` cannot be unlocked by anybody but its guard; fork handlers need to.
+//!
+//! It is not reentrant. So no foreign code runs under one, which could come back here: no waker is cloned, called or dropped,
+//! no callback called, no value of a caller's dropped. At each lock stands what runs under it.
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};

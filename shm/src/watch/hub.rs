@@ -11,7 +11,9 @@
 //! * H2. The ear is read empty before the words are compared, under the hub's lock: a ring that comes later is another
 //!   event and wakes again; one that came before is about a word that was changed before.
 //! * H3. A segment stays mapped while it has lines. Forgetting a future leaks it and breaks nothing.
-//! * H4. Wakers are called, and attachments dropped, when the hub's lock is open: both may come back here.
+//! * H4. Wakers are cloned, called and dropped, and attachments dropped, when the hub's lock is open: all that may come back
+//!   here, hang or panic. Under it there are shared pointers to wakers, of which none is the last: it goes out through
+//!   `Later`.
 //! * H5. In a forked child there is nobody in any line. What a copied [`Place`] says is of another generation.
 //!
 //! # Crash points
@@ -20,13 +22,14 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::fence_full;
 
-use super::line::Line;
+use super::line::{Line, Wakers};
 use super::spot::{Source, Spot};
 use crate::member::Attachment;
 use crate::object::Hooks;
@@ -35,6 +38,7 @@ use crate::sys::membarrier;
 use crate::wait::PrivateLock;
 use crate::{Error, Result};
 
+/// Under the lock: lists, announcements in shared words, system calls on the ear that do not wait. No foreign code (H4).
 pub(super) static HUB: PrivateLock<Hub> = PrivateLock::new(Hub::new());
 
 /// What this process watches.
@@ -62,16 +66,23 @@ struct Watched {
     lines: BTreeMap<usize, Line>,
 }
 
-/// What is done when the hub's lock is open.
+/// What is done when the hub's lock is open: when this is dropped. Make it before the lock is taken.
 #[derive(Default)]
 struct Later {
-    wakers: Vec<Waker>,
+    /// To be called, in this order.
+    wakers: Wakers,
+    /// To be dropped.
+    left: Wakers,
     gone: Vec<Arc<Attachment>>,
 }
 
-impl Later {
-    fn run(self) {
-        self.wakers.into_iter().for_each(Waker::wake);
+impl Drop for Later {
+    fn drop(&mut self) {
+        for waker in std::mem::take(&mut self.wakers) {
+            // One that panics is another's: that keeps no other from being called, nor the driver from going on. The panic
+            // hook has told of it.
+            let _ = catch_unwind(AssertUnwindSafe(move || waker.wake_by_ref()));
+        }
     }
 }
 
@@ -86,6 +97,8 @@ pub(crate) struct Place {
     lines: Vec<(usize, usize)>,
     /// What [`Place::stand`] returned.
     unsure: Vec<usize>,
+    /// What the lines call, cloned when the hub's lock was open.
+    waker: Option<Arc<Waker>>,
 }
 
 impl Place {
@@ -115,7 +128,8 @@ impl Place {
         sources: impl IntoIterator<Item = &'a dyn Source>,
         waker: &Waker,
     ) -> Result<&[usize]> {
-        let mut fence = false;
+        let (mut fence, mut later) = (false, Later::default());
+        let waker = self.share(waker, &mut later);
         self.unsure.clear();
         {
             let mut hub = HUB.lock();
@@ -124,7 +138,7 @@ impl Place {
                 let (attachment, mut sure) = (source.attachment(), true);
                 source.spots(&mut |spot| {
                     fence |= spot.needs_fence();
-                    sure &= self.stand_in(&mut hub, attachment, &spot, waker)?;
+                    sure &= self.stand_in(&mut hub, attachment, &spot, &waker, &mut later)?;
                     Ok(())
                 })?;
                 if !sure {
@@ -137,6 +151,18 @@ impl Place {
             let _ = membarrier::fence_registered();
         }
         Ok(&self.unsure)
+    }
+
+    /// A waker for the lines: the one that they have, if it does the same.
+    fn share(&mut self, waker: &Waker, later: &mut Later) -> Arc<Waker> {
+        match &self.waker {
+            Some(shared) if shared.will_wake(waker) => shared.clone(),
+            _ => {
+                let shared = Arc::new(waker.clone());
+                later.left.extend(self.waker.replace(shared.clone()));
+                shared
+            }
+        }
     }
 
     /// A ticket, in this process.
@@ -152,13 +178,14 @@ impl Place {
         hub: &mut Hub,
         attachment: &Arc<Attachment>,
         spot: &Spot<'_>,
-        waker: &Waker,
+        waker: &Arc<Waker>,
+        later: &mut Later,
     ) -> Result<bool> {
         let (segment, word) = (id_of(attachment), std::ptr::from_ref(spot.word()).addr());
         let watched = hub.watched(attachment)?;
         watched.begin(attachment)?;
         let line = watched.lines.entry(word).or_insert_with(|| Line::new(spot));
-        let announced = line.stand(spot, self.ticket, waker, self.onlooker);
+        let announced = line.stand(spot, self.ticket, waker, self.onlooker, &mut later.left);
         if !self.lines.contains(&(segment, word)) {
             self.lines.push((segment, word));
         }
@@ -176,8 +203,6 @@ impl Place {
                 }
             }
         }
-        drop(hub);
-        later.run();
     }
 
     /// Leaves all lines.
@@ -194,7 +219,7 @@ impl Place {
         }
         drop(hub);
         self.lines.clear();
-        later.run();
+        later.left.extend(self.waker.take());
     }
 }
 
@@ -266,7 +291,7 @@ impl Hub {
             return;
         };
         let Some(line) = watched.lines.get_mut(&word) else { return };
-        line.leave(ticket, &mut later.wakers);
+        line.leave(ticket, &mut later.wakers, &mut later.left);
         if line.is_empty() {
             watched.lines.remove(&word);
             watched.end_if_idle(later);
@@ -274,7 +299,7 @@ impl Hub {
     }
 
     /// Reads the ear empty and compares the words of the segments that rang (H2).
-    fn listen(&mut self, wakers: &mut Vec<Waker>) {
+    fn listen(&mut self, wakers: &mut Wakers) {
         let Some(ears) = self.ears.clone() else { return };
         let (mut rang, mut all) = (Vec::new(), false);
         let drained = ears.drain(|watch| match watch {
@@ -321,7 +346,6 @@ impl Watched {
 pub(crate) fn listen() {
     let mut later = Later::default();
     HUB.lock().listen(&mut later.wakers);
-    later.run();
 }
 
 /// Looks who is dead, and has somebody of each line look, whether anybody rang or not.
@@ -335,8 +359,6 @@ pub(crate) fn tick() {
     hub.listen(&mut later.wakers);
     let lines = hub.segments.iter_mut().flat_map(|watched| watched.lines.values_mut());
     lines.for_each(|line| line.look_anyway(&mut later.wakers));
-    drop(hub);
-    later.run();
 }
 
 /// Compares all words, whether anybody rang or not: for a thread whose slice is over. It looks at its own objects itself.
@@ -345,8 +367,6 @@ pub(super) fn look() {
     let mut hub = HUB.lock();
     let lines = hub.segments.iter_mut().flat_map(|watched| watched.lines.values_mut());
     lines.for_each(|line| line.look(&mut later.wakers));
-    drop(hub);
-    later.run();
 }
 
 /// The descriptor that is readable when somebody rang.

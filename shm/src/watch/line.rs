@@ -18,11 +18,16 @@
 
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::task::Waker;
 
 use slipring_core::primitive::{AtomicU32, Ordering};
 
 use super::spot::Spot;
+
+/// Wakers on their way out of the hub's lock, under which none is cloned, called or dropped: they are foreign code. Inside they
+/// are shared.
+pub(super) type Wakers = Vec<Arc<Waker>>;
 
 /// One word, and who waits for it.
 pub(super) struct Line {
@@ -37,7 +42,7 @@ pub(super) struct Line {
 unsafe impl Send for Line {}
 
 struct Waiter {
-    waker: Waker,
+    waker: Arc<Waker>,
     /// Its waker was called, and it has not come back since.
     woken: bool,
     /// It came back after it was woken: what it was woken for goes to the next when it leaves (L3).
@@ -57,18 +62,19 @@ impl Line {
     }
 
     /// Takes a place in the line, or keeps it, and sees to it that the line is announced, if there is anything to wait
-    /// for: returns whether it is. The caller looks at its condition after this (L2).
+    /// for: returns whether it is. The caller looks at its condition after this (L2). What it waited with before goes to `left`.
     pub(super) fn stand(
         &mut self,
         spot: &Spot<'_>,
         ticket: u64,
-        waker: &Waker,
+        waker: &Arc<Waker>,
         onlooker: bool,
+        left: &mut Wakers,
     ) -> bool {
         let new = || Waiter { waker: waker.clone(), woken: false, owes: false, onlooker };
         let waiter = self.waiters.entry(ticket).or_insert_with(new);
-        if !waiter.waker.will_wake(waker) {
-            waiter.waker = waker.clone();
+        if !Arc::ptr_eq(&waiter.waker, waker) {
+            left.push(std::mem::replace(&mut waiter.waker, waker.clone()));
         }
         waiter.owes = waiter.woken;
         waiter.woken = false;
@@ -79,17 +85,19 @@ impl Line {
         self.seen.is_some()
     }
 
-    /// Leaves the line; what it was woken for goes to the next (L3).
-    pub(super) fn leave(&mut self, ticket: u64, wakers: &mut Vec<Waker>) {
-        let left = self.waiters.remove(&ticket);
-        let passes_on = |waiter: Waiter| (waiter.woken || waiter.owes) && !waiter.onlooker;
-        if left.is_some_and(passes_on) && !self.for_all {
+    /// Leaves the line; what it was woken for goes to the next (L3), and what it waited with to `left`.
+    pub(super) fn leave(&mut self, ticket: u64, wakers: &mut Wakers, left: &mut Wakers) {
+        let Some(Waiter { waker, woken, owes, onlooker }) = self.waiters.remove(&ticket) else {
+            return;
+        };
+        left.push(waker);
+        if (woken || owes) && !onlooker && !self.for_all {
             self.wake_first(wakers);
         }
     }
 
     /// Has somebody else look, too: who was woken has found what it waits for, and does not take it.
-    pub(super) fn pass_on(&mut self, ticket: u64, wakers: &mut Vec<Waker>) {
+    pub(super) fn pass_on(&mut self, ticket: u64, wakers: &mut Wakers) {
         let owes = self.waiters.get_mut(&ticket).map(|waiter| std::mem::take(&mut waiter.owes));
         if owes == Some(true) {
             let mut others = self.takers().filter(|(of, waiter)| **of != ticket && !waiter.woken);
@@ -100,7 +108,7 @@ impl Line {
     }
 
     /// Compares the word with what was seen in it, and wakes whoever has to look if it was changed.
-    pub(super) fn look(&mut self, wakers: &mut Vec<Waker>) {
+    pub(super) fn look(&mut self, wakers: &mut Wakers) {
         // SAFETY: as long as anybody is in the line, the hub keeps the attachment, and with it the mapping.
         let word = unsafe { self.word.as_ref() };
         // ORDERING: Acquire; pairs with the change before the ring that brought us here. What was published before it is
@@ -119,7 +127,7 @@ impl Line {
 
     /// Has somebody look, whatever the word says: a change may have come without a wake-up, from one who died before it.
     #[cfg(feature = "tokio")]
-    pub(super) fn look_anyway(&mut self, wakers: &mut Vec<Waker>) {
+    pub(super) fn look_anyway(&mut self, wakers: &mut Wakers) {
         self.look(wakers);
         if let Some((_, waiter)) = self.takers().find(|(_, waiter)| !waiter.woken) {
             waiter.wake(wakers);
@@ -137,11 +145,11 @@ impl Line {
     }
 
     /// Everybody's waker, in a process in which none of them means anything.
-    pub(super) fn into_wakers(self) -> impl Iterator<Item = Waker> {
+    pub(super) fn into_wakers(self) -> impl Iterator<Item = Arc<Waker>> {
         self.waiters.into_values().map(|waiter| waiter.waker)
     }
 
-    fn wake_first(&mut self, wakers: &mut Vec<Waker>) {
+    fn wake_first(&mut self, wakers: &mut Wakers) {
         if let Some((_, first)) = self.takers().next() {
             first.wake(wakers);
         }
@@ -152,13 +160,13 @@ impl Line {
         self.waiters.iter_mut().filter(|(_, waiter)| !waiter.onlooker)
     }
 
-    fn wake_all(&mut self, wakers: &mut Vec<Waker>) {
+    fn wake_all(&mut self, wakers: &mut Wakers) {
         self.waiters.values_mut().for_each(|waiter| waiter.wake(wakers));
     }
 }
 
 impl Waiter {
-    fn wake(&mut self, wakers: &mut Vec<Waker>) {
+    fn wake(&mut self, wakers: &mut Wakers) {
         if !self.woken {
             self.woken = true;
             wakers.push(self.waker.clone());
@@ -189,16 +197,17 @@ mod tests {
      {
         let count = EventCount::new();
         let spot = Spot::Count(&count, FenceMode::Symmetric);
-        let wakers: [_; 4] = std::array::from_fn(|_| Waker::from(Arc::new(Silent)));
+        let wakers: [_; 4] = std::array::from_fn(|_| Arc::new(Waker::from(Arc::new(Silent))));
         let mut line = Line::new(&spot);
         let stand = |line: &mut Line, ticket: usize| {
-            line.stand(&spot, ticket as u64, &wakers[ticket], ticket.is_multiple_of(2))
+            let is_onlooker = ticket.is_multiple_of(2);
+            line.stand(&spot, ticket as u64, &wakers[ticket], is_onlooker, &mut Vec::new())
         };
         (0..4).for_each(|ticket| assert!(stand(&mut line, ticket)));
-        let woken = |line: &mut Line, act: fn(&mut Line, &mut Vec<Waker>)| {
+        let woken = |line: &mut Line, act: fn(&mut Line, &mut Wakers)| {
             let mut woken = Vec::new();
             act(line, &mut woken);
-            (0..4).filter(|n| woken.iter().any(|w| w.will_wake(&wakers[*n]))).collect::<Vec<_>>()
+            (0..4).filter(|n| woken.iter().any(|w| Arc::ptr_eq(w, &wakers[*n]))).collect::<Vec<_>>()
         };
         let nobody: [usize; 0] = [];
         assert_eq!(woken(&mut line, Line::look), nobody);
@@ -210,8 +219,10 @@ mod tests {
         assert!(stand(&mut line, 1));
         count.notify_after_rmw(1, Scope::Private);
         assert_eq!(woken(&mut line, Line::look), [1], "onlookers were told already");
-        assert_eq!(woken(&mut line, |line, woken| line.leave(1, woken)), [3], "the next taker");
-        assert_eq!(woken(&mut line, |line, woken| line.leave(0, woken)), nobody);
+        let leave_1 = |line: &mut Line, woken: &mut _| line.leave(1, woken, &mut Vec::new());
+        assert_eq!(woken(&mut line, leave_1), [3], "the next taker");
+        let leave_0 = |line: &mut Line, woken: &mut _| line.leave(0, woken, &mut Vec::new());
+        assert_eq!(woken(&mut line, leave_0), nobody);
         assert!(stand(&mut line, 2));
         assert_eq!(woken(&mut line, |line, woken| line.pass_on(2, woken)), nobody);
         count.notify_after_rmw(1, Scope::Private);

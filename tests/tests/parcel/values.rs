@@ -71,6 +71,31 @@ fn a_handle_in_a_message_that_nobody_receives_is_given_back() {
 }
 
 #[test]
+fn whoever_waits_for_an_answer_to_what_nobody_read_hears_that_none_will_come() {
+    let segment = segment();
+    let options = PipeOptions::new().handles(true);
+    // The client keeps its end, as clients do.
+    let (server, mut client) = for_handles(&segment);
+    let (mut answers, answer_to) = Pipe::one_way(&segment).unwrap();
+    client.send_value(&answer_to).unwrap();
+    drop((server, answer_to));
+    assert!(matches!(answers.recv_until(PATIENCE), Err(Error::Disconnected)));
+
+    let (mut client, server) = Pipe::duplex_with(&segment, options).unwrap();
+    let (answer_to, mut answers) = ByteQueue::bounded(&segment, 4).unwrap();
+    client.send_value(&answer_to).unwrap();
+    drop(answer_to);
+    let (reader, writer) = server.split();
+    drop(reader);
+    // What is left may become a whole end again.
+    assert!(matches!(answers.recv_until(MOMENT), Err(Error::TimedOut)));
+    drop(writer);
+    assert!(matches!(answers.recv_until(PATIENCE), Err(Error::Disconnected)));
+    assert!(matches!(client.recv_until(PATIENCE), Err(Error::Disconnected)));
+    assert_alone(&segment);
+}
+
+#[test]
 fn a_value_of_another_shape_gives_its_handles_back() {
     let segment = segment();
     let (mut reader, mut writer) = for_handles(&segment);

@@ -1,8 +1,10 @@
 // What a C program does with slipring in the tests: prints one fact a line.
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "slipring.h"
@@ -88,6 +90,18 @@ static int hold(const char *name) {
     return 1;
 }
 
+// Waits on a condition that nobody notifies.
+static int await(const char *name) {
+    slipring_handle condvar, segment, lock;
+    must(slipring_open(SLIPRING_CONDVAR, name, NULL, &condvar), "open the condition");
+    must(slipring_segment_of(condvar, &segment), "its segment");
+    must(slipring_new(segment, SLIPRING_MUTEX, 0, &lock), "make a lock");
+    must(slipring_lock(lock, 0), "lock");
+    say("waiting");
+    printf("returned %d\n", (int)slipring_condvar_wait(condvar, lock, LONG));
+    return slipring_unlock(lock) == SLIPRING_OK ? 0 : 1;
+}
+
 // What was inherited: a pipe, through which it answers.
 static int inherited(void) {
     slipring_handle pipe, again;
@@ -116,6 +130,78 @@ static void expect(int32_t found, int32_t expected, int line) {
 }
 
 #define EXPECT(call, status) expect((call), (status), __LINE__)
+
+static volatile sig_atomic_t alarms = 0;
+
+static void on_alarm(int signal) {
+    (void)signal;
+    alarms++;
+}
+
+// From now on a handler runs every 20 ms.
+static void ring(int flags) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_alarm;
+    action.sa_flags = flags;
+    sigaction(SIGALRM, &action, NULL);
+    struct itimerval every = {{0, 20000}, {0, 20000}};
+    setitimer(ITIMER_REAL, &every, NULL);
+}
+
+// What a signal handler ends, in the segment of an object with a name and in one without.
+static int interrupted(const char *name) {
+    const int64_t short_time = INT64_C(100000000);
+    slipring_handle named, segment, own, event, lock, condvar, semaphore, receiver, sender, first, second;
+    char buffer[8];
+    size_t len;
+    must(slipring_open(SLIPRING_EVENT, name, NULL, &named), "open the event");
+    must(slipring_segment_of(named, &segment), "its segment");
+    must(slipring_segment_create(1 << 30, 0, &own), "create a segment");
+    must(slipring_new(own, SLIPRING_EVENT, 0, &event), "make an event");
+    must(slipring_new(own, SLIPRING_MUTEX, 0, &lock), "make a lock");
+    must(slipring_new(own, SLIPRING_CONDVAR, 0, &condvar), "make a condition");
+    must(slipring_new(own, SLIPRING_SEMAPHORE, 0, &semaphore), "make a semaphore");
+    must(slipring_queue(own, 1, 0, &sender, &receiver), "make a queue");
+    must(slipring_pipe(own, 0, 0, &first, &second), "make a pipe");
+    must(slipring_lock(lock, 0), "lock");
+    const int flags[] = {0, SA_RESTART};
+    for (int i = 0; i < 2; i++) {
+        ring(flags[i]);
+        // Handlers run, and calls go on.
+        sig_atomic_t before = alarms;
+        EXPECT(slipring_event_wait(event, short_time), SLIPRING_E_TIMED_OUT);
+        EXPECT(slipring_event_wait(named, short_time), SLIPRING_E_TIMED_OUT);
+        EXPECT(slipring_recv(second, buffer, sizeof buffer, &len, short_time), SLIPRING_E_TIMED_OUT);
+        EXPECT(alarms > before ? 0 : -1, 0);
+
+        EXPECT(slipring_segment_set_interruptible(own, 1), SLIPRING_OK);
+        EXPECT(slipring_event_wait(event, LONG), SLIPRING_E_INTERRUPTED);
+        EXPECT(slipring_acquire(semaphore, SLIPRING_FOREVER), SLIPRING_E_INTERRUPTED);
+        EXPECT(slipring_recv(receiver, buffer, sizeof buffer, &len, LONG), SLIPRING_E_INTERRUPTED);
+        EXPECT(slipring_recv(second, buffer, sizeof buffer, &len, LONG), SLIPRING_E_INTERRUPTED);
+        EXPECT(slipring_pipe_poll(second, LONG), SLIPRING_E_INTERRUPTED);
+        EXPECT(slipring_lock(lock, LONG), SLIPRING_E_INTERRUPTED);
+        EXPECT(slipring_condvar_wait(condvar, lock, LONG), SLIPRING_E_INTERRUPTED);
+        EXPECT(slipring_unlock(lock), SLIPRING_OK);
+        EXPECT(slipring_lock(lock, 0), SLIPRING_OK);
+        EXPECT(slipring_event_wait(named, short_time), SLIPRING_E_TIMED_OUT);
+
+        EXPECT(slipring_segment_set_interruptible(segment, 1), SLIPRING_OK);
+        EXPECT(slipring_event_wait(named, LONG), SLIPRING_E_INTERRUPTED);
+        EXPECT(slipring_segment_set_interruptible(segment, 0), SLIPRING_OK);
+        EXPECT(slipring_segment_set_interruptible(own, 0), SLIPRING_OK);
+    }
+    // Every kind says where it lies.
+    const slipring_handle all[] = {own, event, lock, condvar, semaphore, receiver, sender, first, second};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        slipring_handle place;
+        EXPECT(slipring_segment_of(all[i], &place), SLIPRING_OK);
+        EXPECT(slipring_close(place), SLIPRING_OK);
+    }
+    printf("%d failures\n", failures);
+    return failures == 0 ? 0 : 1;
+}
 
 // Everything that can be passed wrongly.
 static int misuse(const char *name) {
@@ -152,6 +238,7 @@ static int misuse(const char *name) {
     EXPECT(slipring_queue_len(sender, NULL), SLIPRING_E_NULL);
     EXPECT(slipring_permits(semaphore, NULL), SLIPRING_E_NULL);
     EXPECT(slipring_clone(sender, NULL), SLIPRING_E_NULL);
+    EXPECT(slipring_segment_of(sender, NULL), SLIPRING_E_NULL);
 
     // No handle.
     const slipring_handle bad[] = {0, 1, UINT64_MAX, UINT64_MAX << 32, sender + (UINT64_C(1) << 32), sender + 1000};
@@ -194,10 +281,16 @@ static int misuse(const char *name) {
     EXPECT(slipring_loan(sender, 101, &memory, &loan), SLIPRING_E_TOO_LONG);
 
     // Loans and messages too long for their buffer are not lost, and not sent twice.
+    const slipring_handle to[] = {sender, receiver, 0};
+    const size_t lens[] = {21, 20, 20};
+    const int32_t why[] = {SLIPRING_E_INVALID, SLIPRING_E_KIND, SLIPRING_E_HANDLE};
+    for (size_t i = 0; i < 3; i++) {
+        EXPECT(slipring_loan(sender, 20, &memory, &loan), SLIPRING_OK);
+        EXPECT(slipring_send_loan(to[i], loan, lens[i], 0), why[i]);
+        EXPECT(slipring_close(loan), SLIPRING_E_HANDLE);
+    }
     EXPECT(slipring_loan(sender, 20, &memory, &loan), SLIPRING_OK);
     memset(memory, 'y', 20);
-    EXPECT(slipring_send_loan(sender, loan, 21, 0), SLIPRING_E_INVALID);
-    EXPECT(slipring_send_loan(receiver, loan, 20, 0), SLIPRING_E_KIND);
     EXPECT(slipring_send_loan(sender, loan, 20, 0), SLIPRING_OK);
     EXPECT(slipring_send_loan(sender, loan, 20, 0), SLIPRING_E_HANDLE);
     EXPECT(slipring_recv(receiver, buffer, sizeof buffer, &len, 0), SLIPRING_E_TOO_SMALL);
@@ -207,6 +300,8 @@ static int misuse(const char *name) {
     EXPECT(len == 20 && memcmp(data, "yyyyyyyyyyyyyyyyyyyy", 20) == 0 ? 0 : -1, 0);
     EXPECT(slipring_send(view, "x", 1, 0), SLIPRING_E_KIND);
     EXPECT(slipring_clone(view, &other), SLIPRING_E_KIND);
+    EXPECT(slipring_segment_of(view, &other), SLIPRING_E_KIND);
+    EXPECT(slipring_segment_set_interruptible(sender, 1), SLIPRING_E_KIND);
     EXPECT(slipring_close(view), SLIPRING_OK);
     EXPECT(slipring_close(view), SLIPRING_E_HANDLE);
 
@@ -257,9 +352,15 @@ int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "inherited") == 0) {
         return inherited();
     }
+    if (argc == 3 && strcmp(argv[1], "await") == 0) {
+        return await(argv[2]);
+    }
+    if (argc == 3 && strcmp(argv[1], "interrupted") == 0) {
+        return interrupted(argv[2]);
+    }
     if (argc == 3 && strcmp(argv[1], "misuse") == 0) {
         return misuse(argv[2]);
     }
-    fprintf(stderr, "usage: peer echo FROM TO | in-place FROM TO | hold NAME | inherited | misuse NAME\n");
+    fprintf(stderr, "usage: peer echo FROM TO | in-place FROM TO | hold NAME | await NAME | inherited | interrupted NAME | misuse NAME\n");
     return 2;
 }

@@ -30,6 +30,43 @@ impl Drop for Presence {
     }
 }
 
+/// Reading a queue. When the last receiver drops its share, what nobody has read goes, for nobody can: new receivers come
+/// from old ones only.
+pub(super) struct Reading<T> {
+    chain: Arc<Chain>,
+    rings: Arc<Rings<T>>,
+}
+
+impl<T> Reading<T> {
+    pub(super) fn new(end: &End<T>) -> Self {
+        Self { chain: end.chain.clone(), rings: end.rings.clone() }
+    }
+}
+
+impl<T> Drop for Reading<T> {
+    fn drop(&mut self) {
+        self.rings.forsake();
+        sweep(&self.chain, &self.rings);
+    }
+}
+
+/// Drops what is in the queue, and tells senders that there is room. No lock is held meanwhile: destructors may come back
+/// here.
+#[cold]
+pub(super) fn sweep<T>(chain: &Chain, rings: &Rings<T>) {
+    /// Tells them also where a destructor panics.
+    struct Room<'a>(&'a Chain);
+
+    impl Drop for Room<'_> {
+        fn drop(&mut self) {
+            self.0.not_full.wake_all(Scope::Private);
+        }
+    }
+
+    let _room = Room(chain);
+    rings.sweep();
+}
+
 /// Which ring of the chain a handle is at.
 pub(super) struct Cursor {
     level: usize,

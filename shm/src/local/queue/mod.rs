@@ -5,8 +5,12 @@
 //! a send to a full one waits. An unbounded one grows, and its sends never wait for receivers.
 //!
 //! When the last sender is dropped, receivers get what is left and then [`Error::Disconnected`](crate::Error); senders
-//! get it when the last receiver is dropped. Values that nobody took are dropped with the last handle; so a value that
-//! holds a handle of its own queue, and is never taken, keeps the queue for ever.
+//! get it when the last receiver is dropped. What nobody has taken then is dropped too, at once, by the thread that dropped
+//! that receiver. A send at the same moment may still succeed; its value is dropped in the same way, by one of the two
+//! threads. No lock is held meanwhile: a value's destructor may use the queue that it was in.
+//!
+//! So whoever waits for an answer, to a request that has the handle to answer to in it, hears that the server is gone. A
+//! value that holds a *receiver* of its own queue, and is never taken, keeps the queue for ever.
 //!
 //! | file | what it holds |
 //! |---|---|

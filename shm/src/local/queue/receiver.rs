@@ -8,7 +8,7 @@ use slipring_core::primitive::FenceMode;
 use slipring_core::ring::chain::{Bound, Chain};
 use slipring_core::ring::mpmc::PopError;
 
-use super::end::{Cursor, End, Presence, check_open, damaged};
+use super::end::{Cursor, End, Presence, Reading, check_open, damaged};
 use super::rings::{Rings, unbox};
 use crate::local::threads::Threads;
 use crate::wait::{Stop, Until, Wait};
@@ -30,12 +30,14 @@ use crate::{Error, Result};
 /// # Ok::<(), Error>(())
 /// ```
 pub struct Receiver<T> {
+    /// Goes first: senders are told before destructors of unread values run.
     pub(super) end: End<T>,
+    reading: Arc<Reading<T>>,
 }
 
 impl<T: Send> Receiver<T> {
     pub(super) fn new(end: End<T>) -> Self {
-        Self { end }
+        Self { reading: Arc::new(Reading::new(&end)), end }
     }
 
     /// The oldest value, waiting for one for as long as it takes.
@@ -206,7 +208,7 @@ impl<T> Receiver<T> {
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        Self { end: self.end.clone() }
+        Self { end: self.end.clone(), reading: self.reading.clone() }
     }
 }
 

@@ -7,7 +7,7 @@ use std::alloc::{self, Layout};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-use slipring_core::primitive::DataCell;
+use slipring_core::primitive::{AtomicU32, DataCell, Ordering, fence_full};
 use slipring_core::ring::chain::Chain;
 use slipring_core::ring::mpmc::{self, Ring};
 
@@ -19,7 +19,10 @@ const ALIGN: usize = 128;
 
 /// The rings of a queue of `T`, oldest first. What is left in them is dropped with them.
 pub(super) struct Rings<T> {
+    /// Under the lock: the list, and memory for rings. No value is dropped under it.
     all: PrivateLock<Vec<Memory>>,
+    /// 1 once the last receiver has gone.
+    forsaken: AtomicU32,
     /// It owns values, and hands each to one thread.
     of: PhantomData<DataCell<T>>,
 }
@@ -68,7 +71,7 @@ impl<T> Rings<T> {
     /// One ring.
     pub(super) fn new(capacity: u64) -> Result<Self> {
         let all = PrivateLock::new(vec![Memory::new(capacity)?]);
-        Ok(Self { all, of: PhantomData })
+        Ok(Self { all, forsaken: AtomicU32::new(0), of: PhantomData })
     }
 
     /// The ring that the chain calls `id`: the first is 1.
@@ -92,17 +95,60 @@ impl<T> Rings<T> {
     pub(super) fn len(&self) -> u64 {
         self.all.lock().iter().map(|memory| memory.ring.len()).sum()
     }
+
+    /// The last receiver has gone: what comes into the rings from now on, nobody will take. Sweep them after this.
+    pub(super) fn forsake(&self) {
+        // ORDERING: Relaxed, and a full fence: "put, or forsaken". A sender asks after its push, which is a fence too: if it
+        // does not see this, the sweep that follows sees its value.
+        self.forsaken.store(1, Ordering::Relaxed);
+        fence_full();
+    }
+
+    /// Whether nobody will take what is in the rings. A sender asks after each push, and sweeps them if it is so.
+    #[inline]
+    pub(super) fn is_forsaken(&self) -> bool {
+        // ORDERING: Relaxed; as in `forsake`.
+        self.forsaken.load(Ordering::Relaxed) != 0
+    }
+
+    /// Drops all that is in the rings. Destructors may come back to the queue, and several threads may be at this: each
+    /// value is taken by one.
+    pub(super) fn sweep(&self) {
+        let mut rest = Rest { rings: self, id: 1 };
+        while rest.drop_one() {}
+    }
 }
 
 impl<T> Drop for Rings<T> {
     fn drop(&mut self) {
-        let all = std::mem::take(&mut *self.all.lock());
-        for memory in &all {
-            while let Ok((_, word)) = memory.ring.pop(|_, _| ()) {
+        self.sweep();
+    }
+}
+
+/// What a sweep has not come to yet. It goes, too, where a value's destructor panics.
+struct Rest<'a, T> {
+    rings: &'a Rings<T>,
+    id: u32,
+}
+
+impl<T> Rest<'_, T> {
+    /// Drops the next value, if there is one.
+    fn drop_one(&mut self) -> bool {
+        while let Some(ring) = self.rings.get(self.id) {
+            if let Ok((_, word)) = ring.pop(|_, _| ()) {
                 // SAFETY: popped from a ring of ours, into which `Sender` alone puts words.
                 drop(unsafe { unbox::<T>(word) });
+                return true;
             }
+            self.id += 1;
         }
+        false
+    }
+}
+
+impl<T> Drop for Rest<'_, T> {
+    fn drop(&mut self) {
+        while self.drop_one() {}
     }
 }
 

@@ -9,7 +9,7 @@ use slipring_core::primitive::FenceMode;
 use slipring_core::ring::chain::Bound;
 use slipring_core::ring::mpmc::PushError;
 
-use super::end::{End, Presence, check_open, damaged};
+use super::end::{End, Presence, check_open, damaged, sweep};
 use super::rings::{unbox, word_of};
 use crate::local::threads::Threads;
 use crate::local::{SendError, SendResult};
@@ -139,10 +139,15 @@ impl<T: Send> Sender<T> {
             return Err(SendError { value, error });
         }
         let word = word_of(value);
-        match self.end.cursor.ring.push(word, |_| ()) {
-            Ok(_) => Ok(()),
-            Err(error) => self.put_slow(word, error, until),
+        let pushed = self.end.cursor.ring.push(word, |_| ());
+        if let Err(error) = pushed {
+            self.put_slow(word, error, until)?;
         }
+        // "Put, or forsaken": the last receiver may have gone since we asked, and swept before our value came.
+        if self.end.rings.is_forsaken() {
+            sweep(&self.end.chain, &self.end.rings);
+        }
+        Ok(())
     }
 
     #[cold]

@@ -31,6 +31,7 @@ struct Incoming {
     failure: Option<Error>,
 }
 
+// Borrowed for one handle at a time, while its ticket is made or redeemed: never while serde runs, which is foreign code.
 thread_local! {
     static OUTGOING: RefCell<Option<Outgoing>> = const { RefCell::new(None) };
     static INCOMING: RefCell<Option<Incoming>> = const { RefCell::new(None) };
@@ -78,7 +79,8 @@ impl<T: Default> Scope<T> {
 
 impl<T: Default> Drop for Scope<T> {
     fn drop(&mut self) {
-        self.cell.set(self.before.take());
+        // Dropped when the cell is free again: handles may be in it.
+        drop(self.cell.replace(self.before.take()));
     }
 }
 
