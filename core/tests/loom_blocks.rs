@@ -259,7 +259,7 @@ impl World {
                 self.write();
                 Some(block)
             }
-            Err(AllocError::Exhausted) => None,
+            Err(AllocError::Exhausted { .. }) => None,
             Err(e) => panic!("{e:?}"),
         }
     }

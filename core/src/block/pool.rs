@@ -5,6 +5,9 @@
 //! too few (its taker was killed) is set again by the death procedure. A handle takes a whole bitmap word of small
 //! blocks in one swap, its *magazine*, and gives back freed ones a word at a time. Large blocks go one by one.
 //!
+//! Each class has its own blocks. Where all of a class are in use, the next larger class that has one serves: of a large
+//! block only what the message needs is committed, so that this costs address space and no memory.
+//!
 //! # Invariants
 //!
 //! * I1. A word index below `fresh` has its bitmap word, controls and (small classes) blocks in committed memory.
@@ -65,8 +68,13 @@ pub trait Backing {
 pub enum AllocError<E> {
     /// No class is that large; the largest payload is given.
     TooLong(u64),
-    /// Every block of the class is in use.
-    Exhausted,
+    /// Every block that could hold it is in use.
+    Exhausted {
+        /// Payload bytes of the smallest blocks that could.
+        block: u64,
+        /// How many of these there are.
+        count: u32,
+    },
     /// There is address space, but no memory behind it.
     Backing(E),
 }
@@ -130,6 +138,40 @@ impl Pool {
         let Some(class) = self.geometry.class_for(len) else {
             return Err(AllocError::TooLong(self.geometry.max_len()));
         };
+        match self.alloc_in(class, magazines, len, me, backing) {
+            Err(used_up @ AllocError::Exhausted { .. }) => {
+                self.alloc_above(class, magazines, len, me, backing).unwrap_or(Err(used_up))
+            }
+            other => other,
+        }
+    }
+
+    /// A block of a larger class than `class`. `None` where all of these are used up, too.
+    #[cold]
+    fn alloc_above<B: Backing>(
+        &self,
+        class: u8,
+        magazines: &mut Magazines,
+        len: u64,
+        me: OwnerId,
+        backing: &B,
+    ) -> Option<Result<BlockRef, AllocError<B::Error>>> {
+        let above = class + 1..self.geometry.classes().len() as u8;
+        above
+            .map(|larger| self.alloc_in(larger, magazines, len, me, backing))
+            .find(|served| !matches!(served, Err(AllocError::Exhausted { .. })))
+    }
+
+    /// A block of this class.
+    #[inline]
+    fn alloc_in<B: Backing>(
+        &self,
+        class: u8,
+        magazines: &mut Magazines,
+        len: u64,
+        me: OwnerId,
+        backing: &B,
+    ) -> Result<BlockRef, AllocError<B::Error>> {
         let Some((word, bits)) = magazines.classes.get_mut(usize::from(class)) else {
             return self.alloc_large(class, len, me, backing);
         };
@@ -377,7 +419,7 @@ impl Pool {
         loop {
             let word = self.words_in_use(&g);
             if word >= g.words {
-                return Err(AllocError::Exhausted);
+                return Err(AllocError::Exhausted { block: g.payload, count: g.count });
             }
             let all = bits_of(&g, word);
             let in_word = all.count_ones();
@@ -556,7 +598,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_class_without_a_free_block_says_so_and_goes_on_after_a_free() {
+    fn where_no_block_is_free_it_says_so_and_goes_on_after_a_free() {
         let m = memory();
         let mut mags = Magazines::default();
         let mut held = Vec::new();
@@ -566,12 +608,42 @@ pub(super) mod tests {
                 Err(e) => break e,
             }
         };
-        assert_eq!(err, AllocError::Exhausted);
+        let class = m.pool.geometry().class_for(1 << 20).unwrap();
+        let of_class = m.pool.geometry().class(class).unwrap();
+        assert_eq!(err, AllocError::Exhausted { block: 1 << 20, count: of_class.count });
         assert!(m.pool.free_now(held[0], me()));
         assert_eq!(m.pool.alloc(&mut mags, 1 << 20, me(), &m), Ok(held[0]));
         let max = m.pool.geometry().max_len();
         let too_long = m.pool.alloc(&mut mags, max + 1, me(), &m);
         assert_eq!(too_long, Err(AllocError::TooLong(max)));
+    }
+
+    #[test]
+    fn a_larger_class_serves_where_one_is_used_up_and_keeps_what_was_asked_for() {
+        let m = memory();
+        let mut mags = Magazines::default();
+        for len in [4080, 1 << 20] {
+            let own = m.pool.geometry().class_for(len).unwrap();
+            let classes = &m.pool.geometry().classes()[usize::from(own)..];
+            let there_are: u32 = classes.iter().map(|class| class.count).sum();
+            let mut held = Vec::new();
+            while let Ok(block) = m.pool.alloc(&mut mags, len, me(), &m) {
+                held.push(block);
+            }
+            assert_eq!(held.len(), there_are as usize, "every block that is large enough");
+            assert!(held.is_sorted_by_key(|block| block.class), "the smallest that are left first");
+            assert_eq!(held.iter().collect::<HashSet<_>>().len(), held.len());
+            assert!(held.iter().all(|block| m.pool.check(*block, len).is_some()));
+            m.limit.set(0);
+            assert!(matches!(
+                m.pool.alloc(&mut mags, len, me(), &m),
+                Err(AllocError::Exhausted { .. })
+            ));
+            m.limit.set(u64::MAX);
+            let mut returns = Returns::default();
+            held.into_iter().for_each(|block| assert!(m.pool.free(&mut returns, block, me())));
+            m.pool.flush(&mut mags, &mut returns);
+        }
     }
 
     #[test]
@@ -613,7 +685,7 @@ pub(super) mod tests {
             m.pool.word(class, last).store(u64::MAX, Ordering::Relaxed);
             m.pool.summary(class, last / 64).store(1 << (last % 64), Ordering::Relaxed);
             let mut taken = HashSet::from([first]);
-            while let Ok(block) = m.pool.alloc(&mut mags, class.payload, me(), &m) {
+            while let Ok(block) = m.pool.alloc_in(c as u8, &mut mags, class.payload, me(), &m) {
                 assert!(block.class == c as u8 && block.index < class.count, "{block:?}");
                 assert!(taken.insert(block));
             }

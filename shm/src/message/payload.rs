@@ -357,7 +357,8 @@ fn alloc_again(
     (len, me): (u64, OwnerId),
     error: Error,
 ) -> Result<BlockRef> {
-    let is_short = matches!(error, Error::NoSpace { .. } | Error::Budget { .. });
+    let is_short =
+        matches!(error, Error::NoBlock { .. } | Error::NoSpace { .. } | Error::Budget { .. });
     if !is_short || attachment.reap_now() == 0 {
         return Err(error);
     }
@@ -371,7 +372,7 @@ fn alloc_again(
 fn alloc_error(error: AllocError<Error>, len: u64) -> Error {
     match error {
         AllocError::TooLong(max) => Error::TooLong { len, max },
-        AllocError::Exhausted => Error::NoSpace { wanted: len },
+        AllocError::Exhausted { block, count } => Error::NoBlock { len, block, count },
         AllocError::Backing(error) => error,
     }
 }
