@@ -61,6 +61,10 @@ pub trait Backing {
 
     /// Whether the bytes are safe to touch.
     fn is_committed(&self, region: Region, offset: u64, len: u64) -> bool;
+
+    /// Called by `me` where allocating took the long way: a moment to look for blocks that lie free
+    /// ([`Pool::may_have_idle`]).
+    fn has_a_moment(&self, _me: OwnerId) {}
 }
 
 /// Why there is no block.
@@ -177,7 +181,7 @@ impl Pool {
         };
         loop {
             if *bits == 0 {
-                (*word, *bits) = self.take_word(class, backing)?;
+                (*word, *bits) = self.take_word(class, me, backing)?;
             }
             let block = BlockRef { class, index: *word * 64 + bits.trailing_zeros() };
             *bits &= *bits - 1;
@@ -219,6 +223,9 @@ impl Pool {
         }
         crash_point!("pool.free_now.before_list");
         self.list(block.class, block.index / 64, 1 << (block.index % 64));
+        if Geometry::has_whole_chunks(block.class) {
+            self.note_free();
+        }
         true
     }
 
@@ -281,27 +288,6 @@ impl Pool {
             || backing.is_committed(Region::Data, self.data_offset(block), len)
     }
 
-    /// Takes free large blocks of at least `min` bytes out of use, one after the other, hands each one's data range to
-    /// `give_back`, and frees it again. Returns how many bytes were handed over.
-    pub fn trim(&self, min: u64, me: OwnerId, mut give_back: impl FnMut(u64, u64)) -> u64 {
-        let mut bytes = 0;
-        for (c, class) in self.geometry.classes().iter().enumerate() {
-            if Geometry::is_small(c as u8) || class.stride < min {
-                continue;
-            }
-            for index in 0..(self.words_in_use(class) * 64).min(class.count) {
-                let block = BlockRef { class: c as u8, index };
-                if self.control(block).acquire(me) {
-                    crash_point!("pool.trim.owned");
-                    give_back(self.data_offset(block), class.stride);
-                    bytes += class.stride;
-                    self.free_now(block, me);
-                }
-            }
-        }
-        bytes
-    }
-
     #[inline]
     fn class(&self, block: BlockRef) -> &ClassGeometry {
         debug_assert!(self.geometry.class(block.class).is_some_and(|c| block.index < c.count));
@@ -309,7 +295,7 @@ impl Pool {
     }
 
     #[inline]
-    fn data_offset(&self, block: BlockRef) -> u64 {
+    pub(super) fn data_offset(&self, block: BlockRef) -> u64 {
         let class = self.class(block);
         class.data + u64::from(block.index) * class.stride
     }
@@ -332,7 +318,10 @@ impl Pool {
             let committed = backing.commit(Region::Data, self.data_offset(block), len);
             crash_point!("pool.alloc_large.committed");
             return match committed {
-                Ok(()) => Ok(block),
+                Ok(()) => {
+                    backing.has_a_moment(me);
+                    Ok(block)
+                }
                 Err(e) => {
                     self.free_now(block, me);
                     Err(AllocError::Backing(e))
@@ -345,8 +334,10 @@ impl Pool {
     fn take_word<B: Backing>(
         &self,
         class: u8,
+        me: OwnerId,
         backing: &B,
     ) -> Result<(u32, u64), AllocError<B::Error>> {
+        backing.has_a_moment(me);
         self.take_bits(class, backing, |all| all)
     }
 
@@ -471,6 +462,12 @@ impl Pool {
         }
     }
 
+    /// The blocks of a bitmap word that are listed. A hint.
+    pub(super) fn listed(&self, class: &ClassGeometry, word: u32) -> u64 {
+        // ORDERING: Relaxed; a hint.
+        self.word(class, word).load(Ordering::Relaxed) & bits_of(class, word)
+    }
+
     /// How many bitmap words of a class are in use. At most the class's words, whatever the counter says.
     #[inline]
     pub(super) fn words_in_use(&self, class: &ClassGeometry) -> u32 {
@@ -494,7 +491,7 @@ impl Pool {
     }
 
     #[inline]
-    fn meta_word(&self, offset: u64) -> &AtomicU64 {
+    pub(super) fn meta_word(&self, offset: u64) -> &AtomicU64 {
         // SAFETY: the geometry's offsets lie inside the meta region and are aligned to 8.
         // SAFETY: all bit patterns are valid, and the region lives as long as the pool (`new`).
         unsafe { self.meta.add(offset as usize).cast::<AtomicU64>().as_ref() }
@@ -690,20 +687,6 @@ pub(super) mod tests {
                 assert!(taken.insert(block));
             }
         }
-    }
-
-    #[test]
-    fn trimming_hands_over_free_large_blocks_only() {
-        let m = memory();
-        let mut mags = Magazines::default();
-        let held = m.pool.alloc(&mut mags, 100_000, me(), &m).unwrap();
-        let free = m.pool.alloc(&mut mags, 100_000, me(), &m).unwrap();
-        m.pool.free_now(free, me());
-        let mut ranges = Vec::new();
-        m.pool.trim(64 << 10, me(), |offset, len| ranges.push((offset, len)));
-        assert!(ranges.contains(&(m.pool.data_offset(free), 128 << 10)));
-        assert!(!ranges.iter().any(|r| r.0 == m.pool.data_offset(held)));
-        assert!(m.pool.alloc(&mut mags, 100_000, me(), &m).is_ok());
     }
 
     #[test]

@@ -11,12 +11,14 @@
 //! | `header.rs` | the first page, its check, the layout fingerprint |
 //! | `commit_map.rs` | one bit per chunk: which are paid for |
 //! | `mapping.rs` | the mapped file: create, attach, commit, give back |
+//! | `give_back.rs` | when blocks that lie free give their memory back |
 //! | `regions.rs` | the regions of a mapped segment, viewed |
 //! | `name_file.rs` | where the file of a name lies, and how it is taken away |
 //! | `wake_hook.rs` | what a wake-up of sleepers in this memory does for processes that watch |
 
 mod commit_map;
 mod geometry;
+mod give_back;
 mod header;
 mod mapping;
 mod name_file;

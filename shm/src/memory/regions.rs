@@ -12,7 +12,7 @@ use slipring_core::member::{Identity, MAX_PARTICIPANTS, MemberState, Record, Tab
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::FenceMode;
 
-use super::geometry::{CHUNK, DIRECTORY_ENTRIES, NOTE_LINES, NOTE_SIZE, PARTICIPANT_SIZE, Region};
+use super::geometry::{DIRECTORY_ENTRIES, NOTE_LINES, NOTE_SIZE, PARTICIPANT_SIZE, Region};
 use super::mapping::Mapping;
 use crate::error::{Error, Result};
 use crate::sys::{file, lock};
@@ -243,17 +243,6 @@ impl Regions {
         self.mapping.geometry().region(Region::Notes).0 + index * NOTE_SIZE
     }
 
-    /// Gives whole free large blocks back to the kernel, as `me`. Returns about how many bytes that were.
-    pub(crate) fn trim(&self, me: OwnerId) -> u64 {
-        let (data, _) = self.mapping.geometry().region(Region::BlockData);
-        let before = self.mapping.committed_bytes();
-        self.pool.trim(CHUNK, me, |offset, len| {
-            // What cannot be given back stays committed and in use: nothing is lost.
-            let _ = self.mapping.decommit(data + offset, len);
-        });
-        before.saturating_sub(self.mapping.committed_bytes())
-    }
-
     fn pool_offset(&self, region: block::Region) -> u64 {
         let region = match region {
             block::Region::Meta => Region::BlockMeta,
@@ -274,6 +263,11 @@ impl Backing for Regions {
     #[inline]
     fn is_committed(&self, region: block::Region, offset: u64, len: u64) -> bool {
         self.mapping.is_committed(self.pool_offset(region) + offset, len)
+    }
+
+    #[inline]
+    fn has_a_moment(&self, me: OwnerId) {
+        self.tidy(me);
     }
 }
 
