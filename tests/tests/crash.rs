@@ -580,6 +580,25 @@ fn segment(run: &Run) {
     check_segment(&other);
 }
 
+/// The victim has many large blocks, and gives the memory of some back. What it leaves serves the others, and its memory
+/// comes back as well.
+fn give_back(run: &Run) {
+    let segment = new_segment();
+    let (tx, rx) = ByteQueue::bounded(&segment, 4).unwrap();
+    let mut victim = run.victim(give(&segment, |h| h.give("tx", &tx)), &["give-back"]);
+    victim.end();
+    let (mut tx, mut rx) = (tx, rx);
+    for _ in 0..4 {
+        tx.send_until(&vec![3; 300_000], PATIENCE).expect("sent");
+        assert_eq!(rx.recv_until(PATIENCE).expect("received").len(), 300_000);
+    }
+    wait_until("free memory to come back", PATIENCE, || {
+        rx.recv_until(Duration::from_millis(20)).is_err() && segment.memory().committed < 2 << 20
+    });
+    drop((tx, rx));
+    check_segment(&segment);
+}
+
 fn objects(run: &Run) {
     let segment = new_segment();
     let mut victim = run.victim(Handoff::new(&segment), &["objects"]);
@@ -700,6 +719,7 @@ const SCENARIOS: &[Scenario] = &[
     ("condvar", condvar),
     ("barrier", barrier),
     ("segment", segment),
+    ("give-back", give_back),
     ("objects", objects),
     ("fork", fork),
     ("handoff", handoff),

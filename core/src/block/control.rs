@@ -85,8 +85,15 @@ impl Control {
         self.0.replace_lo(FREE, owned(me), Ordering::AcqRel)
     }
 
-    /// Since when the block is known to lie free, for [`Control::acquire_seen`]: since `now` where nobody noted it before,
-    /// which is noted. `None` where it is not free.
+    /// Notes in a block that its owner is about to free that it lies free since `now`.
+    #[inline]
+    pub fn note_time(&self, now: u64) {
+        // ORDERING: Relaxed; the Release of the state goes after it.
+        self.0.store_hi(now | NOTED, Ordering::Relaxed);
+    }
+
+    /// Since when the block is known to lie free, for [`Control::acquire_seen`]: since `now` where it has no note, as the
+    /// death procedure frees blocks, or one from the future; that is noted. `None` where it is not free.
     pub fn seen_free(&self, now: u64) -> Option<(u64, Seen)> {
         // ORDERING: Relaxed; the CAS, here or in `acquire_seen`, confirms that both words belong together.
         let (word, position) = (self.0.lo(Ordering::Relaxed), self.0.hi(Ordering::Relaxed));
@@ -102,7 +109,7 @@ impl Control {
         is_noted.then_some((now, Seen { word, position: noted }))
     }
 
-    /// FREE to OWNED(me), if it is free with the note that was seen: nobody sent anything in it since.
+    /// FREE to OWNED(me), if it is free with the note that was seen: it was not in use since.
     pub fn acquire_seen(&self, seen: Seen, me: OwnerId) -> bool {
         // ORDERING: a full fence, E1.
         self.0.replace((FREE, seen.position), (owned(me), seen.position))

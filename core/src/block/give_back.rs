@@ -2,9 +2,9 @@
 //! looks once in a while, which costs one load where nothing large was freed.
 //!
 //! Blocks of a chunk (64 KiB) or more are given back, because memory is committed in chunks. [`Pool::tidy`] finds those
-//! that lay free for long, so that a steady stream of long messages keeps its blocks: a look notes in the block's control
-//! when it saw the block free, and a later look gives it back if that note is old and still there. Who sends a message in
-//! the block writes over the note. [`Pool::trim`] gives back whatever is free.
+//! that lay free for long, so that a steady stream of long messages keeps its blocks: who frees a block notes the time in
+//! its control word, and a look gives it back if that note is old and still there. [`Pool::trim`] gives back whatever is
+//! free.
 //!
 //! # Memory
 //!
@@ -16,9 +16,9 @@
 //! +---------------------------------------------+--------+-------+
 //! ```
 //!
-//! freed: a large block was freed, or lies free with a note, since the last look began. giving: somebody has blocks in
-//! hand to give them back; it may stay set where that one was killed, until the next look. Times are the caller's, the
-//! same clock in all processes.
+//! freed: a large block was freed since the last look began, or did not lie free for long enough then. giving: somebody
+//! has blocks in hand to give them back; it may stay set where that one was killed, until the next look. Times are those of
+//! the pool's clock ([`Pool::with_clock`]).
 //!
 //! # Invariants
 //!
@@ -48,7 +48,7 @@ const FREED: u64 = 1;
 const GIVING: u64 = 2;
 const TIME_SHIFT: u32 = 2;
 
-/// When free blocks are given back. Times are in the unit of the caller's clock.
+/// When free blocks are given back. Times are in the unit of the pool's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Patience {
     /// From one look to the next, at least.
@@ -98,12 +98,12 @@ impl Pool {
     /// handed over.
     pub fn tidy<B: Backing>(
         &self,
-        now: u64,
         patience: &Patience,
         me: OwnerId,
         backing: &B,
         mut give_back: impl FnMut(u64, u64),
     ) -> u64 {
+        let now = self.now();
         if !self.begin_look(now, patience) {
             return 0;
         }
@@ -120,7 +120,6 @@ impl Pool {
             }
             let control = self.control(block);
             let Some((since, seen)) = control.seen_free(now) else { return true };
-            crash_point!("pool.tidy.noted");
             if now - since < patience.idle {
                 look.waits = true;
             } else if control.acquire_seen(seen, me) {
@@ -237,15 +236,20 @@ impl Pool {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::super::pool::tests::{Memory, me, memory};
+    use super::super::pool::tests::{Memory, me, memory_with};
     use super::super::{Lookup, Magazines};
     use super::*;
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::collections::BTreeSet;
     use std::vec::Vec;
 
     const PATIENCE: Patience = Patience { between: 10, idle: 50, reserve: 0, at_once: u64::MAX };
     const MIB: u64 = 1 << 20;
+
+    std::thread_local! {
+        /// What the pools' clock says.
+        static NOW: Cell<u64> = const { Cell::new(0) };
+    }
 
     /// Memory of which it is known where it is committed: the offsets of the blocks' first bytes.
     struct Paid {
@@ -270,7 +274,8 @@ mod tests {
 
     impl Paid {
         fn new() -> Self {
-            Self { memory: memory(), at: RefCell::default() }
+            NOW.set(1000);
+            Self { memory: memory_with(|| NOW.get()), at: RefCell::default() }
         }
 
         fn pool(&self) -> &Pool {
@@ -289,7 +294,8 @@ mod tests {
         }
 
         fn tidy(&self, now: u64, patience: Patience) -> u64 {
-            self.pool().tidy(now, &patience, me(), self, |offset, _| {
+            NOW.set(now);
+            self.pool().tidy(&patience, me(), self, |offset, _| {
                 assert!(self.at.borrow_mut().remove(&offset), "given back twice");
             })
         }
@@ -318,7 +324,7 @@ mod tests {
         let blocks = m.burst(3, MIB);
         let held = m.alloc(MIB);
         assert!(m.pool().may_have_idle());
-        assert_eq!((m.tidy(1000, PATIENCE), m.paid()), (0, 3), "it is noted");
+        assert_eq!((m.tidy(1000, PATIENCE), m.paid()), (0, 3));
         assert_eq!((m.tidy(1049, PATIENCE), m.paid()), (0, 3), "not long enough");
         assert!(m.pool().may_have_idle() && !m.pool().is_giving_back());
         assert_eq!((m.tidy(1060, PATIENCE), m.paid()), (2 * MIB, 1), "but for what is in use");
@@ -390,16 +396,15 @@ mod tests {
     #[test]
     fn a_note_from_the_future_is_written_anew() {
         let m = Paid::new();
+        NOW.set(9000);
         m.burst(1, MIB);
-        m.tidy(9000, PATIENCE);
-        m.pool().idle_word().store(FREED, Ordering::Relaxed);
         for (now, given) in [(1000, 0), (1020, 0), (1051, MIB)] {
             assert_eq!(m.tidy(now, PATIENCE), given);
         }
     }
 
     #[test]
-    fn what_was_sent_since_it_was_noted_is_not_taken() {
+    fn what_was_in_use_since_it_was_seen_is_not_taken() {
         let m = Paid::new();
         let block = m.burst(1, MIB)[0];
         let control = m.pool().control(block);
@@ -407,10 +412,11 @@ mod tests {
         assert_eq!(m.alloc(MIB), block);
         assert!(!control.acquire_seen(seen, me()), "it is in use");
         control.send_at(me(), 7, 3);
+        NOW.set(1500);
         assert!(control.taken(me(), 7, 3) && m.pool().free_now(block, me()));
         assert!(!control.acquire_seen(seen, me()), "it was");
         let (since, seen) = control.seen_free(2000).unwrap();
-        assert!(since == 2000 && control.acquire_seen(seen, me()));
+        assert!(since == 1500 && control.acquire_seen(seen, me()));
         assert_eq!(control.seen_free(3000), None);
     }
 
@@ -424,8 +430,7 @@ mod tests {
         assert!(m.pool().control(block).acquire_seen(seen, dead));
         assert!(!m.pool().may_have_idle() && m.pool().is_giving_back());
         assert_eq!(m.pool().recover(dead, &Nothing).freed, 1);
-        assert_eq!((m.tidy(1100, PATIENCE), m.paid()), (MIB, 1), "the one that was noted");
-        assert_eq!((m.tidy(1200, PATIENCE), m.paid()), (MIB, 0));
+        assert_eq!((m.tidy(1100, PATIENCE), m.paid()), (2 * MIB, 0));
         assert!(!m.pool().is_giving_back());
     }
 

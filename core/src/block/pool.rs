@@ -89,6 +89,8 @@ pub struct Pool {
     meta: NonNull<u8>,
     data: NonNull<u8>,
     geometry: Geometry,
+    /// What large blocks note when they are freed.
+    clock: fn() -> u64,
 }
 
 // SAFETY: all shared state is atomic or owned by way of a control word.
@@ -118,7 +120,17 @@ impl Pool {
     /// geometry, zero when the first of them was made, and valid for as long as the pool is used. The first
     /// [`super::FRESH_BYTES`] of `meta` are safe to touch.
     pub unsafe fn new(meta: NonNull<u8>, data: NonNull<u8>, geometry: Geometry) -> Self {
-        Self { meta, data, geometry }
+        Self { meta, data, geometry, clock: || 0 }
+    }
+
+    /// The same with a clock that is the same one in all processes, below 2^62: it tells how long a block lies free.
+    #[must_use]
+    pub fn with_clock(self, clock: fn() -> u64) -> Self {
+        Self { clock, ..self }
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        (self.clock)()
     }
 
     /// Size classes.
@@ -218,12 +230,18 @@ impl Pool {
     /// Frees `me`'s block and lists it at once: for whoever has no [`Returns`] at hand.
     #[inline]
     pub fn free_now(&self, block: BlockRef, me: OwnerId) -> bool {
-        if !self.control(block).release(me) {
+        let can_be_given_back = Geometry::has_whole_chunks(block.class);
+        let control = self.control(block);
+        if !control.is_owned_by(me) {
             return false;
         }
+        if can_be_given_back {
+            control.note_time(self.now());
+        }
+        control.release(me);
         crash_point!("pool.free_now.before_list");
         self.list(block.class, block.index / 64, 1 << (block.index % 64));
-        if Geometry::has_whole_chunks(block.class) {
+        if can_be_given_back {
             self.note_free();
         }
         true
@@ -528,12 +546,16 @@ pub(super) mod tests {
     }
 
     pub fn memory() -> Memory {
+        memory_with(|| 0)
+    }
+
+    pub fn memory_with(clock: fn() -> u64) -> Memory {
         // SAFETY: sizes are not zero.
         let zeroed = |len| NonNull::new(unsafe { alloc_zeroed(layout(len)) }).unwrap();
         let (meta, data) = (zeroed(META), zeroed(DATA));
         let geometry = Geometry::new(META as u64, DATA as u64).unwrap();
         // SAFETY: fresh zeroed memory of these sizes, freed with the pool.
-        let pool = unsafe { Pool::new(meta, data, geometry) };
+        let pool = unsafe { Pool::new(meta, data, geometry) }.with_clock(clock);
         Memory { pool, limit: Cell::new(u64::MAX), meta, data }
     }
 

@@ -1,7 +1,7 @@
 //! When the memory of long messages goes back to the machine: by itself, after a while; at once, where it is asked for or
 //! somebody lacks memory.
 //!
-//! The walk is [`slipring_core::block::give_back`]. Here are its figures and its clock. Nobody has the task: whoever allocates
+//! The walk is [`slipring_core::block::give_back`]. Here are its figures. Nobody has the task: whoever allocates
 //! a large block, refills his magazine or is about to sleep in the segment spends a look, a load where there is nothing.
 
 use slipring_core::block::Patience;
@@ -9,30 +9,32 @@ use slipring_core::owner::OwnerId;
 
 use super::geometry::Region;
 use super::regions::Regions;
-use crate::sys::clock;
 
-/// In milliseconds. A block is noted at most `between` after it was freed, and given back at the first look that comes
-/// `idle` after that: within a second, where anybody calls. In the crash build everything comes sooner.
+/// In milliseconds. A block is given back at the first call that comes `idle` after it was freed, or `between` later, if
+/// another process has just looked: within a second, where anybody calls. In the crash build everything comes sooner.
 const PATIENCE: Patience = if cfg!(feature = "crash") {
     Patience { between: 5, idle: 10, reserve: 0, at_once: 64 << 20 }
 } else {
     // A look that gives `at_once` back takes some 10 ms of its caller.
-    Patience { between: 200, idle: 500, reserve: 8 << 20, at_once: 64 << 20 }
+    Patience { between: 200, idle: 600, reserve: 32 << 20, at_once: 64 << 20 }
 };
-const NANOS_PER_MILLI: u64 = 1_000_000;
+/// Of a small budget no more than this part is kept in reserve.
+const RESERVE_OF_BUDGET: u64 = 16;
 
 impl Regions {
     /// Gives the memory of large blocks back that lay free for long, as `me`, if it is time to look for such.
     #[inline]
     pub(crate) fn tidy(&self, me: OwnerId) {
         if self.pool.may_have_idle() {
-            self.tidy_now(me, clock::now() / NANOS_PER_MILLI);
+            self.tidy_now(me);
         }
     }
 
     #[cold]
-    fn tidy_now(&self, me: OwnerId, now: u64) {
-        self.pool.tidy(now, &PATIENCE, me, self, |offset, len| self.give_back(offset, len));
+    fn tidy_now(&self, me: OwnerId) {
+        let reserve = PATIENCE.reserve.min(self.mapping.budget() / RESERVE_OF_BUDGET);
+        let patience = Patience { reserve, ..PATIENCE };
+        self.pool.tidy(&patience, me, self, |offset, len| self.give_back(offset, len));
     }
 
     /// Gives whole free large blocks back to the kernel at once, as `me`. Returns about how many bytes that were.
@@ -69,7 +71,8 @@ mod tests {
                 tx.send(&vec![n; len]).unwrap();
             }
             for n in 0..4 {
-                assert!(rx.recv().unwrap().iter().all(|byte| *byte == n));
+                let message = rx.recv().unwrap();
+                assert_eq!((message.len(), message[0], message[len - 1]), (len, n, n));
             }
         }
     }
@@ -82,11 +85,11 @@ mod tests {
     fn after_a_burst_one_who_waits_gives_its_memory_back_within_a_second() {
         let segment = Segment::create().unwrap();
         let (mut tx, mut rx) = queue(&segment);
-        burst(&mut tx, &mut rx, 16 << 20);
-        assert!(committed(&segment) > 64 * MIB);
+        burst(&mut tx, &mut rx, 48 << 20);
+        assert!(committed(&segment) > 192 * MIB);
         assert!(matches!(rx.recv_until(SECOND), Err(Error::TimedOut)));
         assert!(committed(&segment) < 2 * MIB, "{}", committed(&segment));
-        burst(&mut tx, &mut rx, 16 << 20);
+        burst(&mut tx, &mut rx, 48 << 20);
     }
 
     #[test]
@@ -102,7 +105,7 @@ mod tests {
         for (what, call) in calls {
             let segment = Segment::create().unwrap();
             let (mut tx, mut rx) = queue(&segment);
-            burst(&mut tx, &mut rx, 16 << 20);
+            burst(&mut tx, &mut rx, 48 << 20);
             let start = Instant::now();
             while committed(&segment) > 2 * MIB {
                 call(&mut tx, &mut rx);
@@ -115,6 +118,17 @@ mod tests {
             }
             assert!(start.elapsed() >= SECOND / 2, "{what}: it came too early to be steady");
         }
+    }
+
+    #[test]
+    fn one_who_comes_late_gives_it_back_at_once() {
+        let segment = Segment::create().unwrap();
+        let (mut tx, mut rx) = queue(&segment);
+        burst(&mut tx, &mut rx, 48 << 20);
+        std::thread::sleep(SECOND);
+        assert!(committed(&segment) > 192 * MIB, "nobody called");
+        assert!(rx.try_recv().is_err());
+        assert!(committed(&segment) < 2 * MIB, "{}", committed(&segment));
     }
 
     #[test]
@@ -132,7 +146,7 @@ mod tests {
     fn a_stream_with_pauses_shorter_than_the_patience_keeps_its_blocks() {
         let segment = Segment::create().unwrap();
         let (mut tx, mut rx) = queue(&segment);
-        let message = vec![7; 16 << 20];
+        let message = vec![7; 48 << 20];
         tx.send(&message).unwrap();
         rx.recv().unwrap();
         let with_one = committed(&segment);

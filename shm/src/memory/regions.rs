@@ -15,7 +15,7 @@ use slipring_core::primitive::FenceMode;
 use super::geometry::{DIRECTORY_ENTRIES, NOTE_LINES, NOTE_SIZE, PARTICIPANT_SIZE, Region};
 use super::mapping::Mapping;
 use crate::error::{Error, Result};
-use crate::sys::{file, lock};
+use crate::sys::{clock, file, lock};
 
 /// Lock bytes lie far beyond any size that a segment can have. The first one is the recovery lock. Byte `n` behind it
 /// proves the life of participant `n`.
@@ -76,7 +76,7 @@ impl Regions {
         // SAFETY: the regions have the sizes that the geometry was made for, are aligned to chunks, and belong to the
         // pool alone; they are zero in a new file.
         // SAFETY: the mapping lives beside the pool, and the first bytes of `meta` have just been committed.
-        let pool = unsafe { Pool::new(meta, data, classes) };
+        let pool = unsafe { Pool::new(meta, data, classes) }.with_clock(clock::millis);
         let at = mapping.ptr(directory, Directory::bytes(ENTRIES))?;
         // SAFETY: the region is aligned to a chunk, zero in a new file, and lives as long as the mapping beside it.
         let directory = unsafe { Directory::new(at, ENTRIES, arena_len) };
