@@ -593,6 +593,7 @@ fn give_back(run: &Run) {
         assert_eq!(rx.recv_until(PATIENCE).expect("received").len(), 300_000);
     }
     wait_until("free memory to come back", PATIENCE, || {
+        segment.reap();
         rx.recv_until(Duration::from_millis(20)).is_err() && segment.memory().committed < 2 << 20
     });
     drop((tx, rx));

@@ -47,9 +47,9 @@ fn where_nobody_waits_the_next_call_gives_it_back() {
     let (tx, mut rx) = ByteQueue::bounded(&segment, 4).unwrap();
     let mut handoff = Handoff::new(&segment);
     handoff.give("tx", &tx).unwrap();
-    let peer = Peer::start(handoff, &["produce", "0", "12", &LONG.to_string()]);
+    let peer = Peer::start(handoff, &["produce", "0", "5", &LONG.to_string()]);
     drop(tx);
-    for _ in 0..12 {
+    for _ in 0..5 {
         assert_eq!(rx.recv_until(PATIENCE).unwrap().len(), LONG);
     }
     peer.join();
@@ -73,6 +73,6 @@ fn what_a_killed_process_had_in_hand_comes_back_too() {
     assert!(committed(&segment) > LONG as u64, "it is in use");
     peer.kill();
     wait_until("the memory to come back", PATIENCE, || {
-        rx.recv_until(Duration::from_millis(50)).is_err() && committed(&segment) < 2 * MIB
+        rx.recv_until(Duration::from_millis(100)).is_err() && committed(&segment) < 2 * MIB
     });
 }

@@ -13,10 +13,10 @@ use super::regions::Regions;
 /// In milliseconds. A block is given back at the first call that comes `idle` after it was freed, or `between` later, if
 /// another process has just looked: within a second, where anybody calls. In the crash build everything comes sooner.
 const PATIENCE: Patience = if cfg!(feature = "crash") {
-    Patience { between: 5, idle: 10, reserve: 0, at_once: 64 << 20 }
+    Patience { between: 5, idle: 10, reserve: 0, at_once: 1 << 20 }
 } else {
-    // A look that gives `at_once` back takes some 10 ms of its caller.
-    Patience { between: 200, idle: 600, reserve: 32 << 20, at_once: 64 << 20 }
+    // A look that gives `at_once` back takes some 20 ms of its caller.
+    Patience { between: 200, idle: 600, reserve: 32 << 20, at_once: 256 << 20 }
 };
 /// Of a small budget no more than this part is kept in reserve.
 const RESERVE_OF_BUDGET: u64 = 16;
