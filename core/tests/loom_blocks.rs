@@ -14,8 +14,8 @@ use loom::thread;
 use memory::Memory;
 use slipring_core::block::recover::{Lookup, Repaired};
 use slipring_core::block::{
-    AllocError, Backing, BlockRef, Control, Descriptor, Geometry, Magazines, NoteLine, Pool,
-    Region, State,
+    AllocError, Backing, BlockRef, Control, Descriptor, FRESH_BYTES, Geometry, Magazines, NoteLine,
+    Pool, Region, State,
 };
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU64, DataCell};
@@ -118,9 +118,9 @@ fn world(through: Through) -> (Arc<World>, BlockRef) {
     let memory = [Memory::new(META, 4096), Memory::new(DATA, 4096), Memory::new(1024, 128)];
     let [meta, data, slots] = [0, 1, 2].map(|n: usize| NonNull::new(memory[n].at()).unwrap());
     let geometry = Geometry::new(META as u64, DATA as u64).unwrap();
-    for class in geometry.classes() {
-        // SAFETY: each class has its counter in the meta region.
-        unsafe { meta.add(class.fresh as usize).cast().write(AtomicU64::new(0)) };
+    for offset in (0..FRESH_BYTES).step_by(64) {
+        // SAFETY: inside the first part of the meta region, which holds words at multiples of 64 bytes.
+        unsafe { meta.add(offset as usize).cast().write(AtomicU64::new(0)) };
     }
     // SAFETY: regions of these sizes, aligned, kept beside the pool; their atomic words are made before their use.
     let pool = unsafe { Pool::new(meta, data, geometry) };
@@ -259,7 +259,7 @@ impl World {
                 self.write();
                 Some(block)
             }
-            Err(AllocError::Exhausted) => None,
+            Err(AllocError::Exhausted { .. }) => None,
             Err(e) => panic!("{e:?}"),
         }
     }

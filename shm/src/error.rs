@@ -78,6 +78,20 @@ pub enum Error {
         /// Bytes asked for.
         wanted: u64,
     },
+    /// Every block that the message could lie in is in use.
+    NoBlock {
+        /// Its length in bytes.
+        len: u64,
+        /// Bytes of the smallest blocks that hold it.
+        block: u64,
+        /// How many of these the segment has.
+        count: u32,
+    },
+    /// The part of the segment's address space that objects lie in is used up.
+    NoPlace {
+        /// Bytes asked for.
+        wanted: u64,
+    },
     /// The segment may not use more memory.
     Budget {
         /// Bytes asked for.
@@ -256,6 +270,16 @@ impl fmt::Display for Error {
                 "no memory left for {wanted} more bytes; \
                  free some, or enlarge the file system that the segment is on"
             ),
+            Self::NoBlock { len, block, count } => write!(
+                f,
+                "no block is free for a message of {len} bytes: all {count} blocks of {block} bytes are in use, and \
+                 all larger ones; receive or drop some messages, or make the segment with a larger reserve"
+            ),
+            Self::NoPlace { wanted } => write!(
+                f,
+                "the segment has no address space left for an object of {wanted} bytes; \
+                 drop some objects, or make the segment with a larger reserve"
+            ),
             Self::Budget { wanted, limit } => write!(
                 f,
                 "{wanted} more bytes would take the segment over its budget of {limit}; \
@@ -380,6 +404,17 @@ mod tests {
         assert!(text.contains("71") && text.contains("93"), "{text}");
         let text = Error::Layout { ours: 0x71, theirs: 0x93 }.to_string();
         assert!(text.contains("71") && text.contains("93"), "{text}");
+    }
+
+    #[test]
+    fn what_is_used_up_is_named_with_what_to_do() {
+        let text = Error::NoBlock { len: 1_000_000, block: 1 << 20, count: 38 }.to_string();
+        for word in ["1000000 bytes", "all 38 blocks of 1048576 bytes", "receive", "larger reserve"]
+        {
+            assert!(text.contains(word), "{text}");
+        }
+        let text = Error::NoPlace { wanted: 77 }.to_string();
+        assert!(text.contains("77 bytes") && text.contains("larger reserve"), "{text}");
     }
 
     #[test]

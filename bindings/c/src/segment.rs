@@ -151,6 +151,24 @@ fn segment_of(object: &Object) -> Outcome<Segment> {
     })
 }
 
+/// Gives the memory of long messages that were received back to the machine at once; about how many bytes that were goes to
+/// `*out`, which may be NULL. All but a small reserve goes back by itself within a second.
+///
+/// # Safety
+///
+/// `out` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn slipring_segment_trim(
+    segment: slipring_handle,
+    out: *mut u64,
+) -> slipring_status {
+    call(|| {
+        let bytes = of_segment(segment, Segment::trim)??;
+        // SAFETY: by the caller's word.
+        if out.is_null() { Ok(()) } else { unsafe { put(out, bytes) } }
+    })
+}
+
 /// Runs `f` on the segment that a handle is of.
 pub(crate) fn of_segment<R>(handle: slipring_handle, f: impl FnOnce(&Segment) -> R) -> Outcome<R> {
     match &*table::get(handle)? {

@@ -117,6 +117,8 @@ impl slipring_status {
             Error::Disconnected => Self::SLIPRING_E_DISCONNECTED,
             Error::Closed => Self::SLIPRING_E_CLOSED,
             Error::NoSpace { .. }
+            | Error::NoBlock { .. }
+            | Error::NoPlace { .. }
             | Error::Budget { .. }
             | Error::TooManyParticipants { .. }
             | Error::TooManyObjects

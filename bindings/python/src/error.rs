@@ -25,7 +25,10 @@ pub fn raise(error: Error) -> PyErr {
         Error::Disconnected => PyBrokenPipeError::new_err(text),
         Error::Closed => PyOSError::new_err(text),
         Error::TimedOut | Error::WouldBlock => PyTimeoutError::new_err(text),
-        Error::NoSpace { .. } | Error::Budget { .. } => PyMemoryError::new_err(text),
+        Error::NoSpace { .. }
+        | Error::NoBlock { .. }
+        | Error::NoPlace { .. }
+        | Error::Budget { .. } => PyMemoryError::new_err(text),
         Error::Capacity { .. }
         | Error::TooLong { .. }
         | Error::OverLimit { .. }

@@ -60,6 +60,14 @@ pub fn reap(py: Python<'_>) -> PyResult<usize> {
     }))
 }
 
+/// Gives the memory of long messages that were received back to the machine at once; about how many bytes that were. 0 where
+/// there is no segment yet.
+#[pyfunction]
+pub fn trim(py: Python<'_>) -> PyResult<u64> {
+    let Some(segment) = FAMILY.get(py) else { return Ok(0) };
+    py.detach(|| segment.trim()).map_err(raise)
+}
+
 /// `(reserved, committed, budget)` bytes of the family's segment; the budget is None where there is none.
 #[pyfunction]
 pub fn segment_memory(py: Python<'_>) -> PyResult<(u64, u64, Option<u64>)> {

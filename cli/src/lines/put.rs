@@ -101,6 +101,17 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     put.linger()
 }
 
+/// Whether a send found no memory, which receivers give back as they take what is there.
+fn is_short_of_memory(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::NoSpace { .. }
+            | Error::NoBlock { .. }
+            | Error::NoPlace { .. }
+            | Error::Budget { .. }
+    )
+}
+
 struct Put<'a> {
     queue: &'a NamedQueue,
     sender: ByteSender,
@@ -118,7 +129,7 @@ impl Put<'_> {
             let sent = match self.sender.send_batch(records, Until::NOW) {
                 Err(Error::WouldBlock) => self.wait_to_send(records[0])?,
                 // As good as full, while there is something that somebody may take.
-                Err(Error::NoSpace { .. } | Error::Budget { .. }) if !self.sender.is_empty() => {
+                Err(error) if is_short_of_memory(&error) && !self.sender.is_empty() => {
                     self.progress.note(|| Some("waiting for memory".to_owned()));
                     sleep(self.slice()?.min(NAP));
                     0
@@ -142,7 +153,8 @@ impl Put<'_> {
         match self.sender.send_until(record, slice) {
             Ok(()) => return Ok(1),
             Err(Error::TimedOut) => self.progress.note(|| Some("waiting for room".to_owned())),
-            Err(Error::Interrupted | Error::NoSpace { .. } | Error::Budget { .. }) => {}
+            Err(Error::Interrupted) => {}
+            Err(error) if is_short_of_memory(&error) => {}
             Err(error) => return Err(self.queue.failure(error)),
         }
         Ok(0)

@@ -11,9 +11,12 @@
 //!
 //! | state | meaning | left by |
 //! |---|---|---|
-//! | FREE (0) | nobody's; all-zero memory is FREE | anybody: CAS to OWNED(itself) |
+//! | FREE (0) | nobody's; all-zero memory is FREE | anybody: CAS to OWNED(itself), or to FREE with a note |
 //! | OWNED(o) | in the hands of participant o: being filled, or being read | o only; a recoverer once o is dead |
 //! | INFLIGHT(o, ring, pos) | o is about to publish it, or has published it, at exactly that position | o before publication; after it the consumer that took the position; a recoverer |
+//!
+//! While a block is FREE its second word may be a note: the top bit, and a time since when it is known to lie free
+//! ([`super::give_back`]). Whatever else is there is what was left by its last life.
 //!
 //! A table of leases ([`crate::ring::leases`]) counts as a ring: what is leased is in flight at its place there.
 //!
@@ -39,6 +42,8 @@ const OWNED: u64 = 1;
 const INFLIGHT: u64 = 2;
 const OWNER_SHIFT: u32 = 2;
 const RING_SHIFT: u32 = 32;
+/// Set in the second word of a free block that has a note.
+const NOTED: u64 = 1 << if cfg!(loom) { 31 } else { 63 };
 
 /// What a control word says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,6 +83,36 @@ impl Control {
     pub fn acquire(&self, me: OwnerId) -> bool {
         // ORDERING: AcqRel, E1.
         self.0.replace_lo(FREE, owned(me), Ordering::AcqRel)
+    }
+
+    /// Notes in a block that its owner is about to free that it lies free since `now`.
+    #[inline]
+    pub fn note_time(&self, now: u64) {
+        // ORDERING: Relaxed; the Release of the state goes after it.
+        self.0.store_hi(now | NOTED, Ordering::Relaxed);
+    }
+
+    /// Since when the block is known to lie free, for [`Control::acquire_seen`]: since `now` where it has no note, as the
+    /// death procedure frees blocks, or one from the future; that is noted. `None` where it is not free.
+    pub fn seen_free(&self, now: u64) -> Option<(u64, Seen)> {
+        // ORDERING: Relaxed; the CAS, here or in `acquire_seen`, confirms that both words belong together.
+        let (word, position) = (self.0.lo(Ordering::Relaxed), self.0.hi(Ordering::Relaxed));
+        if word != FREE {
+            return None;
+        }
+        let since = position & !NOTED;
+        if position & NOTED != 0 && since <= now {
+            return Some((since, Seen { word, position }));
+        }
+        let noted = now | NOTED;
+        let is_noted = self.0.replace((FREE, position), (FREE, noted));
+        is_noted.then_some((now, Seen { word, position: noted }))
+    }
+
+    /// FREE to OWNED(me), if it is free with the note that was seen: it was not in use since.
+    pub fn acquire_seen(&self, seen: Seen, me: OwnerId) -> bool {
+        // ORDERING: a full fence, E1.
+        self.0.replace((FREE, seen.position), (owned(me), seen.position))
     }
 
     /// OWNED(me) to FREE. Does nothing, and says `false`, where the block is not `me`'s.

@@ -5,7 +5,7 @@
 //! payload is page-aligned.
 //!
 //! ```text
-//! meta region:              | fresh (128 bytes a class) | then per class:
+//! meta region:              | fresh (128 bytes a class; at 64 the next look) | then per class:
 //!                           | summary words | bitmap words | controls (large only, 64 bytes each) |
 //! data region, per class:   | block 0 | block 1 | ...
 //! small block:              | control (16) | payload ...
@@ -23,6 +23,8 @@ const SIDE_STRIDE: u64 = 64;
 const MAX_BLOCKS: u64 = 1 << 24;
 /// Bytes from one class's count of words in use to the next.
 const FRESH_STRIDE: u64 = 128;
+/// Where in the meta region it stands when free blocks are looked at: a line in what the first count leaves empty.
+pub(super) const IDLE: u64 = 64;
 /// Bytes of all those counts, at the front of the meta region: the part that is in use from the start.
 pub const FRESH_BYTES: u64 = FRESH_STRIDE * MAX_CLASSES as u64;
 /// Regions of classes begin at multiples of this, the unit in which segment memory is committed.
@@ -128,6 +130,12 @@ impl Geometry {
     #[inline]
     pub fn is_small(class: u8) -> bool {
         usize::from(class) < SMALL_CLASSES
+    }
+
+    /// Whether blocks of this class are made of whole chunks, which can be committed and given back by themselves.
+    #[inline]
+    pub fn has_whole_chunks(class: u8) -> bool {
+        SMALLEST << class >= ALIGN
     }
 
     /// How many classes are small.

@@ -11,12 +11,14 @@
 //! | [`geometry`] | size classes and where their memory lies: pure arithmetic |
 //! | [`control`] | FREE, OWNED, INFLIGHT: who answers for a block |
 //! | [`pool`] | allocate and free, bitmaps, magazines |
+//! | [`give_back`] | the memory of large blocks that lie free goes back to the machine |
 //! | [`recover`] | what the death procedure does with a dead owner's blocks |
 //! | [`note`] | "I am about to take this position": a consumer's line |
 
 pub mod control;
 pub mod descriptor;
 pub mod geometry;
+pub mod give_back;
 pub mod note;
 pub mod pool;
 pub mod recover;
@@ -24,6 +26,7 @@ pub mod recover;
 pub use control::{Control, State};
 pub use descriptor::{BlockRef, Descriptor, INLINE_MAX};
 pub use geometry::{ClassGeometry, FRESH_BYTES, Geometry, MAX_BLOCK_LEN, MAX_CLASSES};
+pub use give_back::Patience;
 pub use note::{Note, NoteLine};
 pub use pool::{AllocError, Backing, Magazines, Pool, Region, Returns};
 pub use recover::{Lookup, Repaired};

@@ -5,6 +5,9 @@
 //! too few (its taker was killed) is set again by the death procedure. A handle takes a whole bitmap word of small
 //! blocks in one swap, its *magazine*, and gives back freed ones a word at a time. Large blocks go one by one.
 //!
+//! Each class has its own blocks. Where all of a class are in use, the next larger class that has one serves: of a large
+//! block only what the message needs is committed, so that this costs address space and no memory.
+//!
 //! # Invariants
 //!
 //! * I1. A word index below `fresh` has its bitmap word, controls and (small classes) blocks in committed memory.
@@ -61,6 +64,10 @@ pub trait Backing {
 
     /// Whether the bytes are safe to touch.
     fn is_committed(&self, region: Region, offset: u64, len: u64) -> bool;
+
+    /// Called by `me` where allocating took the long way: a moment to look for blocks that lie free
+    /// ([`Pool::may_have_idle`]).
+    fn has_a_moment(&self, _me: OwnerId) {}
 }
 
 /// Why there is no block.
@@ -68,8 +75,13 @@ pub trait Backing {
 pub enum AllocError<E> {
     /// No class is that large; the largest payload is given.
     TooLong(u64),
-    /// Every block of the class is in use.
-    Exhausted,
+    /// Every block that could hold it is in use.
+    Exhausted {
+        /// Payload bytes of the smallest blocks that could.
+        block: u64,
+        /// How many of these there are.
+        count: u32,
+    },
     /// There is address space, but no memory behind it.
     Backing(E),
 }
@@ -80,6 +92,8 @@ pub struct Pool {
     meta: NonNull<u8>,
     data: NonNull<u8>,
     geometry: Geometry,
+    /// What large blocks note when they are freed.
+    clock: fn() -> u64,
 }
 
 // SAFETY: all shared state is atomic or owned by way of a control word.
@@ -109,7 +123,17 @@ impl Pool {
     /// geometry, zero when the first of them was made, and valid for as long as the pool is used. The first
     /// [`super::FRESH_BYTES`] of `meta` are safe to touch.
     pub unsafe fn new(meta: NonNull<u8>, data: NonNull<u8>, geometry: Geometry) -> Self {
-        Self { meta, data, geometry }
+        Self { meta, data, geometry, clock: || 0 }
+    }
+
+    /// The same with a clock that is the same one in all processes, below 2^62: it tells how long a block lies free.
+    #[must_use]
+    pub fn with_clock(self, clock: fn() -> u64) -> Self {
+        Self { clock, ..self }
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        (self.clock)()
     }
 
     /// Size classes.
@@ -133,12 +157,46 @@ impl Pool {
         let Some(class) = self.geometry.class_for(len) else {
             return Err(AllocError::TooLong(self.geometry.max_len()));
         };
+        match self.alloc_in(class, magazines, len, me, backing) {
+            Err(used_up @ AllocError::Exhausted { .. }) => {
+                self.alloc_above(class, magazines, len, me, backing).unwrap_or(Err(used_up))
+            }
+            other => other,
+        }
+    }
+
+    /// A block of a larger class than `class`. `None` where all of these are used up, too.
+    #[cold]
+    fn alloc_above<B: Backing>(
+        &self,
+        class: u8,
+        magazines: &mut Magazines,
+        len: u64,
+        me: OwnerId,
+        backing: &B,
+    ) -> Option<Result<BlockRef, AllocError<B::Error>>> {
+        let above = class + 1..self.geometry.classes().len() as u8;
+        above
+            .map(|larger| self.alloc_in(larger, magazines, len, me, backing))
+            .find(|served| !matches!(served, Err(AllocError::Exhausted { .. })))
+    }
+
+    /// A block of this class.
+    #[inline]
+    fn alloc_in<B: Backing>(
+        &self,
+        class: u8,
+        magazines: &mut Magazines,
+        len: u64,
+        me: OwnerId,
+        backing: &B,
+    ) -> Result<BlockRef, AllocError<B::Error>> {
         let Some((word, bits)) = magazines.classes.get_mut(usize::from(class)) else {
             return self.alloc_large(class, len, me, backing);
         };
         loop {
             if *bits == 0 {
-                (*word, *bits) = self.take_word(class, backing)?;
+                (*word, *bits) = self.take_word(class, me, backing)?;
             }
             let block = BlockRef { class, index: *word * 64 + bits.trailing_zeros() };
             *bits &= *bits - 1;
@@ -175,11 +233,20 @@ impl Pool {
     /// Frees `me`'s block and lists it at once: for whoever has no [`Returns`] at hand.
     #[inline]
     pub fn free_now(&self, block: BlockRef, me: OwnerId) -> bool {
-        if !self.control(block).release(me) {
+        let can_be_given_back = Geometry::has_whole_chunks(block.class);
+        let control = self.control(block);
+        if !control.is_owned_by(me) {
             return false;
         }
+        if can_be_given_back {
+            control.note_time(self.now());
+        }
+        control.release(me);
         crash_point!("pool.free_now.before_list");
         self.list(block.class, block.index / 64, 1 << (block.index % 64));
+        if can_be_given_back {
+            self.note_free();
+        }
         true
     }
 
@@ -242,27 +309,6 @@ impl Pool {
             || backing.is_committed(Region::Data, self.data_offset(block), len)
     }
 
-    /// Takes free large blocks of at least `min` bytes out of use, one after the other, hands each one's data range to
-    /// `give_back`, and frees it again. Returns how many bytes were handed over.
-    pub fn trim(&self, min: u64, me: OwnerId, mut give_back: impl FnMut(u64, u64)) -> u64 {
-        let mut bytes = 0;
-        for (c, class) in self.geometry.classes().iter().enumerate() {
-            if Geometry::is_small(c as u8) || class.stride < min {
-                continue;
-            }
-            for index in 0..(self.words_in_use(class) * 64).min(class.count) {
-                let block = BlockRef { class: c as u8, index };
-                if self.control(block).acquire(me) {
-                    crash_point!("pool.trim.owned");
-                    give_back(self.data_offset(block), class.stride);
-                    bytes += class.stride;
-                    self.free_now(block, me);
-                }
-            }
-        }
-        bytes
-    }
-
     #[inline]
     fn class(&self, block: BlockRef) -> &ClassGeometry {
         debug_assert!(self.geometry.class(block.class).is_some_and(|c| block.index < c.count));
@@ -270,7 +316,7 @@ impl Pool {
     }
 
     #[inline]
-    fn data_offset(&self, block: BlockRef) -> u64 {
+    pub(super) fn data_offset(&self, block: BlockRef) -> u64 {
         let class = self.class(block);
         class.data + u64::from(block.index) * class.stride
     }
@@ -293,7 +339,10 @@ impl Pool {
             let committed = backing.commit(Region::Data, self.data_offset(block), len);
             crash_point!("pool.alloc_large.committed");
             return match committed {
-                Ok(()) => Ok(block),
+                Ok(()) => {
+                    backing.has_a_moment(me);
+                    Ok(block)
+                }
                 Err(e) => {
                     self.free_now(block, me);
                     Err(AllocError::Backing(e))
@@ -306,8 +355,10 @@ impl Pool {
     fn take_word<B: Backing>(
         &self,
         class: u8,
+        me: OwnerId,
         backing: &B,
     ) -> Result<(u32, u64), AllocError<B::Error>> {
+        backing.has_a_moment(me);
         self.take_bits(class, backing, |all| all)
     }
 
@@ -380,7 +431,7 @@ impl Pool {
         loop {
             let word = self.words_in_use(&g);
             if word >= g.words {
-                return Err(AllocError::Exhausted);
+                return Err(AllocError::Exhausted { block: g.payload, count: g.count });
             }
             let all = bits_of(&g, word);
             let in_word = all.count_ones();
@@ -432,6 +483,12 @@ impl Pool {
         }
     }
 
+    /// The blocks of a bitmap word that are listed. A hint.
+    pub(super) fn listed(&self, class: &ClassGeometry, word: u32) -> u64 {
+        // ORDERING: Relaxed; a hint.
+        self.word(class, word).load(Ordering::Relaxed) & bits_of(class, word)
+    }
+
     /// How many bitmap words of a class are in use. At most the class's words, whatever the counter says.
     #[inline]
     pub(super) fn words_in_use(&self, class: &ClassGeometry) -> u32 {
@@ -455,7 +512,7 @@ impl Pool {
     }
 
     #[inline]
-    fn meta_word(&self, offset: u64) -> &AtomicU64 {
+    pub(super) fn meta_word(&self, offset: u64) -> &AtomicU64 {
         // SAFETY: the geometry's offsets lie inside the meta region and are aligned to 8.
         // SAFETY: all bit patterns are valid, and the region lives as long as the pool (`new`).
         unsafe { self.meta.add(offset as usize).cast::<AtomicU64>().as_ref() }

@@ -123,6 +123,8 @@ impl Pool {
                 self.list(c as u8, word, free);
             }
         }
+        // Some of these may be large, and the dead one may have been looking for such.
+        self.note_free();
         repaired
     }
 
@@ -137,6 +139,7 @@ impl Pool {
             && self.reclaim_unless_held(block, ring, seen, lookup, &mut repaired)
         {
             self.list(block.class, block.index / 64, 1 << (block.index % 64));
+            self.note_free();
         }
         repaired
     }

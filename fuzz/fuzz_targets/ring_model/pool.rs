@@ -156,9 +156,9 @@ impl Rig {
                 assert!(len > max && max == self.pool.geometry().max_len());
                 return;
             }
-            Err(AllocError::Exhausted) => {
+            Err(AllocError::Exhausted { .. }) => {
                 // Others may have free ones in their magazines. When they give them back there must be one, unless
-                // every block of the class is in use.
+                // every block of the class and of all larger ones is in use.
                 (0..self.who.len()).for_each(|who| self.flush(who));
                 match self.try_alloc(who, len) {
                     Ok(block) => block,
@@ -186,10 +186,15 @@ impl Rig {
     }
 
     fn assert_exhausted(&self, len: u64, error: AllocError<Infallible>) {
-        assert_eq!(error, AllocError::Exhausted);
-        let class = self.pool.geometry().class_for(len).unwrap();
-        let in_use = self.used.values().filter(|used| used.block.class == class).count();
-        assert_eq!(in_use as u32, self.pool.geometry().class(class).unwrap().count);
+        let own = self.pool.geometry().class_for(len).unwrap();
+        let of_class = self.pool.geometry().class(own).unwrap();
+        assert_eq!(
+            error,
+            AllocError::Exhausted { block: of_class.payload, count: of_class.count }
+        );
+        let in_use = self.used.values().filter(|used| used.block.class >= own).count();
+        let classes = &self.pool.geometry().classes()[usize::from(own)..];
+        assert_eq!(in_use as u32, classes.iter().map(|class| class.count).sum());
     }
 
     fn free(&mut self, at: usize, now: bool) {

@@ -26,6 +26,8 @@ impl Place for Threads {
         false
     }
 
+    fn tidy(&self) {}
+
     fn reap(&self) {}
 
     fn is_dead(&self, _: OwnerId) -> bool {

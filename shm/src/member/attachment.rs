@@ -205,9 +205,19 @@ impl Attachment {
         Ok(())
     }
 
-    /// Looks for dead participants and repairs what they left, unless this process did so a moment ago.
+    /// Gives memory back that lay free for long.
+    #[inline]
+    pub(crate) fn tidy(&self) {
+        if let Ok(me) = self.me() {
+            self.regions.tidy(me);
+        }
+    }
+
+    /// Looks for dead participants and repairs what they left, unless this process did so a moment ago; and for memory that
+    /// lies free.
     #[cold]
     pub(crate) fn reap(&self) {
+        self.tidy();
         if self.is_time_to_reap() {
             self.reap_now();
         }
@@ -317,6 +327,10 @@ impl Place for Attachment {
 
     fn interruptible(&self) -> bool {
         Attachment::interruptible(self)
+    }
+
+    fn tidy(&self) {
+        Attachment::tidy(self);
     }
 
     fn reap(&self) {

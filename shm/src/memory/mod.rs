@@ -11,6 +11,7 @@
 //! | `header.rs` | the first page, its check, the layout fingerprint |
 //! | `commit_map.rs` | one bit per chunk: which are paid for |
 //! | `mapping.rs` | the mapped file: create, attach, commit, give back |
+//! | `give_back.rs` | when blocks that lie free give their memory back |
 //! | `regions.rs` | the regions of a mapped segment, viewed |
 //! | `name_file.rs` | where the file of a name lies, and how it is taken away |
 //! | `reopen.rs` | the segment's descriptor, where the program has closed it |
@@ -18,6 +19,7 @@
 
 mod commit_map;
 mod geometry;
+mod give_back;
 mod header;
 mod mapping;
 mod name_file;

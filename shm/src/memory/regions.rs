@@ -12,11 +12,11 @@ use slipring_core::member::{Identity, MAX_PARTICIPANTS, MemberState, Record, Tab
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::FenceMode;
 
-use super::geometry::{CHUNK, DIRECTORY_ENTRIES, NOTE_LINES, NOTE_SIZE, PARTICIPANT_SIZE, Region};
+use super::geometry::{DIRECTORY_ENTRIES, NOTE_LINES, NOTE_SIZE, PARTICIPANT_SIZE, Region};
 use super::mapping::Mapping;
 use super::reopen;
 use crate::error::{Error, Result};
-use crate::sys::{file, lock};
+use crate::sys::{clock, file, lock};
 
 /// Lock bytes lie far beyond any size that a segment can have. The first one is the recovery lock. Byte `n` behind it
 /// proves the life of participant `n`.
@@ -77,7 +77,7 @@ impl Regions {
         // SAFETY: the regions have the sizes that the geometry was made for, are aligned to chunks, and belong to the
         // pool alone; they are zero in a new file.
         // SAFETY: the mapping lives beside the pool, and the first bytes of `meta` have just been committed.
-        let pool = unsafe { Pool::new(meta, data, classes) };
+        let pool = unsafe { Pool::new(meta, data, classes) }.with_clock(clock::millis);
         let at = mapping.ptr(directory, Directory::bytes(ENTRIES))?;
         // SAFETY: the region is aligned to a chunk, zero in a new file, and lives as long as the mapping beside it.
         let directory = unsafe { Directory::new(at, ENTRIES, arena_len) };
@@ -264,17 +264,6 @@ impl Regions {
         self.mapping.geometry().region(Region::Notes).0 + index * NOTE_SIZE
     }
 
-    /// Gives whole free large blocks back to the kernel, as `me`. Returns about how many bytes that were.
-    pub(crate) fn trim(&self, me: OwnerId) -> u64 {
-        let (data, _) = self.mapping.geometry().region(Region::BlockData);
-        let before = self.mapping.committed_bytes();
-        self.pool.trim(CHUNK, me, |offset, len| {
-            // What cannot be given back stays committed and in use: nothing is lost.
-            let _ = self.mapping.decommit(data + offset, len);
-        });
-        before.saturating_sub(self.mapping.committed_bytes())
-    }
-
     fn pool_offset(&self, region: block::Region) -> u64 {
         let region = match region {
             block::Region::Meta => Region::BlockMeta,
@@ -295,6 +284,11 @@ impl Backing for Regions {
     #[inline]
     fn is_committed(&self, region: block::Region, offset: u64, len: u64) -> bool {
         self.mapping.is_committed(self.pool_offset(region) + offset, len)
+    }
+
+    #[inline]
+    fn has_a_moment(&self, me: OwnerId) {
+        self.tidy(me);
     }
 }
 

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::time::Duration;
 
 use slipring_core::block::{AllocError, BlockRef, Magazines};
 use slipring_core::owner::OwnerId;
@@ -14,6 +15,9 @@ use slipring_core::owner::OwnerId;
 use crate::member::Attachment;
 use crate::memory::Regions;
 use crate::{Error, Result};
+
+/// How long a sender that finds no block waits for one who has some in hand to give their memory back.
+const GIVERS_MILLIS: u32 = 100;
 
 /// A block in this process's hands. Dropping it frees it; in a forked child, where it is still the parent's, it does not.
 #[derive(Debug)]
@@ -349,7 +353,7 @@ pub(crate) fn alloc(
     }
 }
 
-/// Where memory is short, what the dead had is looked for before it is said so.
+/// Where memory is short, what the dead had and what lies free is looked for before it is said so.
 #[cold]
 fn alloc_again(
     attachment: &Attachment,
@@ -357,8 +361,16 @@ fn alloc_again(
     (len, me): (u64, OwnerId),
     error: Error,
 ) -> Result<BlockRef> {
-    let is_short = matches!(error, Error::NoSpace { .. } | Error::Budget { .. });
-    if !is_short || attachment.reap_now() == 0 {
+    let is_relieved = match error {
+        Error::NoSpace { .. } | Error::Budget { .. } => {
+            // In this order: what the dead had lies free then.
+            let buried = attachment.reap_now();
+            attachment.trim(me) > 0 || buried > 0
+        }
+        Error::NoBlock { .. } => attachment.reap_now() > 0 || outwait_giver(attachment),
+        _ => false,
+    };
+    if !is_relieved {
         return Err(error);
     }
     attachment
@@ -367,11 +379,27 @@ fn alloc_again(
         .map_err(|error| alloc_error(error, len))
 }
 
+/// Waits while another process has free blocks in hand to give their memory back. Whether there was one.
+fn outwait_giver(attachment: &Attachment) -> bool {
+    let is_giving = || attachment.pool.is_giving_back();
+    if !is_giving() {
+        return false;
+    }
+    // It may have been stopped.
+    for _ in 0..GIVERS_MILLIS {
+        std::thread::sleep(Duration::from_millis(1));
+        if !is_giving() {
+            break;
+        }
+    }
+    true
+}
+
 #[cold]
 fn alloc_error(error: AllocError<Error>, len: u64) -> Error {
     match error {
         AllocError::TooLong(max) => Error::TooLong { len, max },
-        AllocError::Exhausted => Error::NoSpace { wanted: len },
+        AllocError::Exhausted { block, count } => Error::NoBlock { len, block, count },
         AllocError::Backing(error) => error,
     }
 }

@@ -74,7 +74,7 @@ pub(crate) fn reserve(regions: &Regions, kind: Kind, len: u64, me: OwnerId) -> R
     regions.commit_directory()?;
     regions.directory.reserve(len, kind as u32, me).map_err(|e| match e {
         ReserveError::Entries => Error::TooManyObjects,
-        ReserveError::Arena => Error::NoSpace { wanted: len },
+        ReserveError::Arena => Error::NoPlace { wanted: len },
     })
 }
 

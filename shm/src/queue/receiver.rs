@@ -358,9 +358,10 @@ impl ByteReceiver {
         taken?
     }
 
-    /// One more look, and now and then one at who is dead.
+    /// One more look, and now and then one at who is dead. Who polls never sleeps: memory goes back from here.
     fn take_now(&mut self, me: OwnerId) -> Result<Taken> {
         self.tries = self.tries.wrapping_add(1);
+        self.end.handle.attachment().tidy();
         if self.tries % TRIES_PER_REAP == 1 {
             self.end.handle.attachment().reap();
         }

@@ -109,8 +109,39 @@ fn a_message_over_what_the_segment_holds_is_refused() {
     assert!(matches!(tx.loan(40 << 20), Err(Error::TooLong { .. })));
     let held: Vec<_> = std::iter::from_fn(|| tx.loan(1 << 20).ok()).collect();
     assert!(!held.is_empty());
-    assert!(matches!(tx.loan(1 << 20), Err(Error::NoSpace { .. })), "all of that size are out");
+    let error = tx.loan(1 << 20).unwrap_err();
+    assert!(matches!(error, Error::NoBlock { block: 0x10_0000, .. }), "{error}");
     tx.send(&[7; 100]).unwrap();
+}
+
+#[test]
+fn where_all_blocks_of_a_size_are_in_use_larger_ones_serve_and_the_error_names_the_size() {
+    let segment = Segment::with(SegmentOptions::new().reserve(1 << 30)).unwrap();
+    let (mut tx, mut rx) = ByteQueue::bounded(&segment, 200).unwrap();
+    let before = segment.memory().committed;
+    let mut sent = 0_u64;
+    let error = loop {
+        match tx.send(&vec![sent as u8; 1 << 20]) {
+            Ok(()) => sent += 1,
+            Err(error) => break error,
+        }
+    };
+    let text = error.to_string();
+    assert!(
+        text.contains("all 38 blocks of 1048576 bytes are in use, and all larger ones"),
+        "{text}"
+    );
+    assert!(text.contains("receive") && text.contains("reserve"), "{text}");
+    assert!(sent >= 38 + 19 + 9 + 4 + 2, "{sent} messages");
+    let paid = segment.memory().committed - before;
+    assert!(
+        paid < (sent + 1) << 20,
+        "{paid} bytes for {sent} messages: what they need, not their blocks"
+    );
+    for expected in 0..sent {
+        assert!(rx.recv().unwrap().iter().all(|byte| *byte == expected as u8));
+    }
+    tx.send(&vec![1; 1 << 20]).unwrap();
 }
 
 #[test]

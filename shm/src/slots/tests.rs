@@ -136,7 +136,7 @@ fn another_type_and_absurd_sizes_are_refused() {
         assert!(matches!(error, Error::Capacity { min: 1, .. }), "{error}");
     }
     let error = Slots::<u64>::new(&segment, 1 << 50).unwrap_err();
-    assert!(matches!(error, Error::NoSpace { .. }), "{error}");
+    assert!(matches!(error, Error::NoPlace { .. }), "{error}");
 }
 
 #[test]

@@ -131,6 +131,9 @@ pub(crate) trait Place {
     /// Whether a signal ends the call.
     fn interruptible(&self) -> bool;
 
+    /// Called before a sleep: gives memory back that lay free for long.
+    fn tidy(&self);
+
     /// Looks who is dead, if that was not done just now.
     fn reap(&self);
 
@@ -170,6 +173,7 @@ impl<'a, P: Place> Wait<'a, P> {
         if self.deadline.is_some_and(|d| d.nanos <= before) {
             return Err(Stop::TimedOut);
         }
+        self.place.tidy();
         let slice = P::SLICE.map(|slice| clock::deadline_at(before, slice));
         let wake = sleep(self.deadline.into_iter().chain(slice).min());
         if let Some(spin) = self.spin.as_deref_mut() {

@@ -1,7 +1,7 @@
 //! Members of a segment: killed while they make it, make objects in it, fork, hand over, and clean up after others.
 
 use std::os::fd::AsRawFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use slipring::{
     Barrier, ByteQueue, Condvar, Error, Event, Handoff, Mutex, OrRecover, Pipe, ReentrantMutex,
@@ -14,6 +14,7 @@ use super::{PATIENCE, Run, SOON, Scenario, check_segment, drain, give, mess, new
 /// See the module.
 pub const SCENARIOS: &[Scenario] = &[
     ("segment", segment),
+    ("give-back", give_back),
     ("objects", objects),
     ("fork", fork),
     ("handoff", handoff),
@@ -37,6 +38,26 @@ fn segment(run: &Run) {
         Err(error) => panic!("{error}"),
     }
     check_segment(&other);
+}
+
+/// The victim has many large blocks, and gives the memory of some back. What it leaves serves the others, and its memory
+/// comes back as well.
+fn give_back(run: &Run) {
+    let segment = new_segment();
+    let (tx, rx) = ByteQueue::bounded(&segment, 4).unwrap();
+    let mut victim = run.victim(give(&segment, |h| h.give("tx", &tx)), &["give-back"]);
+    victim.end();
+    let (mut tx, mut rx) = (tx, rx);
+    for _ in 0..4 {
+        tx.send_until(&vec![3; 300_000], PATIENCE).expect("sent");
+        assert_eq!(rx.recv_until(PATIENCE).expect("received").len(), 300_000);
+    }
+    wait_until("free memory to come back", PATIENCE, || {
+        segment.reap();
+        rx.recv_until(Duration::from_millis(20)).is_err() && segment.memory().committed < 2 << 20
+    });
+    drop((tx, rx));
+    check_segment(&segment);
 }
 
 fn objects(run: &Run) {

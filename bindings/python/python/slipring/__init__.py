@@ -25,6 +25,7 @@ means what it means there. An unchanged program runs with
     Manager                           the standard library's
     get_context, set_start_method     'fork', 'spawn', 'forkserver'
     patch, unpatch                    slipring in the place of multiprocessing
+    trim                              memory of long messages, given back at once
 
 `help(slipring.queues.Queue)`, `help(slipring.connection.Connection)`, `help(slipring.pool.Pool)` and the classes of
 `slipring.synchronize` and `slipring.sharedctypes` say what each can do. The section "In Python" of the project's README
@@ -79,6 +80,7 @@ reducer = _context.reducer
 set_executable = _context.set_executable
 set_forkserver_preload = _context.set_forkserver_preload
 set_start_method = _context.set_start_method
+trim = _context.trim
 
 __all__ = [
     "Array",
@@ -121,6 +123,7 @@ __all__ = [
     "set_executable",
     "set_forkserver_preload",
     "set_start_method",
+    "trim",
     "unpatch",
 ]
 

@@ -314,6 +314,24 @@ class BaseContext(_standard.BaseContext):
 
         return Array(typecode_or_type, size_or_initializer, lock=lock, ctx=self.get_context())
 
+    def trim(self) -> int:
+        """Gives the memory of long messages that were received back to the machine at once; about how many bytes.
+
+        Nobody has to call it: all but a small reserve goes back by itself within a second. It is that of the segment
+        which this process shares with what it started; objects with names have their own.
+
+        >>> import slipring
+        >>> queue = slipring.Queue()
+        >>> queue.put(bytes(10_000_000))
+        >>> len(queue.get())
+        10000000
+        >>> slipring.trim() >= 10_000_000
+        True
+        """
+        from slipring import _native
+
+        return _native.trim()
+
     def allow_connection_pickling(self) -> None:
         """Connections and sockets can be pickled."""
         from slipring import connection  # noqa: F401

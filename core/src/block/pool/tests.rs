@@ -22,12 +22,16 @@ fn layout(len: usize) -> Layout {
 }
 
 pub fn memory() -> Memory {
+    memory_with(|| 0)
+}
+
+pub fn memory_with(clock: fn() -> u64) -> Memory {
     // SAFETY: sizes are not zero.
     let zeroed = |len| NonNull::new(unsafe { alloc_zeroed(layout(len)) }).unwrap();
     let (meta, data) = (zeroed(META), zeroed(DATA));
     let geometry = Geometry::new(META as u64, DATA as u64).unwrap();
     // SAFETY: fresh zeroed memory of these sizes, freed with the pool.
-    let pool = unsafe { Pool::new(meta, data, geometry) };
+    let pool = unsafe { Pool::new(meta, data, geometry) }.with_clock(clock);
     Memory { pool, limit: Cell::new(u64::MAX), meta, data }
 }
 
@@ -89,7 +93,7 @@ fn freed_blocks_are_used_again_before_new_ones() {
 }
 
 #[test]
-fn a_class_without_a_free_block_says_so_and_goes_on_after_a_free() {
+fn where_no_block_is_free_it_says_so_and_goes_on_after_a_free() {
     let m = memory();
     let mut mags = Magazines::default();
     let mut held = Vec::new();
@@ -99,12 +103,42 @@ fn a_class_without_a_free_block_says_so_and_goes_on_after_a_free() {
             Err(e) => break e,
         }
     };
-    assert_eq!(err, AllocError::Exhausted);
+    let class = m.pool.geometry().class_for(1 << 20).unwrap();
+    let of_class = m.pool.geometry().class(class).unwrap();
+    assert_eq!(err, AllocError::Exhausted { block: 1 << 20, count: of_class.count });
     assert!(m.pool.free_now(held[0], me()));
     assert_eq!(m.pool.alloc(&mut mags, 1 << 20, me(), &m), Ok(held[0]));
     let max = m.pool.geometry().max_len();
     let too_long = m.pool.alloc(&mut mags, max + 1, me(), &m);
     assert_eq!(too_long, Err(AllocError::TooLong(max)));
+}
+
+#[test]
+fn a_larger_class_serves_where_one_is_used_up_and_keeps_what_was_asked_for() {
+    let m = memory();
+    let mut mags = Magazines::default();
+    for len in [4080, 1 << 20] {
+        let own = m.pool.geometry().class_for(len).unwrap();
+        let classes = &m.pool.geometry().classes()[usize::from(own)..];
+        let there_are: u32 = classes.iter().map(|class| class.count).sum();
+        let mut held = Vec::new();
+        while let Ok(block) = m.pool.alloc(&mut mags, len, me(), &m) {
+            held.push(block);
+        }
+        assert_eq!(held.len(), there_are as usize, "every block that is large enough");
+        assert!(held.is_sorted_by_key(|block| block.class), "the smallest that are left first");
+        assert_eq!(held.iter().collect::<HashSet<_>>().len(), held.len());
+        assert!(held.iter().all(|block| m.pool.check(*block, len).is_some()));
+        m.limit.set(0);
+        assert!(matches!(
+            m.pool.alloc(&mut mags, len, me(), &m),
+            Err(AllocError::Exhausted { .. })
+        ));
+        m.limit.set(u64::MAX);
+        let mut returns = Returns::default();
+        held.into_iter().for_each(|block| assert!(m.pool.free(&mut returns, block, me())));
+        m.pool.flush(&mut mags, &mut returns);
+    }
 }
 
 #[test]
@@ -146,25 +180,11 @@ fn a_bit_of_a_block_that_there_is_not_is_never_taken() {
         m.pool.word(class, last).store(u64::MAX, Ordering::Relaxed);
         m.pool.summary(class, last / 64).store(1 << (last % 64), Ordering::Relaxed);
         let mut taken = HashSet::from([first]);
-        while let Ok(block) = m.pool.alloc(&mut mags, class.payload, me(), &m) {
+        while let Ok(block) = m.pool.alloc_in(c as u8, &mut mags, class.payload, me(), &m) {
             assert!(block.class == c as u8 && block.index < class.count, "{block:?}");
             assert!(taken.insert(block));
         }
     }
-}
-
-#[test]
-fn trimming_hands_over_free_large_blocks_only() {
-    let m = memory();
-    let mut mags = Magazines::default();
-    let held = m.pool.alloc(&mut mags, 100_000, me(), &m).unwrap();
-    let free = m.pool.alloc(&mut mags, 100_000, me(), &m).unwrap();
-    m.pool.free_now(free, me());
-    let mut ranges = Vec::new();
-    m.pool.trim(64 << 10, me(), |offset, len| ranges.push((offset, len)));
-    assert!(ranges.contains(&(m.pool.data_offset(free), 128 << 10)));
-    assert!(!ranges.iter().any(|r| r.0 == m.pool.data_offset(held)));
-    assert!(m.pool.alloc(&mut mags, 100_000, me(), &m).is_ok());
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn what_can_never_fit_is_refused_with_the_most_that_could() {
     let most = RawArray::<u8>::new(&segment, max as usize).unwrap();
     most.set(max as usize - 1, 1);
     let error = RawArray::<u8>::new(&segment, max as usize).unwrap_err();
-    assert!(matches!(error, Error::NoSpace { .. }), "{error}");
+    assert!(matches!(error, Error::NoPlace { .. }), "{error}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         "consume-marked" => consume_marked(args),
         "recv-on-eof" => recv_on_eof(),
         "hold-sender" => hold_sender(),
+        "hold-view" => hold_view(),
         "take-one" => take_one(),
         "wait-for-news" => wait_for_news(args),
         "blocked-send" => blocked_send(),
@@ -117,6 +118,14 @@ fn recv_on_eof() {
             Err(error) => return say(&format!("{error:?}")),
         }
     }
+}
+
+/// Receives a message from `rx`, and has it in hand until killed.
+fn hold_view() {
+    let mut rx: ByteReceiver = inherited().take("rx").unwrap();
+    let _view = rx.recv_view().unwrap();
+    say("holding");
+    sleep_for_ever();
 }
 
 /// Has `tx` until it is killed.

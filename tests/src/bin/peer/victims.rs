@@ -52,6 +52,7 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         "condvar" => condvar(),
         "barrier" => barrier(),
         "segment" => segment(args),
+        "give-back" => give_back(),
         "objects" => objects(),
         "fork" => fork_children(),
         "handoff" => handoff(),
@@ -302,6 +303,21 @@ fn segment(args: &mut Args) {
         assert_eq!(rx.recv().unwrap().len(), size);
     }
     again.trim().unwrap();
+}
+
+/// Frees large blocks, which give their memory back sooner in this build, and takes some again.
+fn give_back() {
+    let mut inherited = inherited();
+    let mut tx: ByteSender = inherited.take("tx").unwrap();
+    for _ in 0..2 {
+        let loans: Vec<_> = (0..4).map(|_| tx.loan(300_000).unwrap()).collect();
+        drop(loans);
+        for _ in 0..4 {
+            std::thread::sleep(Duration::from_millis(25));
+            drop(tx.loan(70_000).unwrap());
+        }
+    }
+    inherited.segment().trim().unwrap();
 }
 
 /// Makes objects, and ends them with something in them.

@@ -1,0 +1,220 @@
+//! Every interleaving of a look for blocks that lie free with their use: nobody's memory is given back under him, no block is
+//! lost, and what was freed is looked for.
+#![cfg(loom)]
+
+#[path = "support/memory.rs"]
+mod memory;
+
+use core::convert::Infallible;
+use core::ptr::NonNull;
+
+use loom::sync::Arc;
+use loom::thread;
+use memory::Memory;
+use slipring_core::block::{
+    AllocError, Backing, BlockRef, Control, FRESH_BYTES, Geometry, Lookup, Magazines, Patience,
+    Pool, Region, State,
+};
+use slipring_core::owner::OwnerId;
+use slipring_core::primitive::{AtomicU64, DataCell};
+
+/// Eleven classes of 64 KiB each: of the largest there is one block, which is a whole chunk.
+const DATA: usize = 11 << 16;
+const META: usize = 1 << 18;
+/// Only the largest class holds so much.
+const LEN: u64 = 1 << 16;
+/// What the clock says. A block may be given back as soon as it is free.
+const NOW: u64 = 5;
+const PATIENCE: Patience = Patience { between: 1, idle: 0, reserve: 0, at_once: u64::MAX };
+
+fn user() -> OwnerId {
+    OwnerId::new(1, 0)
+}
+
+fn looker() -> OwnerId {
+    OwnerId::new(2, 0)
+}
+
+fn trimmer() -> OwnerId {
+    OwnerId::new(3, 0)
+}
+
+/// A pool of one block. `payload` stands for the block's memory: loom reports two who have it at a time.
+struct World {
+    pool: Pool,
+    payload: DataCell<u32>,
+    _memory: [Memory; 2],
+}
+
+/// An atomic word of the model is an object of its own, so each is made where it is first committed.
+struct Fresh(NonNull<u8>);
+
+impl Backing for Fresh {
+    type Error = Infallible;
+
+    fn commit(&self, region: Region, offset: u64, len: u64) -> Result<(), Infallible> {
+        if region == Region::Data {
+            return Ok(());
+        }
+        // SAFETY: within the meta region, of which nobody has been told yet; a side control takes 64 bytes.
+        unsafe {
+            let at = self.0.add(offset as usize);
+            match len {
+                8 => at.cast().write(AtomicU64::new(0)),
+                64 => at.cast().write(Control::new()),
+                other => panic!("{other} bytes at {offset}"),
+            }
+        }
+        Ok(())
+    }
+
+    fn is_committed(&self, _: Region, _: u64, _: u64) -> bool {
+        true
+    }
+}
+
+/// Everything is committed by then.
+struct NoMore;
+
+impl Backing for NoMore {
+    type Error = ();
+
+    fn commit(&self, region: Region, _: u64, _: u64) -> Result<(), ()> {
+        if region == Region::Data { Ok(()) } else { Err(()) }
+    }
+
+    fn is_committed(&self, _: Region, _: u64, _: u64) -> bool {
+        true
+    }
+}
+
+/// No ring has anything, and nobody notes anything.
+struct Nothing;
+
+impl Lookup for Nothing {
+    fn holds(&self, _: u32, _: u64, _: BlockRef) -> bool {
+        false
+    }
+
+    fn noted_by_living(&self, _: u32, _: u64) -> bool {
+        false
+    }
+}
+
+/// A world in which the user owns the block.
+fn world() -> (Arc<World>, BlockRef) {
+    let memory = [Memory::new(META, 4096), Memory::new(DATA, 4096)];
+    let [meta, data] = [0, 1].map(|n: usize| NonNull::new(memory[n].at()).unwrap());
+    let geometry = Geometry::new(META as u64, DATA as u64).unwrap();
+    for offset in (0..FRESH_BYTES).step_by(64) {
+        // SAFETY: inside the first part of the meta region, which holds words at multiples of 64 bytes.
+        unsafe { meta.add(offset as usize).cast().write(AtomicU64::new(0)) };
+    }
+    // SAFETY: regions of these sizes, aligned, kept beside the pool; their atomic words are made before their use.
+    let pool = unsafe { Pool::new(meta, data, geometry) }.with_clock(|| NOW);
+    let block = pool.alloc(&mut Magazines::default(), LEN, user(), &Fresh(meta)).unwrap();
+    (Arc::new(World { pool, payload: DataCell::new(0), _memory: memory }), block)
+}
+
+impl World {
+    fn touch(&self) {
+        self.payload.with_mut(|n| {
+            // SAFETY: the block is the caller's; that is what the model checks.
+            unsafe { *n += 1 }
+        });
+    }
+
+    fn free(&self, block: BlockRef) {
+        assert!(self.pool.free_now(block, user()), "taken from its owner");
+    }
+
+    /// Takes the block, if it is to be had.
+    fn alloc(&self) -> Option<BlockRef> {
+        match self.pool.alloc(&mut Magazines::default(), LEN, user(), &NoMore) {
+            Ok(block) => {
+                self.touch();
+                Some(block)
+            }
+            Err(AllocError::Exhausted { .. }) => None,
+            Err(e) => panic!("{e:?}"),
+        }
+    }
+
+    fn tidy(&self) -> u64 {
+        self.pool.tidy(&PATIENCE, looker(), &NoMore, |_, _| self.touch())
+    }
+}
+
+#[test]
+fn a_look_takes_no_block_from_its_user_and_loses_none() {
+    loom::model(|| {
+        let (world, block) = world();
+        world.free(block);
+        let looks = {
+            let world = world.clone();
+            thread::spawn(move || world.tidy())
+        };
+        // Legal: had before the look or behind it; not had while it is in the look's hands.
+        if let Some(block) = world.alloc() {
+            world.touch();
+            world.free(block);
+        }
+        looks.join().unwrap();
+        assert_eq!(world.alloc(), Some(block), "not lost");
+    });
+}
+
+#[test]
+fn what_is_freed_beside_a_look_is_given_back_or_looked_for() {
+    loom::model(|| {
+        let (world, block) = world();
+        // Something large was freed before: there is reason for a look.
+        world.free(block);
+        assert_eq!(world.alloc(), Some(block));
+        let looks = {
+            let world = world.clone();
+            thread::spawn(move || world.tidy())
+        };
+        world.touch();
+        world.free(block);
+        let given = looks.join().unwrap();
+        assert!(given > 0 || world.pool.may_have_idle(), "forgotten");
+    });
+}
+
+#[test]
+fn a_look_and_a_trim_never_have_the_same_block() {
+    loom::model(|| {
+        let (world, block) = world();
+        world.free(block);
+        let looks = {
+            let world = world.clone();
+            thread::spawn(move || world.tidy())
+        };
+        world.pool.trim(trimmer(), &NoMore, |_, _| world.touch());
+        looks.join().unwrap();
+        assert_eq!(world.alloc(), Some(block), "not lost");
+    });
+}
+
+#[test]
+fn a_block_in_the_hands_of_a_dead_looker_is_freed_once_and_looked_for() {
+    loom::model(|| {
+        let (world, block) = world();
+        world.free(block);
+        let control = world.pool.control(block);
+        let (_, seen) = control.seen_free(NOW).unwrap();
+        assert!(control.acquire_seen(seen, looker()));
+        // Killed here.
+        let recovers = {
+            let world = world.clone();
+            thread::spawn(move || world.pool.recover(looker(), &Nothing).freed)
+        };
+        // Legal: nothing yet, or the block.
+        let had = world.alloc();
+        assert_eq!(recovers.join().unwrap(), 1);
+        assert_eq!(had.or_else(|| world.alloc()), Some(block), "not lost");
+        assert!(world.pool.may_have_idle());
+        assert_eq!(control.look().0, State::Owned(user()));
+    });
+}
