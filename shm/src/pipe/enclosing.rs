@@ -17,10 +17,8 @@
 
 use std::os::fd::AsFd;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use super::end::End;
+use crate::codec::{Decode, Encode};
 use crate::message::{decode, encode};
 use crate::object::Kinds;
 use crate::travel::handoff::Handoff;
@@ -30,15 +28,15 @@ use crate::{Error, Result};
 
 /// Encodes `value` for a message of `end`, and returns the handles that are part of it.
 #[inline]
-pub(super) fn encode_with<T: Serialize + ?Sized>(
+pub(super) fn encode_with<C: Encode<T>, T: ?Sized>(
     end: &End,
     value: &T,
     buffer: &mut Vec<u8>,
 ) -> Result<Vec<Handoff>> {
     if end.sockets.parcels.is_none() {
-        return encode(value, buffer).map(|()| Vec::new());
+        return encode::<C, T>(value, buffer).map(|()| Vec::new());
     }
-    enclosed::collect(|| encode(value, buffer))
+    enclosed::collect(|| encode::<C, T>(value, buffer))
 }
 
 impl End {
@@ -60,11 +58,11 @@ impl End {
 }
 
 /// The value that `message` is, with the handles that came with it.
-pub(super) fn decode_with<T: DeserializeOwned>(
+pub(super) fn decode_with<C: Decode<T>, T>(
     parcel: Result<Arrived>,
     message: &[u8],
     kinds: Kinds,
 ) -> Result<T> {
     let places = parcel?.open(kinds)?;
-    enclosed::hand_out(places, || decode(message))
+    enclosed::hand_out(places, || decode::<C, T>(message))
 }

@@ -14,6 +14,7 @@ use slipring_core::sync::EventCount;
 use super::enclosing::encode_with;
 use super::end::{End, Sockets, Turn};
 use super::lane::{BLOCK, BYTES, ENCLOSING, damaged};
+use crate::codec::{Encode, MessagePack};
 use crate::member::{Handle, Wait};
 use crate::message::{Loan, payload};
 use crate::sys::socket;
@@ -109,7 +110,7 @@ impl PipeWriter {
         })
     }
 
-    /// Sends a value of any serde type, encoded with postcard, waiting for room for as long as it takes. Handles may be
+    /// Sends a value of any serde type, encoded with [`MessagePack`], waiting for room for as long as it takes. Handles may be
     /// part of it where the pipe was made with [`PipeOptions::handles`](super::PipeOptions::handles).
     ///
     /// # Errors
@@ -129,9 +130,49 @@ impl PipeWriter {
         value: &T,
         until: impl Into<Until>,
     ) -> Result<()> {
+        self.send_value_as_until(MessagePack, value, until)
+    }
+
+    /// Sends a value encoded with a codec of the caller's choice, waiting for room for as long as it takes. The other end
+    /// receives it with the same codec: [`PipeReader::recv_value_as`](super::PipeReader::recv_value_as).
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeWriter::send_value`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use slipring::{Error, Pipe, Postcard, Segment, Until};
+    ///
+    /// let segment = Segment::create()?;
+    /// let (mut reader, mut writer) = Pipe::one_way(&segment)?;
+    /// writer.send_value_as(Postcard, &(7, "seven"))?;
+    /// let (number, word): (u32, String) = reader.recv_value_as(Postcard, Until::NEVER)?;
+    /// assert_eq!((number, word.as_str()), (7, "seven"));
+    ///
+    /// writer.send_value_as(Postcard, &8_u32)?;
+    /// assert!(matches!(reader.recv_value::<u32>(Until::NEVER), Err(Error::Decode(_))));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn send_value_as<T: ?Sized, C: Encode<T>>(&mut self, codec: C, value: &T) -> Result<()> {
+        self.send_value_as_until(codec, value, Until::NEVER)
+    }
+
+    /// The same, waiting for room until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], and as [`PipeWriter::send_value`].
+    pub fn send_value_as_until<T: ?Sized, C: Encode<T>>(
+        &mut self,
+        _codec: C,
+        value: &T,
+        until: impl Into<Until>,
+    ) -> Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let until = until.into();
-        let sent = encode_with(&self.end, value, &mut buffer).and_then(|handles| {
+        let sent = encode_with::<C, T>(&self.end, value, &mut buffer).and_then(|handles| {
             if handles.is_empty() {
                 self.send_until(&buffer, until)
             } else {
