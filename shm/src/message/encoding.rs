@@ -3,8 +3,9 @@
 //! A handle in a value is refused here, unless somebody above collects handles beside the serializer, as a pipe does that
 //! was made for them.
 
+use super::codec::known::name_of;
 use super::codec::refusal::{self, Refusal, explain};
-use super::codec::{Decode, Encode, name_of};
+use super::codec::{Decode, Encode};
 use crate::{Error, Result};
 
 /// Encodes `value` into `buffer`, whose content goes.

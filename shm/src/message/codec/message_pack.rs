@@ -8,6 +8,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use super::careful::{Flaws, serialize};
+use super::known::MESSAGE_PACK;
 use super::{Codec, Decode, Encode, Reason};
 
 /// So deep may parts lie within parts: anybody may have written the message, and a thread has so much stack.
@@ -45,8 +46,8 @@ const MAX_DEPTH: usize = 256;
 pub struct MessagePack;
 
 impl Codec for MessagePack {
-    const NAME: &'static str = "MessagePack";
-    const ID: u8 = 0xC1;
+    const NAME: &'static str = MESSAGE_PACK.1;
+    const ID: u8 = MESSAGE_PACK.0;
 }
 
 impl Flaws for MessagePack {

@@ -83,9 +83,12 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `message_pack.rs`, `postcard.rs`, `pod.rs`, `rkyv.rs` | a codec each |
+//! | `known.rs` | their ids |
 //! | `careful.rs` | a serializer that refuses what a format would deliver as another value |
+//! | `refusal.rs` | why it was refused |
 
 mod careful;
+pub(super) mod known;
 mod message_pack;
 mod pod;
 mod postcard;
@@ -133,17 +136,3 @@ pub trait Decode<T>: Codec {
     /// Why it is none.
     fn decode(message: &[u8]) -> Result<T, Reason>;
 }
-
-/// What the codec with this id is called, if it is one of ours.
-pub(super) fn name_of(id: u8) -> Option<&'static str> {
-    let named = [
-        (MessagePack::ID, MessagePack::NAME),
-        (Postcard::ID, Postcard::NAME),
-        (Pod::ID, Pod::NAME),
-        (RKYV.0, RKYV.1),
-    ];
-    named.iter().find(|(its, _)| *its == id).map(|(_, name)| *name)
-}
-
-/// Id and name of `Rkyv`, which is there only with its feature.
-const RKYV: (u8, &str) = (0xC4, "rkyv");

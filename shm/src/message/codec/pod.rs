@@ -2,6 +2,7 @@
 
 use bytemuck::{AnyBitPattern, NoUninit};
 
+use super::known::POD;
 use super::{Codec, Decode, Encode, Reason};
 
 /// The memory of the value is the message: for [`bytemuck::Pod`] types, and whatever else is
@@ -30,8 +31,8 @@ use super::{Codec, Decode, Encode, Reason};
 pub struct Pod;
 
 impl Codec for Pod {
-    const NAME: &'static str = "Pod";
-    const ID: u8 = 0xC3;
+    const NAME: &'static str = POD.1;
+    const ID: u8 = POD.0;
 }
 
 impl<T: NoUninit> Encode<T> for Pod {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::careful::{Flaws, Refuses};
+use super::known::POSTCARD;
 use super::refusal::{Refusal, refuse};
 use super::{Codec, Decode, Encode, Reason};
 
@@ -34,8 +35,8 @@ use super::{Codec, Decode, Encode, Reason};
 pub struct Postcard;
 
 impl Codec for Postcard {
-    const NAME: &'static str = "postcard";
-    const ID: u8 = 0xC2;
+    const NAME: &'static str = POSTCARD.1;
+    const ID: u8 = POSTCARD.0;
 }
 
 impl Flaws for Postcard {

@@ -14,7 +14,8 @@ use rkyv::validation::archive::ArchiveValidator;
 use rkyv::validation::shared::SharedValidator;
 use rkyv::{Archive, Deserialize, Serialize};
 
-use super::{Codec, Decode, Encode, RKYV, Reason};
+use super::known::RKYV;
+use super::{Codec, Decode, Encode, Reason};
 
 /// So deep may parts lie within parts: anybody may have written the message, and a thread has so much stack.
 const MAX_DEPTH: usize = 512;
