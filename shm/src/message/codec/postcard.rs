@@ -91,23 +91,38 @@ impl Flavor for Appended<'_> {
 /// So much of its stack a thread spends on a value: more than any value needs whose type does not contain itself.
 const STACK: usize = 512 << 10;
 
-/// The bytes of a message, read by a thread that does not run out of stack. A byte is enough for a level of a type that contains
-/// itself, and a message is as long as its sender likes. Each level reads one at least.
+/// So many levels may be entered between two looks at the stack: few enough to fit into what is left of it.
+const BETWEEN_LOOKS: u32 = 32;
+
+/// The bytes of a message, read by a thread that does not run out of stack. A type that contains itself may need only one byte for
+/// a level, and a message is as long as its sender likes. Each level reads at least one byte by itself.
 struct Shallow<'de> {
     bytes: Slice<'de>,
     /// Where the stack was when reading began.
     began: usize,
+    /// How many bytes were read one by one. After every [`BETWEEN_LOOKS`] of them the thread looks at its stack.
+    popped: u32,
 }
 
 impl<'de> Shallow<'de> {
     #[inline]
     fn new(message: &'de [u8]) -> Self {
-        Self { bytes: Slice::new(message), began: stack() }
+        Self { bytes: Slice::new(message), began: stack(), popped: 0 }
+    }
+
+    /// Refuses to go deeper than this.
+    #[cold]
+    fn look(&self) -> postcard::Result<()> {
+        if self.began.saturating_sub(stack()) > STACK {
+            refuse(Refusal::TooDeep);
+            return Err(postcard::Error::DeserializeUnexpectedEnd);
+        }
+        Ok(())
     }
 }
 
 /// About where the stack is.
-#[inline(always)]
+#[inline(never)]
 fn stack() -> usize {
     let here = 0_u8;
     (&raw const here).addr()
@@ -119,9 +134,9 @@ impl<'de> Source<'de> for Shallow<'de> {
 
     #[inline]
     fn pop(&mut self) -> postcard::Result<u8> {
-        if self.began.saturating_sub(stack()) > STACK {
-            refuse(Refusal::TooDeep);
-            return Err(postcard::Error::DeserializeUnexpectedEnd);
+        self.popped = self.popped.wrapping_add(1);
+        if self.popped.is_multiple_of(BETWEEN_LOOKS) {
+            self.look()?;
         }
         self.bytes.pop()
     }
