@@ -17,6 +17,7 @@
 //! | [`local`] | the same between the threads of one process, without a segment |
 //! | [`watch`] | waiting for several objects at once |
 //! | `asynchronous` | queues, pipes and locks in tokio tasks: feature `tokio` |
+//! | [`codec`] | how values become messages, and which of serde's attributes work |
 //! | [`error`] | the one error type |
 //!
 //! # Platform
@@ -49,11 +50,13 @@ pub mod watch;
 
 pub use data::{array, value};
 pub use member::segment;
+pub use message::codec;
 pub use open::name;
 pub use queue::{joinable, ordered};
 pub use travel::handoff;
 
 pub use array::{Array, ArrayBytes, ArrayGuard, RawArray};
+pub use codec::{MessagePack, Postcard};
 pub use error::{Error, Result};
 pub use handoff::{Berth, Boarding, Handoff, Inherited};
 pub use joinable::{

@@ -89,6 +89,8 @@ mod documents {
     mod introduction {}
     #[doc = include_str!("../../docs/guide/src/choosing.md")]
     mod choosing {}
+    #[doc = include_str!("../../docs/guide/src/values.md")]
+    mod values {}
     #[doc = include_str!("../../docs/guide/src/crashes.md")]
     mod crashes {}
     #[doc = include_str!("../../docs/guide/src/handing-over.md")]

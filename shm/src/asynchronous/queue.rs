@@ -1,10 +1,9 @@
 //! Queues.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use slipring_core::block::INLINE_MAX;
 
 use super::{unless_blocked, until_done};
+use crate::codec::{Decode, Encode};
 use crate::message::{Loan, View, decode, encode};
 use crate::queue::{ByteReceiver, ByteSender, Receiver, Sender};
 use crate::{Result, Until};
@@ -79,7 +78,7 @@ impl ByteReceiver {
     }
 }
 
-impl<T: Serialize> Sender<T> {
+impl<T, C: Encode<T>> Sender<T, C> {
     /// As [`Sender::send`], in a task. A future that is dropped has sent nothing.
     ///
     /// # Errors
@@ -87,12 +86,12 @@ impl<T: Serialize> Sender<T> {
     /// [`Error::Encode`](crate::Error::Encode), and as [`ByteSender::send_async`].
     pub async fn send_async(&mut self, value: &T) -> Result<()> {
         let mut encoded = Vec::new();
-        encode(value, &mut encoded)?;
+        encode::<C, T>(value, &mut encoded)?;
         self.bytes().send_async(&encoded).await
     }
 }
 
-impl<T: DeserializeOwned> Receiver<T> {
+impl<T, C: Decode<T>> Receiver<T, C> {
     /// As [`Receiver::recv`], in a task. A future that is dropped has taken nothing.
     ///
     /// # Errors
@@ -100,6 +99,6 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// [`Error::Decode`](crate::Error::Decode) for a message that is no `T`, which is taken all the same; and as
     /// [`ByteReceiver::recv_async`].
     pub async fn recv_async(&mut self) -> Result<T> {
-        decode(&self.bytes().recv_async().await?)
+        decode::<C, T>(&self.bytes().recv_async().await?)
     }
 }

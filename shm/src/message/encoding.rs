@@ -1,53 +1,47 @@
-//! Values as messages: serde, in the format of postcard.
+//! Values as messages: what their codec makes of them, and its id.
 //!
 //! A handle in a value is refused here, unless somebody above collects handles beside the serializer, as a pipe does that
-//! was made for them. Postcard forgets the text of errors that are not its own, so a refusal is remembered beside it, in
-//! the thread that encodes.
+//! was made for them.
 
-use std::cell::Cell;
-use std::fmt::Display;
-
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
+use super::codec::known::name_of;
+use super::codec::refusal::{self, Refusal, explain};
+use super::codec::{Decode, Encode};
 use crate::{Error, Result};
 
-/// What serde is told outside of a pipe's message.
-const ELSEWHERE: &str = "it has a handle in it; handles are sent as part of a value by `send_value` of a pipe that was made \
-    with `PipeOptions::handles(true)`, or by themselves with `Handoff`";
-
-thread_local! {
-    /// Whether a handle was refused since encoding or decoding began.
-    static REFUSED: Cell<bool> = const { Cell::new(false) };
-}
-
 /// Encodes `value` into `buffer`, whose content goes.
-pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<()> {
-    let mut into = std::mem::take(buffer);
-    into.clear();
-    REFUSED.set(false);
-    *buffer = postcard::to_extend(value, into).map_err(|e| Error::Encode(reason(e)))?;
+#[inline]
+pub(crate) fn encode<C: Encode<T>, T: ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<()> {
+    buffer.clear();
+    explain(|| C::encode(value, buffer)).map_err(Error::Encode)?;
+    buffer.push(C::ID);
     Ok(())
 }
 
 /// The value that `message` is, all of it.
-pub(crate) fn decode<T: DeserializeOwned>(message: &[u8]) -> Result<T> {
-    REFUSED.set(false);
-    let (value, rest) = postcard::take_from_bytes(message).map_err(|e| Error::Decode(reason(e)))?;
-    if rest.is_empty() {
-        return Ok(value);
+#[inline]
+pub(crate) fn decode<C: Decode<T>, T>(message: &[u8]) -> Result<T> {
+    match message.split_last() {
+        Some((id, message)) if *id == C::ID => {
+            explain(|| C::decode(message)).map_err(Error::Decode)
+        }
+        last => Err(Error::Decode(of_another_codec(last.map(|(id, _)| *id), C::NAME))),
     }
-    Err(Error::Decode(format!("{} of its {} bytes are left over", rest.len(), message.len())))
 }
 
 /// Refuses a handle that is being encoded or decoded where none can go. Returns why, for serde.
-pub(crate) fn refuse() -> &'static str {
-    REFUSED.set(true);
-    ELSEWHERE
+pub(crate) fn refuse() -> String {
+    refusal::refuse(Refusal::Handle).to_string()
 }
 
-/// Why encoding or decoding failed: `error`, unless it is about a handle.
+/// What is wrong with a message that ends in `id`, for the codec `ours`.
 #[cold]
-fn reason(error: impl Display) -> String {
-    if REFUSED.get() { ELSEWHERE.to_owned() } else { error.to_string() }
+fn of_another_codec(id: Option<u8>, ours: &str) -> String {
+    let theirs = match id.map(|id| (id, name_of(id))) {
+        None => "it is empty".to_owned(),
+        Some((_, Some(name))) => format!("it was encoded with {name}"),
+        Some((id, None)) => {
+            format!("its last byte, {id:#04x}, is the id of no codec of slipring")
+        }
+    };
+    format!("{theirs}, and this side decodes with {ours}; both sides use the same codec")
 }

@@ -11,9 +11,11 @@
 //! | `taken.rs` | a message that was taken from a ring: its descriptor checked, its block made ours |
 //! | `note.rs` | the note line of a receiving handle |
 //! | `apart.rs` | received messages that a fork leaves to both processes |
-//! | `encoding.rs` | values as messages: serde |
+//! | `codec/` | how values become bytes and values again |
+//! | `encoding.rs` | values as messages: bytes of a codec, and its id |
 
 mod apart;
+pub mod codec;
 mod encoding;
 mod note;
 pub(crate) mod payload;

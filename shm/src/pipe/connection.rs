@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::end::Sockets;
 use super::reader::PipeReader;
 use super::writer::PipeWriter;
+use crate::codec::{Decode, Encode};
 use crate::member::Handle;
 use crate::message::{Loan, Message, View};
 use crate::wait::Until;
@@ -91,6 +92,29 @@ impl Connection {
         until: impl Into<Until>,
     ) -> Result<()> {
         self.writer.send_value_until(value, until)
+    }
+
+    /// As [`PipeWriter::send_value_as`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeWriter::send_value_as`].
+    pub fn send_value_as<T: ?Sized, C: Encode<T>>(&mut self, codec: C, value: &T) -> Result<()> {
+        self.writer.send_value_as(codec, value)
+    }
+
+    /// As [`PipeWriter::send_value_as_until`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeWriter::send_value_as_until`].
+    pub fn send_value_as_until<T: ?Sized, C: Encode<T>>(
+        &mut self,
+        codec: C,
+        value: &T,
+        until: impl Into<Until>,
+    ) -> Result<()> {
+        self.writer.send_value_as_until(codec, value, until)
     }
 
     /// As [`PipeWriter::loan`].
@@ -177,6 +201,19 @@ impl Connection {
     /// As [`PipeReader::recv_value`].
     pub fn recv_value<T: DeserializeOwned>(&mut self, until: impl Into<Until>) -> Result<T> {
         self.reader.recv_value(until)
+    }
+
+    /// As [`PipeReader::recv_value_as`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeReader::recv_value_as`].
+    pub fn recv_value_as<T, C: Decode<T>>(
+        &mut self,
+        codec: C,
+        until: impl Into<Until>,
+    ) -> Result<T> {
+        self.reader.recv_value_as(codec, until)
     }
 
     /// As [`PipeReader::poll`].

@@ -15,10 +15,8 @@
 //!
 //! The number grows before the parcel is sent, so no two have the same.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use super::end::End;
+use crate::codec::{Decode, Encode};
 use crate::message::{decode, encode};
 use crate::object::Kinds;
 use crate::travel::handoff::Handoff;
@@ -28,15 +26,15 @@ use crate::{Error, Result};
 
 /// Encodes `value` for a message of `end`, and returns the handles that are part of it.
 #[inline]
-pub(super) fn encode_with<T: Serialize + ?Sized>(
+pub(super) fn encode_with<C: Encode<T>, T: ?Sized>(
     end: &End,
     value: &T,
     buffer: &mut Vec<u8>,
 ) -> Result<Vec<Handoff>> {
     if end.sockets.parcels.is_none() {
-        return encode(value, buffer).map(|()| Vec::new());
+        return encode::<C, T>(value, buffer).map(|()| Vec::new());
     }
-    enclosed::collect(|| encode(value, buffer))
+    enclosed::collect(|| encode::<C, T>(value, buffer))
 }
 
 /// Sends a parcel, in our turn to send. Returns its number.
@@ -58,11 +56,11 @@ pub(super) fn receive_parcel(end: &End, number: u64) -> Result<Arrived> {
 }
 
 /// The value that `message` is, with the handles that came with it.
-pub(super) fn decode_with<T: DeserializeOwned>(
+pub(super) fn decode_with<C: Decode<T>, T>(
     parcel: Result<Arrived>,
     message: &[u8],
     kinds: Kinds,
 ) -> Result<T> {
     let places = parcel?.open(kinds)?;
-    enclosed::hand_out(places, || decode(message))
+    enclosed::hand_out(places, || decode::<C, T>(message))
 }

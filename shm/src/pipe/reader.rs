@@ -12,6 +12,7 @@ use super::arrivals::Arrivals;
 use super::enclosing;
 use super::end::{End, Sockets};
 use super::lane::{BLOCK, BYTES, ENCLOSING, damaged, most_records};
+use crate::codec::{Decode, MessagePack};
 use crate::member::Handle;
 use crate::message::{Message, View, decode, payload};
 use crate::travel::parcel::Arrived;
@@ -177,19 +178,33 @@ impl PipeReader {
         Ok(Message { marked: false, view, lease: None })
     }
 
-    /// The next message as a value, decoded with postcard. Handles that are part of it are this process's from now on.
+    /// The next message as a value, decoded with [`MessagePack`]. Handles that are part of it are this process's from now on.
     ///
     /// # Errors
     ///
     /// [`Error::Decode`] for a message that is no `T`, which is taken all the same; and as [`PipeReader::recv_until`].
     /// [`Error::NotInherited`] for a message whose handles were lost with a killed process, or cannot be had.
     pub fn recv_value<T: DeserializeOwned>(&mut self, until: impl Into<Until>) -> Result<T> {
+        self.recv_value_as(MessagePack, until)
+    }
+
+    /// The next message as a value, decoded with the codec with which it was sent. See
+    /// [`PipeWriter::send_value_as`](super::PipeWriter::send_value_as).
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeReader::recv_value`]; [`Error::Decode`] also for a message that was encoded by another codec.
+    pub fn recv_value_as<T, C: Decode<T>>(
+        &mut self,
+        _codec: C,
+        until: impl Into<Until>,
+    ) -> Result<T> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let taken = self.recv_enclosing(&mut buffer, until.into());
         let value = taken.and_then(|_| match self.parcel.take() {
-            None => decode(&buffer),
+            None => decode::<C, T>(&buffer),
             Some(parcel) => {
-                enclosing::decode_with(parcel, &buffer, self.end().attachment().kinds())
+                enclosing::decode_with::<C, T>(parcel, &buffer, self.end().attachment().kinds())
             }
         });
         self.buffer = buffer;

@@ -11,6 +11,7 @@ use super::departures::Departures;
 use super::enclosing;
 use super::end::{End, Sockets};
 use super::lane::{BLOCK, BYTES, ENCLOSING};
+use crate::codec::{Encode, MessagePack};
 use crate::member::Handle;
 use crate::message::{Loan, payload};
 use crate::travel::handoff::Handoff;
@@ -93,7 +94,7 @@ impl PipeWriter {
         })
     }
 
-    /// Sends a value of any serde type, encoded with postcard, waiting for room for as long as it takes. Handles may be
+    /// Sends a value of any serde type, encoded with [`MessagePack`], waiting for room for as long as it takes. Handles may be
     /// part of it where the pipe was made with [`PipeOptions::handles`](super::PipeOptions::handles).
     ///
     /// # Errors
@@ -113,15 +114,56 @@ impl PipeWriter {
         value: &T,
         until: impl Into<Until>,
     ) -> Result<()> {
+        self.send_value_as_until(MessagePack, value, until)
+    }
+
+    /// Sends a value encoded with a codec of the caller's choice, waiting for room for as long as it takes. The other end
+    /// receives it with the same codec: [`PipeReader::recv_value_as`](super::PipeReader::recv_value_as).
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeWriter::send_value`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use slipring::{Error, Pipe, Postcard, Segment, Until};
+    ///
+    /// let segment = Segment::create()?;
+    /// let (mut reader, mut writer) = Pipe::one_way(&segment)?;
+    /// writer.send_value_as(Postcard, &(7, "seven"))?;
+    /// let (number, word): (u32, String) = reader.recv_value_as(Postcard, Until::NEVER)?;
+    /// assert_eq!((number, word.as_str()), (7, "seven"));
+    ///
+    /// writer.send_value_as(Postcard, &8_u32)?;
+    /// assert!(matches!(reader.recv_value::<u32>(Until::NEVER), Err(Error::Decode(_))));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn send_value_as<T: ?Sized, C: Encode<T>>(&mut self, codec: C, value: &T) -> Result<()> {
+        self.send_value_as_until(codec, value, Until::NEVER)
+    }
+
+    /// The same, waiting for room until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], and as [`PipeWriter::send_value`].
+    pub fn send_value_as_until<T: ?Sized, C: Encode<T>>(
+        &mut self,
+        _codec: C,
+        value: &T,
+        until: impl Into<Until>,
+    ) -> Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let until = until.into();
-        let sent = enclosing::encode_with(self.end(), value, &mut buffer).and_then(|handles| {
-            if handles.is_empty() {
-                self.send_until(&buffer, until)
-            } else {
-                self.send_enclosing(&buffer, handles, until)
-            }
-        });
+        let sent =
+            enclosing::encode_with::<C, T>(self.end(), value, &mut buffer).and_then(|handles| {
+                if handles.is_empty() {
+                    self.send_until(&buffer, until)
+                } else {
+                    self.send_enclosing(&buffer, handles, until)
+                }
+            });
         self.buffer = buffer;
         sent
     }

@@ -53,9 +53,9 @@ macro_rules! queues {
             }
         }
 
-        impl<T: serde::Serialize + serde::de::DeserializeOwned> $values<T> {
+        impl<T, C: $crate::codec::Encode<T> + $crate::codec::Decode<T>> $values<T, C> {
             $crate::queue::family::constructors! {
-                $values, $options => ($sender<T>, $receiver<T>);
+                $values, $options => ($sender<T, C>, $receiver<T, C>);
                 bounded: $values_bounded;
                 $(unbounded: $values_unbounded;)?
                 with |segment, options| {
@@ -65,7 +65,7 @@ macro_rules! queues {
             }
         }
 
-        impl<T> std::fmt::Debug for $values<T> {
+        impl<T, C> std::fmt::Debug for $values<T, C> {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(stringify!($values))
             }
@@ -74,19 +74,19 @@ macro_rules! queues {
         $crate::travel::parcel::enclosed::transfer! {
             () $byte_sender, $kind, Self::handle, Self::from_handle;
             () $byte_receiver, $kind, Self::handle, Self::from_handle;
-            (T: serde::Serialize) $sender<T>, $kind, |s| s.bytes_ref().handle(),
+            (T, C: $crate::codec::Encode<T>) $sender<T, C>, $kind, |s| s.bytes_ref().handle(),
                 |handle| Ok(Self::new($byte_sender::from_handle(handle)?));
-            (T: serde::de::DeserializeOwned) $receiver<T>, $kind, |r| r.bytes_ref().handle(),
+            (T, C: $crate::codec::Decode<T>) $receiver<T, C>, $kind, |r| r.bytes_ref().handle(),
                 |handle| Ok(Self::new($byte_receiver::from_handle(handle)?));
         }
 
         $crate::member::ticket::named! {
             () $byte_sender, $kind, First, $options, $bytes::sender_alone, Self::from_handle;
             () $byte_receiver, $kind, Second, $options, $bytes::receiver_alone, Self::from_handle;
-            (T: serde::Serialize) $sender<T>, $kind, First, $options,
+            (T, C: $crate::codec::Encode<T>) $sender<T, C>, $kind, First, $options,
                 |segment, options| Ok(Self::new($bytes::sender_alone(segment, options)?)),
                 |handle| Ok(Self::new($byte_sender::from_handle(handle)?));
-            (T: serde::de::DeserializeOwned) $receiver<T>, $kind, Second, $options,
+            (T, C: $crate::codec::Decode<T>) $receiver<T, C>, $kind, Second, $options,
                 |segment, options| Ok(Self::new($bytes::receiver_alone(segment, options)?)),
                 |handle| Ok(Self::new($byte_receiver::from_handle(handle)?));
         }

@@ -48,6 +48,7 @@ pub(crate) use receiver::{TRIES_PER_REAP, advance};
 pub use sender::ByteSender;
 pub use typed::{Receiver, Sender};
 
+use crate::codec::MessagePack;
 use crate::member::Handle;
 use crate::object::{Kind, Role};
 use crate::{Result, Segment};
@@ -84,7 +85,7 @@ impl ByteQueue {
     }
 }
 
-/// A queue of values of any serde type, encoded with postcard. See the [module](self).
+/// A queue of values, encoded by the codec `C`: of any serde type with [`MessagePack`], the default. See the [module](self).
 ///
 /// Both sides must mean the same `T`: a message that is none is an error to its receiver.
 ///
@@ -104,7 +105,7 @@ impl ByteQueue {
 /// assert_eq!(receiver.recv()?, Task { id: 1, path: "/etc/passwd".into() });
 /// # Ok::<(), slipring::Error>(())
 /// ```
-pub struct Queue<T>(PhantomData<T>);
+pub struct Queue<T, C = MessagePack>(PhantomData<(T, C)>);
 
 queues! {
     Queue, QueueOptions;

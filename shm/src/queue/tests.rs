@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::codec::MessagePack;
 use crate::message::encode;
 use crate::{Batch, Error, SegmentOptions, Until};
 
@@ -28,7 +29,7 @@ fn a_message_that_is_no_value_is_an_error_and_the_next_one_comes() {
     let segment = segment();
     let (mut tx, mut rx) = Queue::<(u32, String)>::bounded(&segment, 8).unwrap();
     let mut whole = Vec::new();
-    encode(&(7_u32, "seven"), &mut whole).unwrap();
+    encode::<MessagePack, _>(&(7_u32, "seven"), &mut whole).unwrap();
     for wrong in [&whole[..3], &[][..], &[0xff; 40], &[&whole[..], &[1]].concat()] {
         tx.bytes().send(wrong).unwrap();
     }

@@ -1,14 +1,12 @@
-//! Handles for values of any serde type: each is one for bytes and a buffer, in which values are encoded and decoded.
+//! Handles for values: each is one for bytes and a buffer, in which values are encoded and decoded.
 //!
 //! All kinds of queues make theirs with the macros here. A macro and not one generic type, so that `Sender<T>` has a page,
 //! and a name in error messages, of its own.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use super::receiver::ByteReceiver;
 use super::sender::ByteSender;
 use crate::Result;
+use crate::codec::{Decode, Encode};
 use crate::message::{decode, encode};
 use crate::wait::Until;
 
@@ -33,15 +31,15 @@ macro_rules! values {
         try_clone: $another:literal;
     ) => {
         $(#[$doc])*
-        pub struct $values<T> {
+        pub struct $values<T, C = $crate::codec::MessagePack> {
             bytes: $bytes,
             buffer: Vec<u8>,
-            of: std::marker::PhantomData<$of>,
+            of: std::marker::PhantomData<($of, fn(C))>,
         }
 
         $($crate::queue::typed::$by! { $values over $bytes, $($words)* })?
 
-        impl<T> $values<T> {
+        impl<T, C> $values<T, C> {
             pub(crate) fn new(bytes: $bytes) -> Self {
                 Self { bytes, buffer: Vec::new(), of: std::marker::PhantomData }
             }
@@ -83,7 +81,7 @@ macro_rules! values {
             }
         }
 
-        impl<T> std::fmt::Debug for $values<T> {
+        impl<T, C> std::fmt::Debug for $values<T, C> {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_tuple(stringify!($values)).field(&self.bytes).finish()
             }
@@ -95,7 +93,7 @@ pub(crate) use values;
 /// How values are sent, with a key that goes before each if there is one. `$sends` is the verb.
 macro_rules! send_values {
     ($values:ident over $bytes:ident, $sends:literal $(, $key:ident: $key_type:ty, $by_key:literal)?) => {
-        impl<T: serde::Serialize> $values<T> {
+        impl<T, C: $crate::codec::Encode<T>> $values<T, C> {
             #[doc = concat!($sends, " `value`, waiting for room for as long as it takes", $($by_key,)? ".")]
             ///
             /// # Errors
@@ -127,12 +125,12 @@ macro_rules! send_values {
                 value: &T,
                 until: impl Into<$crate::Until>,
             ) -> $crate::Result<()> {
-                $crate::message::encode(value, &mut self.buffer)?;
+                $crate::message::encode::<C, T>(value, &mut self.buffer)?;
                 self.bytes.send_until($($key,)? &self.buffer, until)
             }
         }
 
-        impl<T> $values<T> {
+        impl<T, C> $values<T, C> {
             /// Whether a send would wait now.
             pub fn is_full(&self) -> bool {
                 self.bytes.is_full()
@@ -145,7 +143,7 @@ pub(crate) use send_values;
 /// How values are received. `$first` is which value comes.
 macro_rules! receive_values {
     ($values:ident over $bytes:ident, $first:literal) => {
-        impl<T: serde::de::DeserializeOwned> $values<T> {
+        impl<T, C: $crate::codec::Decode<T>> $values<T, C> {
             #[doc = concat!($first, ", waiting for one for as long as it takes.")]
             ///
             /// # Errors
@@ -174,7 +172,7 @@ macro_rules! receive_values {
             #[doc = concat!("[`", stringify!($values), "::recv`].")]
             pub fn recv_until(&mut self, until: impl Into<$crate::Until>) -> $crate::Result<T> {
                 self.bytes.recv_into(&mut self.buffer, until)?;
-                $crate::message::decode(&self.buffer)
+                $crate::message::decode::<C, T>(&self.buffer)
             }
         }
     };
@@ -182,16 +180,16 @@ macro_rules! receive_values {
 pub(crate) use receive_values;
 
 values! {
-    /// Sends values to a queue, encoded with postcard. See [`Queue`](super::Queue).
+    /// Sends values to a queue, encoded with `C`. See [`Queue`](super::Queue).
     Sender(fn(T)) over ByteSender, send_values("Sends");
 }
 
 values! {
-    /// Receives values from a queue, decoded with postcard. See [`Queue`](super::Queue).
+    /// Receives values from a queue, decoded with `C`. See [`Queue`](super::Queue).
     Receiver(fn() -> T) over ByteReceiver, receive_values("The oldest value");
 }
 
-impl<T: Serialize> Sender<T> {
+impl<T, C: Encode<T>> Sender<T, C> {
     /// Sends several values, and wakes receivers once for all of them. Returns how many were sent before the deadline.
     ///
     /// # Errors
@@ -207,14 +205,14 @@ impl<T: Serialize> Sender<T> {
     {
         let encoded = values.into_iter().map(|value| {
             let mut bytes = Vec::new();
-            encode(value, &mut bytes).map(|()| bytes)
+            encode::<C, T>(value, &mut bytes).map(|()| bytes)
         });
         let encoded: Vec<_> = encoded.collect::<Result<_>>()?;
         self.bytes.send_batch(encoded, until)
     }
 }
 
-impl<T: DeserializeOwned> Receiver<T> {
+impl<T, C: Decode<T>> Receiver<T, C> {
     /// Takes up to `max` values, waiting for the first one only. A message that is no `T` is an error in its place.
     ///
     /// # Errors
@@ -222,7 +220,7 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// As [`ByteReceiver::recv_until`], where there was not even one.
     pub fn recv_batch(&mut self, max: usize, until: impl Into<Until>) -> Result<Vec<Result<T>>> {
         let mut values = Vec::new();
-        self.bytes.recv_each(max, until, |message| values.push(decode(message)))?;
+        self.bytes.recv_each(max, until, |message| values.push(decode::<C, T>(message)))?;
         Ok(values)
     }
 }

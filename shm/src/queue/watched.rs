@@ -47,7 +47,7 @@ impl Waitable for ByteSender {
 /// Who watches a handle for values watches the one for bytes below it.
 macro_rules! watch_values {
     ($($values:ident),*) => {$(
-        impl<T> $crate::watch::Source for $values<T> {
+        impl<T, C> $crate::watch::Source for $values<T, C> {
             fn attachment(&self) -> &std::sync::Arc<$crate::member::Attachment> {
                 self.bytes_ref().attachment()
             }
@@ -60,7 +60,7 @@ macro_rules! watch_values {
             }
         }
 
-        impl<T> $crate::watch::sealed::Waitable for $values<T> {
+        impl<T, C> $crate::watch::sealed::Waitable for $values<T, C> {
             fn is_ready(&self) -> bool {
                 self.bytes_ref().is_ready()
             }

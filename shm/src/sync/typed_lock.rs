@@ -82,7 +82,7 @@ impl Item {
         if size != self.size {
             return Err(mismatch("size", size, self.size));
         }
-        if align != self.align.into() {
+        if align != u64::from(self.align) {
             return Err(mismatch("alignment", align, self.align.into()));
         }
         Ok(())

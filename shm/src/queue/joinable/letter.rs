@@ -1,8 +1,7 @@
 //! Items that came back too often: dead letters.
 
-use serde::de::DeserializeOwned;
-
 use crate::Result;
+use crate::codec::Decode;
 use crate::message::decode;
 
 /// What is called with a dead letter.
@@ -24,9 +23,7 @@ pub struct DeadLetter<T> {
 /// # Errors
 ///
 /// [`Error::Decode`](crate::Error::Decode).
-pub(super) fn decode_letter<T: DeserializeOwned>(
-    letter: DeadLetter<Vec<u8>>,
-) -> Result<DeadLetter<T>> {
+pub(super) fn decode_letter<C: Decode<T>, T>(letter: DeadLetter<Vec<u8>>) -> Result<DeadLetter<T>> {
     let DeadLetter { message, deliveries, marked } = letter;
-    Ok(DeadLetter { message: decode(&message)?, deliveries, marked })
+    Ok(DeadLetter { message: decode::<C, T>(&message)?, deliveries, marked })
 }

@@ -58,6 +58,7 @@ pub use receiver::ByteJoinableReceiver;
 pub use sender::ByteJoinableSender;
 pub use typed::{JoinableReceiver, JoinableSender};
 
+use crate::codec::MessagePack;
 use crate::member::Handle;
 use crate::object::{Kind, Role};
 use crate::queue::family::queues;
@@ -105,7 +106,7 @@ impl ByteJoinableQueue {
     }
 }
 
-/// A queue of tasks of any serde type, encoded with postcard. See the [module](self).
+/// A queue of tasks, encoded by the codec `C`: of any serde type with [`MessagePack`], the default. See the [module](self).
 ///
 /// Both sides must mean the same `T`: a message that is none is an error to its receiver, and goes back.
 ///
@@ -128,7 +129,7 @@ impl ByteJoinableQueue {
 /// sender.join()?;
 /// # Ok::<(), slipring::Error>(())
 /// ```
-pub struct JoinableQueue<T>(PhantomData<T>);
+pub struct JoinableQueue<T, C = MessagePack>(PhantomData<(T, C)>);
 
 queues! {
     JoinableQueue, JoinableOptions;

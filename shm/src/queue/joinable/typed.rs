@@ -1,25 +1,24 @@
-//! The two sides for values of any serde type.
-
-use serde::de::DeserializeOwned;
+//! The two sides for values.
 
 use super::lease::Lease;
 use super::letter::{DeadLetter, decode_letter};
 use super::receiver::ByteJoinableReceiver;
 use super::sender::ByteJoinableSender;
 use crate::Result;
+use crate::codec::Decode;
 use crate::message::decode;
 use crate::queue::typed::values;
 use crate::wait::Until;
 
 values! {
-    /// Puts values into a joinable queue, encoded with postcard. See [`JoinableQueue`](super::JoinableQueue).
+    /// Puts values into a joinable queue, encoded with `C`. See [`JoinableQueue`](super::JoinableQueue).
     JoinableSender(fn(T)) over ByteJoinableSender, send_values("Puts");
     bytes: "The same handle, for messages as bytes, for dead letters and the hook.";
     len: "How many items wait to be received, those that were given back included.";
     try_clone: "Another handle, for another thread. It has no hook.";
 }
 
-impl<T: DeserializeOwned> JoinableSender<T> {
+impl<T, C: Decode<T>> JoinableSender<T, C> {
     /// Takes the oldest dead letter out, if there is one.
     ///
     /// # Errors
@@ -27,11 +26,11 @@ impl<T: DeserializeOwned> JoinableSender<T> {
     /// [`Error::Decode`](crate::Error::Decode) for one that is no `T`, which is gone all the same; take those with [`JoinableSender::bytes`].
     /// And as [`ByteJoinableSender::take_dead_letter`].
     pub fn take_dead_letter(&mut self) -> Result<Option<DeadLetter<T>>> {
-        self.bytes.take_dead_letter()?.map(decode_letter).transpose()
+        self.bytes.take_dead_letter()?.map(decode_letter::<C, T>).transpose()
     }
 }
 
-impl<T> JoinableSender<T> {
+impl<T, C> JoinableSender<T, C> {
     /// Waits until every item that was ever put is finished, for as long as it takes.
     ///
     /// # Errors
@@ -56,7 +55,7 @@ impl<T> JoinableSender<T> {
     }
 }
 
-impl<T: DeserializeOwned> JoinableReceiver<T> {
+impl<T, C: Decode<T>> JoinableReceiver<T, C> {
     /// A lease of the oldest value, as [`ByteJoinableReceiver::recv`].
     ///
     /// # Errors
@@ -85,7 +84,7 @@ impl<T: DeserializeOwned> JoinableReceiver<T> {
         let lease = self.bytes.recv_until(until)?;
         self.buffer.clear();
         lease.append_to(&mut self.buffer);
-        Ok(Lease::new(decode(&self.buffer)?, lease))
+        Ok(Lease::new(decode::<C, T>(&self.buffer)?, lease))
     }
 
     /// Takes the oldest dead letter out, if there is one.
@@ -95,7 +94,7 @@ impl<T: DeserializeOwned> JoinableReceiver<T> {
     /// [`Error::Decode`](crate::Error::Decode) for one that is no `T`, which is gone all the same; take those with
     /// [`JoinableReceiver::bytes`]. And as [`ByteJoinableReceiver::take_dead_letter`].
     pub fn take_dead_letter(&mut self) -> Result<Option<DeadLetter<T>>> {
-        self.bytes.take_dead_letter()?.map(decode_letter).transpose()
+        self.bytes.take_dead_letter()?.map(decode_letter::<C, T>).transpose()
     }
 }
 
@@ -107,7 +106,7 @@ values! {
     try_clone: "Another handle, for another thread. It has no hook.";
 }
 
-impl<T> JoinableReceiver<T> {
+impl<T, C> JoinableReceiver<T, C> {
     /// Waits until every item that was ever put is finished, or a deadline.
     ///
     /// # Errors

@@ -56,6 +56,7 @@ pub use receiver::{ByteLifoReceiver, BytePriorityReceiver};
 pub use sender::{ByteLifoSender, BytePrioritySender};
 pub use typed::{LifoReceiver, LifoSender, PriorityReceiver, PrioritySender};
 
+use crate::codec::MessagePack;
 use crate::member::Handle;
 use crate::object::Role;
 use crate::queue::family::queues;
@@ -99,7 +100,7 @@ pub struct ByteLifoQueue(());
 #[derive(Debug)]
 pub struct BytePriorityQueue(());
 
-/// A queue of values of any serde type, encoded with postcard, last in first out. See the [module](self).
+/// A queue of values, encoded by the codec `C`: of any serde type with [`MessagePack`], the default, last in first out. See the [module](self).
 ///
 /// Both sides must mean the same `T`: a message that is none is an error to its receiver.
 ///
@@ -113,9 +114,9 @@ pub struct BytePriorityQueue(());
 /// assert_eq!(receiver.recv()?, (2, "second".to_owned()));
 /// # Ok::<(), slipring::Error>(())
 /// ```
-pub struct LifoQueue<T>(PhantomData<T>);
+pub struct LifoQueue<T, C = MessagePack>(PhantomData<(T, C)>);
 
-/// A queue of values of any serde type, encoded with postcard, the smallest key first. See the [module](self).
+/// A queue of values, encoded by the codec `C`: of any serde type with [`MessagePack`], the default, the smallest key first. See the [module](self).
 ///
 /// Both sides must mean the same `T`: a message that is none is an error to its receiver.
 ///
@@ -129,7 +130,7 @@ pub struct LifoQueue<T>(PhantomData<T>);
 /// assert_eq!(receiver.recv_keyed_until(Until::NOW)?, (10, "sooner".to_owned()));
 /// # Ok::<(), slipring::Error>(())
 /// ```
-pub struct PriorityQueue<T>(PhantomData<T>);
+pub struct PriorityQueue<T, C = MessagePack>(PhantomData<(T, C)>);
 
 impl ByteLifoQueue {
     /// Makes a queue and a handle of each of these sides.

@@ -278,7 +278,7 @@ fn a_named_queue_is_found_and_seen() {
     let wrong = |error| matches!(error, Error::WrongKind { .. });
     assert!(wrong(LifoSender::<String>::open(&name).unwrap_err()));
     assert!(wrong(crate::ByteSender::open(&name).unwrap_err()));
-    let mut tx = PrioritySender::open(&name).unwrap();
+    let mut tx = PrioritySender::<String>::open(&name).unwrap();
     tx.send(2, &"two".to_owned()).unwrap();
     tx.send(1, &"one".to_owned()).unwrap();
     let seen = Observer::open(&name).unwrap().look();

@@ -95,7 +95,7 @@ pub(crate) fn serialize<T: Transfer, S: Serializer>(
             outgoing.failure = Some(error);
             text
         }),
-        None => Err(refuse().to_owned()),
+        None => Err(refuse()),
     });
     serializer.serialize_u32(number.map_err(serde::ser::Error::custom)?)
 }
@@ -111,7 +111,7 @@ pub(crate) fn deserialize<'de, T: Transfer, D: Deserializer<'de>>(
             incoming.failure = Some(error);
             text
         }),
-        None => Err(refuse().to_owned()),
+        None => Err(refuse()),
     });
     taken.map_err(serde::de::Error::custom)
 }
