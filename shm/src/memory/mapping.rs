@@ -343,14 +343,26 @@ fn read_header(file: BorrowedFd<'_>, size: u64, layout: u64) -> Result<Checked> 
 
 /// Sizes and maps an empty file; a default reserve shrinks until the address space holds it.
 fn reserve(file: BorrowedFd<'_>, options: SegmentOptions) -> Result<(Geometry, MmapRaw)> {
-    let (wanted, asked_for) = options.wanted_reserve();
+    let (wanted, asked_for) = options.wanted_reserve()?;
     let least = if asked_for { wanted } else { MIN_RESERVE };
     let wanted = Geometry::for_reserve(wanted)?.reserve();
     let (reserve, map) = memory::reserve_shrinking(wanted, least, |bytes| {
         memory::set_size(file, bytes)?;
         memory::map_shared(file, bytes as usize)
     })
-    .map_err(Error::io("reserve address space for the segment"))?;
+    .map_err(|source| match source.kind() {
+        std::io::ErrorKind::FileTooLarge => Error::Io {
+            op: "give the segment its size: the limit of file sizes counts for shared memory too; raise it \
+                 (`ulimit -f`, RLIMIT_FSIZE), or make the segment with a smaller reserve",
+            source,
+        },
+        // What valgrind says of a mapping that is larger than what it has. A half of it would take it minutes.
+        std::io::ErrorKind::InvalidInput => Error::Io {
+            op: "reserve address space for the segment; under valgrind set SLIPRING_RESERVE=256M",
+            source,
+        },
+        _ => Error::Io { op: "reserve address space for the segment", source },
+    })?;
     Ok((Geometry::for_reserve(reserve)?, map))
 }
 
@@ -477,6 +489,28 @@ mod tests {
         let empty = memory::memfd("test").unwrap();
         Mapping::create_in(empty.as_fd(), small(), LAYOUT).unwrap();
         assert!(Mapping::attach(empty.as_fd(), LAYOUT).is_ok());
+    }
+
+    #[test]
+    fn a_limit_of_file_sizes_makes_a_segment_smaller_and_never_kills() {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        crate::sync::testing::alone(|| {
+            let limited = |bytes| {
+                let limit = Rlimit { current: Some(bytes), maximum: None };
+                setrlimit(Resource::Fsize, limit).unwrap();
+                Mapping::create(SegmentOptions::new(), LAYOUT)
+            };
+            let large = Mapping::create(small(), LAYOUT).unwrap();
+            let fits = limited(1 << 30).unwrap();
+            assert_eq!(fits.geometry().reserve(), 1 << 30);
+            let error = limited(MIN_RESERVE - 1).unwrap_err();
+            assert!(error.to_string().contains("`ulimit -f`"), "{error}");
+            // What is as large as it is already is used as ever.
+            let again = Mapping::attach(large.fd(), LAYOUT).unwrap();
+            let (arena, len) = again.geometry().region(Region::Arena);
+            again.commit(arena + len - CHUNK, CHUNK).unwrap();
+            again.decommit(arena + len - CHUNK, CHUNK).unwrap();
+        });
     }
 
     #[test]
