@@ -20,7 +20,7 @@ step "memcheck" silent
 
 mistake() {
     local code=0
-    printf '#include <stdlib.h>\nint main(void) { volatile char *p = malloc(1); free((void *)p); return p[0] & 0; }\n' \
+    printf '#include <stdlib.h>\nint main(void) { volatile char *p = malloc(1); *p = 0; free((void *)p); return *p; }\n' \
         | cc -x c -w -o "$target/mistake" -
     valgrind --error-exitcode=9 --quiet "$target/mistake" >/dev/null 2>&1 || code=$?
     [ "$code" = 9 ] || die "memcheck did not find a read of freed memory: it ended with $code"
