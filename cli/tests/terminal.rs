@@ -315,7 +315,10 @@ fn even(help: &str, columns: usize, of: &str) {
         let indent = |line: &str| line.len() - line.trim_start().len();
         // Below the first column of a row that is too narrow for two.
         let is_below = indent(next) == indent(line) + 4;
-        let goes_on = goes_on && !is_below && indent(next) >= indent(line) && !(is_row(line) && indent(line) == indent(next));
+        let goes_on = goes_on
+            && !is_below
+            && indent(next) >= indent(line)
+            && !(is_row(line) && indent(line) == indent(next));
         if goes_on && !is_row(next) && !line.trim().is_empty() && !is_code(next) && !is_code(line) {
             let word = next.split_whitespace().next().unwrap_or("");
             assert!(width(line) + 1 + width(word) > columns, "{of}: {line:?} then {next:?}");
