@@ -3,7 +3,7 @@
 source "$(dirname "$0")/lib.sh"
 
 ci/setup.sh
-for check in lint unit loom process crash c python fuzz examples bench; do
+for check in lint unit loom process crash c python fuzz examples valgrind bench; do
     "ci/$check.sh"
 done
 # Without iceoryx2, which takes a minute to build.

@@ -1,31 +1,20 @@
 //! `slipring inspect`: everything about one name.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use serde::Serialize;
 use slipring::observe::{ObjectSeen, Observer, Seen};
 
 use crate::failure::Failure;
-use crate::seen;
+use crate::help::laid_out;
+use crate::{print, quote, seen, users};
 
 /// Show all there is to know of one named object.
 ///
 /// What it is, what is in it, who has handles, who holds what, who sleeps on it, who is dead. Looking changes nothing and
 /// disturbs nobody.
 #[derive(clap::Args)]
-#[command(after_help = "\
-Examples:
-  slipring inspect jobs
-  slipring inspect jobs --json | jq '.participants[] | select(.dead)'
-
-Who waits is what the kernel tells of threads that sleep on the object's words; for processes of other users and in other
-containers it does not tell. Locks do not look at the clock, so since when one is held is known for leases only; for
-everybody it is known since when they are attached.
-
-Exit codes:
-  0  done
-  1  there is no such name, or it may not be looked at")]
+#[command(after_help = laid_out(AFTER_HELP))]
 pub struct Options {
     /// The name.
     name: String,
@@ -33,6 +22,20 @@ pub struct Options {
     #[arg(long)]
     json: bool,
 }
+
+const AFTER_HELP: &str = "\
+Examples:
+  slipring inspect jobs
+  slipring inspect jobs --json | jq '.participants[] | select(.dead)'
+
+Who waits is what the kernel tells of threads that sleep on the object's words; for processes of other users and in other \
+containers it does not tell. Locks do not look at the clock, so since when one is held is known for leases only; for \
+everybody it is known since when they are attached.
+
+Exit codes:
+  0  done, also where whoever read the output has closed it
+  1  there is no such name, it may not be looked at, or the output cannot be written
+  2  wrong usage";
 
 /// The JSON object, and what the text is made from.
 #[derive(Serialize)]
@@ -87,13 +90,7 @@ struct Process {
 pub fn run(options: &Options) -> Result<(), Failure> {
     let seen = Observer::open(&options.name)?.look();
     let report = report(&options.name, &seen);
-    let text = if options.json {
-        serde_json::to_string_pretty(&report).map_err(|e| Failure::Run(e.to_string()))? + "\n"
-    } else {
-        render(&report)
-    };
-    std::io::stdout().write_all(text.as_bytes())?;
-    Ok(())
+    if options.json { print::json(&report) } else { print::text(&render(&report)) }
 }
 
 fn report(name: &str, seen: &Seen) -> Report {
@@ -165,8 +162,8 @@ fn command(pid: u32, namespace: u64) -> Option<String> {
     use std::os::unix::fs::MetadataExt;
     let here = std::fs::metadata("/proc/self/ns/pid").ok()?.ino();
     (here == namespace).then_some(())?;
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-    Some(name.trim_end().to_owned())
+    let name = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(&name)).into_owned())
 }
 
 fn seconds_since(nanos: u64) -> f64 {
@@ -178,7 +175,8 @@ fn seconds_since(nanos: u64) -> f64 {
 fn render(report: &Report) -> String {
     let mut text = String::new();
     let stays = if report.persists { ", stays when nobody has it" } else { "" };
-    let _ = writeln!(text, "{}: user {}, mode {}{stays}", report.name, report.uid, report.mode);
+    let (name, user) = (quote::word(&report.name), users::shown(report.uid));
+    let _ = writeln!(text, "{name}: user {user}, mode {}{stays}", report.mode);
     let committed = seen::bytes(report.committed);
     let budget = report
         .budget
@@ -219,7 +217,8 @@ fn render_object(text: &mut String, index: usize, object: &Object, numbered: boo
 }
 
 fn render_process(text: &mut String, process: &Process) {
-    let command = process.command.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+    let command = process.command.as_ref();
+    let command = command.map(|name| format!(" ({})", quote::word(name))).unwrap_or_default();
     let state = match (process.dead, process.embryo) {
         (true, _) => "dead, was attached",
         (_, true) => "about to start, prepared",

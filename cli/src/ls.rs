@@ -1,22 +1,30 @@
 //! `slipring ls`: which names there are.
 
-use std::io::Write;
-
 use slipring::name::names;
 
 use crate::failure::Failure;
-use crate::seen::{self, Entry, Summary, What};
+use crate::help::laid_out;
+use crate::seen::{self, Entry, Row, Summary, What};
+use crate::{print, quote};
 
 /// List the named objects of this machine.
 ///
 /// One line each: what it is, what is in it, who has it. Looking changes nothing and disturbs nobody.
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(after_help = laid_out(AFTER_HELP))]
+pub struct Options {
+    /// Print a JSON array instead, sizes in bytes.
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
 Examples:
   slipring ls
   slipring ls --json | jq -r '.[] | select(.depth > 1000) | .name'
 
 Columns:
+  NAME     in quotes, as a shell takes it, where it has other than plain letters in it
   DEPTH    messages in it, and the most that it holds
   USERS    processes that have a handle; of a queue those that send + those that receive
   WAITING  threads that sleep on it, as far as this user may know
@@ -25,24 +33,14 @@ Columns:
 Names are files slipring.NAME in /dev/shm, or in the directory that SLIPRING_DIR names.
 
 Exit codes:
-  0  done, also where there is nothing or some could not be looked at
-  1  the directory cannot be read")]
-pub struct Options {
-    /// Print a JSON array instead, sizes in bytes.
-    #[arg(long)]
-    json: bool,
-}
+  0  done, also where there is nothing, some could not be looked at, or whoever read the output has closed it
+  1  the directory cannot be read, or the output cannot be written
+  2  wrong usage";
 
 /// Lists them.
 pub fn run(options: &Options) -> Result<(), Failure> {
     let entries: Vec<_> = names()?.iter().map(|name| seen::look(name)).collect();
-    let text = if options.json {
-        serde_json::to_string_pretty(&entries).map_err(|e| Failure::Run(e.to_string()))? + "\n"
-    } else {
-        render(&entries)
-    };
-    std::io::stdout().write_all(text.as_bytes())?;
-    Ok(())
+    if options.json { print::json(&entries) } else { print::text(&render(&entries)) }
 }
 
 const HEADING: [&str; 9] =
@@ -53,16 +51,16 @@ fn render(entries: &[Entry]) -> String {
     seen::table(&HEADING, &rows)
 }
 
-fn row(entry: &Entry) -> Vec<String> {
-    let mut row = vec![entry.name.clone()];
+fn row(entry: &Entry) -> Row {
+    let mut row = vec![quote::word(&entry.name).into_owned()];
     match &entry.what {
         What::Seen(summary) => row.extend(cells(summary)),
         What::Error(error) => {
-            row.extend(["?".to_owned(), error.clone()]);
-            row.resize(HEADING.len(), String::new());
+            row.push("?".to_owned());
+            return Row::with_text(row, error.clone());
         }
     }
-    row
+    row.into()
 }
 
 fn cells(of: &Summary) -> [String; 8] {

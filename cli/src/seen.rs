@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use slipring::observe::{ObjectSeen, Observer, Seen};
+use unicode_width::UnicodeWidthStr;
 
 /// A named object, or why it cannot be seen.
 #[derive(Serialize)]
@@ -104,19 +105,48 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
+/// One line of a table.
+pub struct Row {
+    cells: Vec<String>,
+    /// Stands behind the cells, as long as it is.
+    rest: String,
+}
+
+impl Row {
+    /// The first cells, and instead of the others a text, which widens no column.
+    pub fn with_text(cells: Vec<String>, rest: String) -> Self {
+        Self { cells, rest }
+    }
+}
+
+impl From<Vec<String>> for Row {
+    fn from(cells: Vec<String>) -> Self {
+        Self { cells, rest: String::new() }
+    }
+}
+
+/// A cell that is longer shifts its own row and no other.
+const WIDEST: usize = 40;
+
 /// Rows of text under a heading, each column as wide as it must be.
-pub fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
+pub fn table(heading: &[&str], rows: &[Row]) -> String {
     let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([heading[column].len()]).max().unwrap_or(0)
+        let cells = rows.iter().filter_map(|row| row.cells.get(column));
+        let widths = cells.map(|cell| cell.width()).filter(|width| *width <= WIDEST);
+        widths.chain([heading[column].width()]).max().unwrap_or(0)
     };
     let widths: Vec<_> = (0..heading.len()).map(width).collect();
-    let line = |cells: Vec<&str>| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    let heading = heading.iter().map(|&cell| cell.to_owned()).collect::<Vec<_>>().into();
+    let line = |row: &Row| {
+        let cells = row.cells.iter().zip(&widths).map(|(cell, width)| padded(cell, *width) + "  ");
+        (cells.collect::<String>() + &row.rest).trim_end().to_owned() + "\n"
     };
-    let rows = rows.iter().map(|row| line(row.iter().map(String::as_str).collect()));
-    std::iter::once(line(heading.to_vec())).chain(rows).collect()
+    std::iter::once(&heading).chain(rows).map(line).collect()
+}
+
+/// The text and so many spaces that it takes `width` columns of a terminal.
+pub fn padded(text: &str, width: usize) -> String {
+    text.to_owned() + &" ".repeat(width.saturating_sub(text.width()))
 }
 
 #[cfg(test)]
@@ -133,8 +163,21 @@ mod tests {
 
     #[test]
     fn columns_stand_under_their_headings() {
-        let rows = [vec!["jobs".to_owned(), "1".into()], vec!["a".into(), "22".into()]];
+        let rows =
+            [vec!["jobs".to_owned(), "1".into()].into(), vec!["a".into(), "22".into()].into()];
         assert_eq!(table(&["NAME", "N"], &rows), "NAME  N\njobs  1\na     22\n");
         assert_eq!(table(&["NAME"], &[]), "NAME\n");
+    }
+
+    #[test]
+    fn a_long_text_widens_no_column_and_wide_letters_count_twice() {
+        let (long, why) = ("x".repeat(41), "a long sentence".to_owned());
+        let rows = [
+            Row::from(vec!["作业".to_owned(), "1".into()]),
+            Row::with_text(vec!["a".to_owned()], why),
+            Row::from(vec![long.clone(), "2".into()]),
+        ];
+        let shown = format!("NAME  N\n作业  1\na     a long sentence\n{long}  2\n");
+        assert_eq!(table(&["NAME", "N"], &rows), shown);
     }
 }

@@ -1,4 +1,6 @@
-//! `slipring top`: what goes on in all named objects, live.
+//! `slipring top`: what goes on in all named objects, live. `picture.rs` makes the lines, for a terminal of any width.
+
+mod picture;
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -7,35 +9,54 @@ use std::time::{Duration, Instant};
 use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Constraint, Layout};
-use ratatui::style::{Color, Modifier, Style, Stylize};
-use ratatui::text::Line;
-use ratatui::widgets::{Cell, Row, Table};
+use ratatui::style::Stylize;
+use ratatui::text::{Line, Text};
 use slipring::name::names;
 use slipring::observe::Observer;
 
+use self::picture::Item;
 use crate::failure::Failure;
-use crate::seen::{self, Summary, What};
+use crate::help::laid_out;
+use crate::seen::{self, What};
 
 /// Watch the named objects of this machine.
 ///
 /// One line each: how full it is, how many messages per second are sent and taken, who has it, who waits, who holds it.
 /// It maps what it looks at for reading only: it cannot disturb anybody.
 #[derive(clap::Args)]
-#[command(after_help = "\
-Keys:
-  q, Esc, Ctrl-C  end
-  s               sort by the next column: name, depth, rate, waiting
-  space           stop the picture, and let it go on
-
-Example:
-  slipring top --interval 0.2
-
-Where the output is no terminal, `slipring ls --json` is the thing to use.")]
+#[command(after_help = laid_out(AFTER_HELP))]
 pub struct Options {
     /// Seconds between two looks.
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = interval)]
     interval: f64,
 }
+
+const AFTER_HELP: &str = "\
+Keys:
+  q, Esc, Ctrl-C      end
+  s                   sort by the next column: name, depth, rate, waiting
+  space               stop the picture, and let it go on
+  arrows, PgUp, PgDn  the names that there was no room for
+
+Columns:
+  NAME     in quotes, as a shell takes it, where it has other than plain letters in it
+  FULL     how full it is
+  DEPTH    messages in it, and the most that it holds; of other objects their state
+  SENT/s   messages per second; TAKEN/s likewise
+  USERS    processes that have a handle; of a queue those that send + those that receive
+  WAIT     threads that sleep on it, as far as this user may know
+  HOLDERS  processes that hold it, and how many are dead
+  A narrow terminal has fewer: name, holders and depth stay longest.
+
+Example:
+  slipring top --interval 0.2
+
+Where the output is no terminal, `slipring ls --json` is the thing to use.
+
+Exit codes:
+  0  the user had enough
+  1  the directory of names cannot be read, or the terminal is gone
+  2  wrong usage, or no terminal";
 
 fn interval(text: &str) -> Result<f64, String> {
     match text.parse() {
@@ -75,21 +96,13 @@ impl Order {
             Self::Waiting => Self::Name,
         }
     }
-}
 
-/// One line: what is to be seen now, and what has changed since the last look.
-struct Item {
-    name: String,
-    what: What,
-    /// Messages per second, sent and taken.
-    rates: Option<(f64, f64)>,
-}
-
-impl Item {
-    fn summary(&self) -> Option<&Summary> {
-        match &self.what {
-            What::Seen(summary) => Some(summary),
-            What::Error(_) => None,
+    fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Depth => "depth",
+            Self::Rate => "rate",
+            Self::Waiting => "waiting",
         }
     }
 }
@@ -105,6 +118,9 @@ struct Screen {
     observers: HashMap<String, Observer>,
     counts: HashMap<String, Count>,
     items: Vec<Item>,
+    /// The first item on the screen, and how many there is room for.
+    first: usize,
+    page: usize,
 }
 
 impl Screen {
@@ -116,6 +132,8 @@ impl Screen {
             observers: HashMap::new(),
             counts: HashMap::new(),
             items: Vec::new(),
+            first: 0,
+            page: 1,
         }
     }
 
@@ -148,6 +166,13 @@ impl Screen {
                 self.sort();
             }
             KeyCode::Char(' ') => self.is_stopped = !self.is_stopped,
+            // Drawing sees to it that they are not behind the end.
+            KeyCode::Down => self.first = self.first.saturating_add(1),
+            KeyCode::Up => self.first = self.first.saturating_sub(1),
+            KeyCode::PageDown => self.first = self.first.saturating_add(self.page),
+            KeyCode::PageUp => self.first = self.first.saturating_sub(self.page),
+            KeyCode::End => self.first = usize::MAX,
+            KeyCode::Home => self.first = 0,
             _ => {}
         }
         true
@@ -206,90 +231,36 @@ impl Screen {
             .sort_by(|a, b| number(b).total_cmp(&number(a)).then_with(|| a.name.cmp(&b.name)));
     }
 
-    fn draw(&self, frame: &mut Frame<'_>) {
-        let areas =
-            Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).split(frame.area());
-        let stopped = if self.is_stopped { ", stopped" } else { "" };
-        let title = format!(
-            "slipring: {} names, every {:.1} s, by {:?}{stopped}   q end  s sort  space stop",
-            self.items.len(),
-            self.interval.as_secs_f64(),
-            self.order,
-        );
-        frame.render_widget(Line::from(title).bold(), areas[0]);
-        let heading =
-            ["NAME", "KIND", "FULL", "DEPTH", "SENT/s", "TAKEN/s", "USERS", "WAIT", "HOLDERS"];
-        let heading = Row::new(heading).style(Style::new().add_modifier(Modifier::REVERSED));
-        let widths = [
-            Constraint::Fill(3),
-            Constraint::Length(16),
-            Constraint::Length(10),
-            Constraint::Length(18),
-            Constraint::Length(9),
-            Constraint::Length(9),
-            Constraint::Length(7),
-            Constraint::Length(4),
-            Constraint::Fill(2),
+    fn draw(&mut self, frame: &mut Frame<'_>) {
+        let [title, table] =
+            Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(frame.area());
+        self.page = usize::from(table.height.saturating_sub(1)).max(1);
+        self.first = self.first.min(self.items.len().saturating_sub(self.page));
+        let shown = &self.items[self.first..];
+        let shown = &shown[..shown.len().min(self.page)];
+        let width = usize::from(frame.area().width);
+        frame.render_widget(Line::from(self.title(shown.len(), width)).bold(), title);
+        frame.render_widget(Text::from(picture::lines(shown, width)), table);
+    }
+
+    /// What stands above: as much of it as there is room for, the first things first.
+    fn title(&self, shown: usize, width: usize) -> String {
+        let mut title = format!("slipring: {} names", self.items.len());
+        let part = (shown < self.items.len())
+            .then(|| format!(", {}-{} shown", self.first + 1, self.first + shown));
+        let parts = [
+            part,
+            self.is_stopped.then(|| ", stopped".to_owned()),
+            Some(format!(", by {}", self.order.name())),
+            Some(format!(", every {:.1} s", self.interval.as_secs_f64())),
+            Some("   q end  s sort  space stop".to_owned()),
         ];
-        let table = Table::new(self.items.iter().map(row), widths).header(heading);
-        frame.render_widget(table, areas[1]);
-    }
-}
-
-fn row(item: &Item) -> Row<'_> {
-    let name = Cell::from(item.name.as_str());
-    let of = match &item.what {
-        What::Seen(summary) => summary,
-        // Why takes more room than there is.
-        What::Error(_) => {
-            let blank = Cell::from("");
-            let why = Cell::from("see inspect");
-            return Row::new([name, Cell::from("?").fg(Color::Red), blank, why]);
+        for part in parts.into_iter().flatten() {
+            if title.len() + part.len() <= width {
+                title += &part;
+            }
         }
-    };
-    let rate = |value: Option<f64>| value.map_or_else(String::new, short);
-    let full = match (of.depth, of.capacity) {
-        (Some(depth), Some(capacity)) if capacity > 0 => bar(depth as f64 / capacity as f64),
-        _ => String::new(),
-    };
-    let users = if of.depth.is_some() {
-        format!("{}+{}", of.first, of.second)
-    } else {
-        of.first.to_string()
-    };
-    let mut holders: Vec<_> = of.holders.iter().map(u32::to_string).collect();
-    if of.dead > 0 {
-        holders.push(format!("({} dead)", of.dead));
-    }
-    let depth =
-        if of.depth.is_some() { seen::depth(of.depth, of.capacity) } else { of.state.clone() };
-    let color = if of.dead > 0 { Color::Red } else { Color::Reset };
-    Row::new([
-        name,
-        Cell::from(of.kind),
-        Cell::from(full),
-        Cell::from(depth),
-        Cell::from(rate(item.rates.map(|rates| rates.0))),
-        Cell::from(rate(item.rates.map(|rates| rates.1))),
-        Cell::from(users),
-        Cell::from(of.waiting.to_string()),
-        Cell::from(holders.join(" ")).fg(color),
-    ])
-}
-
-/// Eight places, as full as the part says.
-fn bar(part: f64) -> String {
-    let full = (part.clamp(0.0, 1.0) * 8.0).round() as usize;
-    format!("{}{}", "█".repeat(full), "░".repeat(8 - full))
-}
-
-/// A number in at most six characters.
-fn short(value: f64) -> String {
-    match value {
-        v if v >= 1e9 => format!("{:.1}G", v / 1e9),
-        v if v >= 1e6 => format!("{:.1}M", v / 1e6),
-        v if v >= 1e4 => format!("{:.1}k", v / 1e3),
-        v => format!("{v:.0}"),
+        title
     }
 }
 
@@ -300,12 +271,17 @@ mod tests {
     use ratatui::backend::TestBackend;
     use slipring::{ByteReceiver, ByteSender, Mutex, Named, OrRecover, QueueOptions};
 
-    fn text(screen: &Screen) -> String {
-        let mut terminal = Terminal::new(TestBackend::new(120, 10)).unwrap();
+    fn lines(screen: &mut Screen, columns: u16, rows: u16) -> Vec<String> {
+        let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
         terminal.draw(|frame| screen.draw(frame)).unwrap();
         let buffer = terminal.backend().buffer();
-        let symbols = buffer.content().iter().map(|cell| cell.symbol());
-        symbols.collect::<String>()
+        let line =
+            |cells: &[ratatui::buffer::Cell]| cells.iter().map(|cell| cell.symbol()).collect();
+        buffer.content().chunks(columns.into()).map(line).collect()
+    }
+
+    fn text(screen: &mut Screen) -> String {
+        lines(screen, 120, 10).concat()
     }
 
     #[test]
@@ -323,10 +299,10 @@ mod tests {
         (0..2).for_each(|_| drop(rx.recv().unwrap()));
         screen.look(&all, start + Duration::from_secs(2));
         assert_eq!(screen.items[0].rates, Some((3.0, 1.0)));
-        let shown = text(&screen);
+        let shown = text(&mut screen);
         assert!(shown.contains("4 of 8") && shown.contains("████░░░░"), "{shown}");
         assert!(shown.contains(&std::process::id().to_string()), "who holds the lock: {shown}");
-        assert!(shown.contains("see inspect"), "{shown}");
+        assert!(shown.contains("?  nothing is called"), "{shown}");
         assert!(screen.press(KeyCode::Char('s'), KeyModifiers::NONE));
         assert_eq!((screen.order, &*screen.items[0].name), (Order::Depth, &*jobs));
         assert!(!screen.press(KeyCode::Char('c'), KeyModifiers::CONTROL));
@@ -345,9 +321,48 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_short() {
-        assert_eq!((short(0.0), short(9999.0)), ("0".into(), "9999".into()));
-        assert_eq!((short(12_345.0), short(2.5e6)), ("12.3k".into(), "2.5M".into()));
-        assert_eq!((bar(0.5), bar(7.0)), ("████░░░░".into(), "████████".into()));
+    fn at_every_width_there_is_what_matters() {
+        let name = format!("test-top-width-{}", std::process::id());
+        let mutex = Mutex::create(&name, 0_u64).unwrap();
+        let _guard = mutex.lock().or_recover().unwrap();
+        let long = format!("test-top-width-\u{202e}{}", "x".repeat(90));
+        let mut screen = Screen::new(Duration::from_secs(1));
+        screen.look(&[name.clone(), long], Instant::now());
+        let me = std::process::id().to_string();
+        for columns in [20, 30, 40, 60, 80, 81, 120, 250] {
+            let lines = lines(&mut screen, columns, 24);
+            let shown = lines.join("\n");
+            assert!(lines[0].starts_with("slipring: 2 names"), "{shown}");
+            assert!(lines[1].starts_with("NAME ") && lines[1].contains("HOLDERS"), "{shown}");
+            assert!(lines[2].contains(&me), "{shown}");
+            let whole = if columns < 80 { &name[..8] } else { &name };
+            assert!(lines[2].starts_with(whole), "{shown}");
+            assert_eq!(lines[1].contains("DEPTH"), columns >= 30, "{shown}");
+            assert!(lines[1].contains("KIND") || columns < 40, "{shown}");
+            assert!(!lines[1].contains("FULL"), "nothing has a depth: {shown}");
+        }
+    }
+
+    #[test]
+    fn names_that_have_no_room_are_a_key_away() {
+        let names: Vec<_> = (10..60).map(|number| format!("test-top-none-{number}")).collect();
+        let mut screen = Screen::new(Duration::from_secs(1));
+        screen.look(&names, Instant::now());
+        let first = |screen: &mut Screen| {
+            let lines = lines(screen, 80, 12);
+            assert!(lines[0].contains("50 names") && lines[0].contains("shown"), "{}", lines[0]);
+            lines[2].split_whitespace().next().unwrap().to_owned()
+        };
+        let mut press = |key, then: &str| {
+            assert!(screen.press(key, KeyModifiers::NONE));
+            assert_eq!(first(&mut screen), format!("test-top-none-{then}"));
+        };
+        press(KeyCode::Home, "10");
+        press(KeyCode::Down, "11");
+        press(KeyCode::PageDown, "21");
+        press(KeyCode::End, "50");
+        press(KeyCode::Down, "50");
+        press(KeyCode::PageUp, "40");
+        press(KeyCode::Up, "39");
     }
 }

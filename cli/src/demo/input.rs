@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Access;
 
 use crate::failure::Failure;
+use crate::quote;
 
 /// Checks that all files can be read; returns the first that is not a regular file.
 pub fn check(files: &[PathBuf]) -> Result<Option<&Path>, Failure> {
     let mut special = None;
     for file in files {
         let regular = is_regular(file)
-            .map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
+            .map_err(|error| Failure::Usage(format!("{}: {error}", quote::path(file))))?;
         if !regular {
             special = special.or(Some(file.as_path()));
         }

@@ -37,6 +37,7 @@ pub use self::child::{ChildOptions, run_child};
 use self::counts::Counts;
 use self::report::{Comparison, Report, Run};
 use crate::failure::Failure;
+use crate::help::laid_out;
 
 /// The most workers that can be asked for: each takes some descriptors of this process.
 const MAX_WORKERS: u16 = 128;
@@ -52,7 +53,7 @@ const MAX_WORKERS: u16 = 128;
 /// any encoding will do. A line may be of any length. A message of the table is a line, with its end.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  slipring demo --workers 4 --top 3 README.md docs/*.md")]
-#[command(after_long_help = AFTER_HELP)]
+#[command(after_long_help = laid_out(AFTER_HELP))]
 pub struct Options {
     /// The files. One that is not a regular file (a FIFO, /dev/stdin) can be read only once: the kernel's pipes are left
     /// out then.
@@ -75,14 +76,14 @@ Example:
   slipring demo --workers 4 --top 3 README.md docs/*.md
 
 The kernel's pipes:
-  A pipe keeps what is written to it whole up to 4096 bytes only. So each worker has a pipe of its own, which all readers
-  write to. A reader puts as many lines as fit, each with its length before it, into one write, and gives such writes to
-  the workers in turn; a longer line is cut in pieces, which its worker puts together. The counts come back through one
-  more pipe for each worker. Files are read once beforehand, so that both runs find them in memory. Times are from the
+  A pipe keeps what is written to it whole up to 4096 bytes only. So each worker has a pipe of its own, which all readers \
+  write to. A reader puts as many lines as fit, each with its length before it, into one write, and gives such writes to \
+  the workers in turn; a longer line is cut in pieces, which its worker puts together. The counts come back through one \
+  more pipe for each worker. Files are read once beforehand, so that both runs find them in memory. Times are from the \
   start of the first process to the end of the last.
 
 Exit codes:
-  0  done, and the counts are equal
+  0  done, and the counts are equal; also where whoever read the output has closed it
   1  a process died, the counts differ, or something else went wrong on the way
   2  wrong usage, or a file that cannot be read: nothing was started";
 

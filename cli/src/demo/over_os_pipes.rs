@@ -23,6 +23,7 @@ use super::family::Family;
 use super::launch;
 use super::lines::{lines, read_batches};
 use crate::failure::Failure;
+use crate::quote;
 
 /// The longest write that the kernel keeps whole: `PIPE_BUF`.
 const WHOLE: usize = 4096;
@@ -65,7 +66,7 @@ fn start_readers(
         options.push(format!("--number={number}"));
         let child = launch::reader("pipe-reader", &options, file).spawn()?;
         options.pop();
-        family.adopt(format!("the reader of {} over pipes", file.display()), child)?;
+        family.adopt(format!("the reader of {} over pipes", quote::path(file)), child)?;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use super::family::Family;
 use super::launch;
 use super::lines::{lines, read_batches};
 use crate::failure::Failure;
+use crate::quote;
 
 /// The most lines that wait in the queue.
 const CAPACITY: u64 = 1024;
@@ -41,7 +42,7 @@ pub fn count(files: &[PathBuf], workers: usize) -> Result<Counts, Failure> {
         let mut handoff = Handoff::new(&segment);
         handoff.give(LINES, &sender)?;
         let child = handoff.spawn(&mut launch::reader("reader", &[], file))?;
-        family.adopt(format!("the reader of {}", file.display()), child)?;
+        family.adopt(format!("the reader of {}", quote::path(file)), child)?;
     }
     // The children have these. What we kept would keep the last of them waiting.
     drop((sender, receiver));

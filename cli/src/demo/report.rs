@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::counts::Counts;
 use crate::failure::Failure;
+use crate::{print, quote};
 
 /// A run and how long it took.
 pub struct Run {
@@ -86,12 +87,8 @@ impl Report<'_> {
         } else {
             self.write_text(&mut text)?;
         }
-        let mut stdout = io::stdout();
-        match stdout.write_all(&text).and_then(|()| stdout.flush()) {
-            // Whoever read it has read enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => Ok(written?),
-        }
+        // Words are bytes of the user's files, as `cat` would show them.
+        print::bytes(&text)
     }
 
     fn other(&self) -> Option<&Run> {
@@ -107,7 +104,7 @@ impl Report<'_> {
             Comparison::Made(_) => None,
             Comparison::Skipped(file) => Some(format!(
                 "OS pipes were left out: {} is not a regular file and can be read only once",
-                file.display()
+                quote::path(file)
             )),
         }
     }

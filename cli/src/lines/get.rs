@@ -9,9 +9,11 @@ use super::framing::{Framing, FramingOptions};
 use super::output::{self, Reader};
 use super::patience::{Patience, seconds};
 use super::progress::Progress;
-use super::queue::NamedQueue;
+use super::queue::{EXAMPLE, NamedQueue};
 use super::stop::Stop;
 use crate::failure::Failure;
+use crate::help::laid_out;
+use crate::quote;
 
 /// Take lines out of a queue with a name and write them to the standard output.
 ///
@@ -21,10 +23,8 @@ use crate::failure::Failure;
 /// A line is written, with its line feed and with one system call, before the next one is taken: a kill costs at most the
 /// one line that `get` has in its hands. --batch is faster and costs more.
 #[derive(clap::Args)]
-#[command(
-    after_help = "Example:\n  slipring put jobs todo.txt &\n  slipring get jobs | while read -r job; do …; done"
-)]
-#[command(after_long_help = AFTER_HELP)]
+#[command(after_help = laid_out(EXAMPLE))]
+#[command(after_long_help = laid_out(AFTER_HELP))]
 pub struct Options {
     #[command(flatten)]
     queue: NamedQueue,
@@ -64,18 +64,18 @@ Examples:
     slipring get --frames samples | ./plot
 
 What a kill costs:
-  The line that `get` has taken and not yet written; with --batch N up to N of them. If the standard output is closed while
-  it waits, `get` ends and takes nothing; if it is closed just when a line was taken, that line is lost. Lines that are
+  The line that `get` has taken and not yet written; with --batch N up to N of them. If the standard output is closed while \
+  it waits, `get` ends and takes nothing; if it is closed just when a line was taken, that line is lost. Lines that are \
   written to one pipe by several are not mixed as long as they have no more than 4096 bytes with their line feed.
-  A queue without --persist ends with the last process that uses it, and the lines in it do too. `put` stays until its
+  A queue without --persist ends with the last process that uses it, and the lines in it do too. `put` stays until its \
   lines are taken; a program that does not is to be preceded by `get`.
 
 Exit codes:
-  0    everything was taken, or --count lines, or whoever read the standard output has closed it
-  1    something went wrong on the way
-  2    wrong usage, or a name that can be none
-  4    no line came for --timeout
-  130  SIGINT, 143 SIGTERM, 129 SIGHUP: what was not written stays in the queue";
+  0              everything was taken, or --count lines, or whoever read the standard output has closed it
+  1              something went wrong on the way
+  2              wrong usage, or a name that can be none
+  4              no line came for --timeout
+  129, 130, 143  ended by SIGHUP, SIGINT or SIGTERM: what was not written stays in the queue";
 
 /// Takes them.
 pub fn run(options: &Options) -> Result<(), Failure> {
@@ -135,7 +135,7 @@ impl Get<'_> {
                 Err(Error::WouldBlock) => {}
                 Err(Error::TimedOut | Error::Interrupted) => {
                     self.stop.check()?;
-                    let name = &self.queue.name;
+                    let name = quote::word(&self.queue.name);
                     self.progress.note(|| Some(format!("waiting for `slipring put {name}`")));
                     if output::look() == Reader::Gone {
                         return Ok(None);
@@ -177,12 +177,12 @@ impl Get<'_> {
 
     /// Nothing came in time.
     fn late(&self) -> Failure {
-        let name = &self.queue.name;
+        let name = quote::word(&self.queue.name);
         let why = match self.receiver.senders() {
             0 => "nobody puts lines into it".to_owned(),
             1 => "one process could put lines into it and has put none".to_owned(),
             many => format!("{many} processes could put lines into it and have put none"),
         };
-        Failure::Late(format!("no line came from {name:?} in time: {why}"))
+        Failure::Late(format!("no line came from {name} in time: {why}"))
     }
 }

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use super::framing::{Cutter, Framing};
 use super::stop::Stop;
 use crate::failure::Failure;
+use crate::quote;
 
 /// How much is read at once.
 const CHUNK: usize = 128 << 10;
@@ -36,7 +37,7 @@ impl Source {
         if file == Path::new("-") {
             return Ok(Self::Stdin);
         }
-        let bad = |error: io::Error| Failure::Usage(format!("{}: {error}", file.display()));
+        let bad = |error: io::Error| Failure::Usage(format!("{}: {error}", quote::path(file)));
         if fs::metadata(file).map_err(bad)?.is_dir() {
             return Err(bad(io::ErrorKind::IsADirectory.into()));
         }
@@ -66,7 +67,7 @@ impl Source {
     fn name(&self) -> String {
         match self {
             Self::Stdin => "standard input".to_owned(),
-            Self::File(file) => file.display().to_string(),
+            Self::File(file) => quote::path(file).into_owned(),
         }
     }
 

@@ -25,10 +25,7 @@ pub fn write(mut bytes: &[u8], stop: Stop) -> Result<Reader, Failure> {
             Err(Errno::INTR) => stop.check()?,
             Err(Errno::AGAIN) => stop.wait_writable(stdout())?,
             Err(Errno::PIPE) => return Ok(Reader::Gone),
-            Err(error) => {
-                let error = std::io::Error::from(error);
-                return Err(Failure::Run(format!("standard output: {error}")));
-            }
+            Err(error) => return Err(Failure::of_output(error.into())),
         }
     }
     Ok(Reader::There)

@@ -10,9 +10,11 @@ use super::framing::FramingOptions;
 use super::input::Source;
 use super::patience::{Patience, seconds};
 use super::progress::Progress;
-use super::queue::NamedQueue;
+use super::queue::{EXAMPLE, NamedQueue};
 use super::stop::Stop;
 use crate::failure::Failure;
+use crate::help::laid_out;
+use crate::quote;
 
 /// How often to look for memory that somebody has freed, and whether everything was taken.
 const NAP: Duration = Duration::from_millis(5);
@@ -27,10 +29,8 @@ const GROWTH: Duration = Duration::from_micros(100);
 /// A full queue is waited for. When everything is read, `put` waits until all that it put has been taken: without
 /// --persist the queue and what is in it go with the last process that uses it.
 #[derive(clap::Args)]
-#[command(
-    after_help = "Example:\n  slipring put jobs todo.txt &\n  slipring get jobs | while read -r job; do …; done"
-)]
-#[command(after_long_help = AFTER_HELP)]
+#[command(after_help = laid_out(EXAMPLE))]
+#[command(after_long_help = laid_out(AFTER_HELP))]
 pub struct Options {
     #[command(flatten)]
     queue: NamedQueue,
@@ -62,20 +62,20 @@ Examples:
     ./measure | slipring put --frames samples
 
 What a kill costs:
-  What was put stays in the queue, whoever is killed, as long as some process uses the queue or it was made with
+  What was put stays in the queue, whoever is killed, as long as some process uses the queue or it was made with \
   --persist. A killed `put` loses what it had read from its input and not yet put. No line is torn, none comes twice.
 
 Limits:
-  A line may have any bytes and be as long as the queue allows: 2 GiB, unless another program made it with less. At a line
+  A line may have any bytes and be as long as the queue allows: 2 GiB, unless another program made it with less. At a line \
   that is longer, or a frame that is cut short, `put` stops and says which it was; what came before is in the queue.
   If there is no memory for a line, `put` waits until others have been taken; with an empty queue that is an error.
 
 Exit codes:
-  0    all lines were put, and taken unless the queue is there to stay
-  1    something went wrong on the way
-  2    wrong usage, a name that can be none, or a file that cannot be read: nothing was put
-  4    nobody took anything for --timeout
-  130  SIGINT, 143 SIGTERM, 129 SIGHUP: what was put before is in the queue";
+  0              all lines were put, and taken unless the queue is there to stay
+  1              something went wrong on the way
+  2              wrong usage, a name that can be none, or a file that cannot be read: nothing was put
+  4              nobody took anything for --timeout
+  129, 130, 143  ended by SIGHUP, SIGINT or SIGTERM: what was put before is in the queue";
 
 /// Puts them.
 pub fn run(options: &Options) -> Result<(), Failure> {
@@ -181,8 +181,8 @@ impl Put<'_> {
         while !self.sender.is_taken() {
             self.stop.check()?;
             let slice = self.slice()?;
-            let queue = self.queue;
-            self.progress.note(|| Some(format!("{left} wait for `slipring get {}`", queue.name)));
+            let name = quote::word(&self.queue.name);
+            self.progress.note(|| Some(format!("{left} wait for `slipring get {name}`")));
             sleep(nap.min(slice));
             nap = (nap * 2).min(NAP);
             let now = self.sender.len();
@@ -198,7 +198,7 @@ impl Put<'_> {
     /// How long to wait now.
     fn slice(&mut self) -> Result<Duration, Failure> {
         self.patience.slice().ok_or_else(|| {
-            let (name, left) = (&self.queue.name, self.sender.len());
+            let (name, left) = (quote::word(&self.queue.name), self.sender.len());
             let who = match self.sender.receivers() {
                 0 => "nobody takes lines",
                 _ => "nobody has taken a line",
@@ -208,7 +208,7 @@ impl Put<'_> {
                 true => "; it is there to stay",
                 false => ", and it goes with the last process that uses it",
             };
-            Failure::Late(format!("{who} from {name:?} in time; {left} in it{end}"))
+            Failure::Late(format!("{who} from {name} in time; {left} in it{end}"))
         })
     }
 }

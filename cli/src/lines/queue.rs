@@ -1,10 +1,9 @@
 //! The queue that the options name.
 
-use std::fs;
-
 use slipring::{Error, Name, Named, QueueOptions};
 
 use crate::failure::Failure;
+use crate::{quote, users};
 
 /// Which queue, and how it is made where there is none.
 #[derive(clap::Args)]
@@ -19,16 +18,22 @@ pub struct NamedQueue {
     #[arg(long, value_name = "BITS", default_value = "600", value_parser = mode, help_heading = MAKING)]
     mode: u32,
     /// If this makes the queue: the group of its file, by name or number; has an effect with a --mode that lets it in.
-    #[arg(long, value_name = "GROUP", value_parser = group, help_heading = MAKING)]
+    #[arg(long, value_name = "GROUP", value_parser = users::group, help_heading = MAKING)]
     group: Option<u32>,
     /// If this makes the queue: it stays with its lines when nobody uses it, until `slipring clean --force NAME` or a
     /// reboot.
     #[arg(long, help_heading = MAKING)]
     persist: bool,
-    /// Use the queue also if its file belongs to this user, by number.
-    #[arg(long, value_name = "UID")]
+    /// Use the queue also if its file belongs to this user, by name or number.
+    #[arg(long, value_name = "USER", value_parser = users::user)]
     trust: Option<u32>,
 }
+
+/// What `put` and `get` do together.
+pub const EXAMPLE: &str = "\
+Example:
+  slipring put jobs todo.txt &
+  slipring get jobs | while read -r job; do …; done";
 
 const MAKING: &str = "If the queue has to be made";
 
@@ -48,16 +53,21 @@ impl NamedQueue {
 
     /// A sentence about this queue.
     pub fn failure(&self, error: Error) -> Failure {
-        let name = &self.name;
+        let name = quote::word(&self.name);
         match error {
             Error::BadName { .. } | Error::Capacity { .. } => Failure::Usage(error.to_string()),
-            Error::Closed => Failure::Run(format!("{name:?} was closed")),
-            Error::ForeignOwner { uid, .. } => Failure::Run(format!("{error}: --trust {uid}")),
+            Error::Closed => Failure::Run(format!("{name} was closed")),
+            Error::ForeignOwner { uid, .. } => {
+                let user = users::shown(uid);
+                Failure::Run(format!(
+                    "{name} belongs to user {user}, who could have put anything there; if that is meant, --trust {uid}"
+                ))
+            }
             // These say the name.
             Error::NotPermitted { .. } | Error::NameTaken { .. } | Error::NoNames { .. } => {
                 Failure::Run(error.to_string())
             }
-            error => Failure::Run(format!("{name:?}: {error}")),
+            error => Failure::Run(format!("{name}: {error}")),
         }
     }
 }
@@ -67,31 +77,13 @@ fn mode(text: &str) -> Result<u32, String> {
     bits.ok_or_else(|| "it is no octal number of 0 to 777".to_owned())
 }
 
-fn group(text: &str) -> Result<u32, String> {
-    if let Ok(number) = text.parse() {
-        return Ok(number);
-    }
-    let groups = fs::read_to_string("/etc/group").unwrap_or_default();
-    find_group(&groups, text).ok_or_else(|| "there is no such group in /etc/group".to_owned())
-}
-
-/// The number of a group in what stands in `/etc/group`: `name:password:number:members`.
-fn find_group(groups: &str, name: &str) -> Option<u32> {
-    let mut lines = groups.lines().map(|line| line.split(':'));
-    lines.find_map(|mut fields| (fields.next()? == name).then(|| fields.nth(1)?.parse().ok())?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn modes_are_octal_and_groups_have_names_or_numbers() {
+    fn modes_are_octal() {
         assert_eq!((mode("660"), mode("0600")), (Ok(0o660), Ok(0o600)));
         assert!(["", "8", "1777", "rw", "-1"].iter().all(|text| mode(text).is_err()));
-        let groups = "root:x:0:\naudio:x:29:ann,bob\nbroken\n";
-        assert_eq!((find_group(groups, "audio"), find_group(groups, "root")), (Some(29), Some(0)));
-        assert_eq!((find_group(groups, "aud"), find_group(groups, "broken")), (None, None));
-        assert_eq!(group("1234"), Ok(1234));
     }
 }

@@ -22,6 +22,7 @@ pub use self::peer::{ChildOptions, run_child};
 use self::report::{Cell, Report};
 use self::setup::{Channel, Setup};
 use crate::failure::Failure;
+use crate::help::laid_out;
 use crate::lines::seconds;
 
 /// Sizes that are measured unless told otherwise.
@@ -36,9 +37,9 @@ const QUICK: Duration = Duration::from_millis(30);
 /// time. Everything is measured in turn, several times over, so that what disturbs the machine disturbs all alike.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  slipring perf --quick\n  slipring perf --only queue,os-pipe --size 64 --seconds 5"
+    after_help = laid_out("Examples:\n  slipring perf --quick\n  slipring perf --only queue,os-pipe --size 64 --seconds 5")
 )]
-#[command(after_long_help = AFTER_HELP)]
+#[command(after_long_help = laid_out(AFTER_HELP))]
 pub struct Options {
     /// Only these channels; separated by commas, or given several times.
     #[arg(long, value_name = "CHANNEL", value_delimiter = ',')]
@@ -73,15 +74,15 @@ Channels:
   socketpair   a pair of Unix stream sockets, likewise
 
 Columns:
-  MSG/S             messages one way per second, the median of three runs (--quick: one)
-  MB/S              the same in millions of bytes
-  P50 P99 P99.9 MAX percentiles of the round trip there and back, in microseconds
-  VS PIPE           messages one way per second divided by those of os-pipe
+  MSG/S              messages one way per second, the median of three runs (--quick: one)
+  MB/S               the same in millions of bytes
+  P50 P99 P99.9 MAX  percentiles of the round trip there and back, in microseconds
+  VS PIPE            messages one way per second divided by those of os-pipe
 
 A receiver copies each message out of shared memory, as the kernel does. With one CPU both processes share it.
 
 Exit codes:
-  0  done
+  0  done, also where whoever read the output has closed it
   1  something went wrong on the way
   2  wrong usage: nothing was measured";
 

@@ -1,13 +1,12 @@
 //! What is printed.
 
-use std::io::{Write, stdout};
-
 use serde::Serialize;
 
 use super::measure::{Times, no_times};
 use super::setup::{Channel, Setup};
 use crate::failure::Failure;
-use crate::seen::table;
+use crate::print;
+use crate::seen::{self, table};
 
 /// What was measured of one channel with one size.
 pub struct Cell {
@@ -73,18 +72,15 @@ impl Report<'_> {
     /// Prints it on the standard output stream.
     pub fn print(&self, json: bool) -> Result<(), Failure> {
         let cells: Vec<_> = self.cells.iter().map(|cell| self.row(cell)).collect();
-        let text = if json {
-            let json = Json { cpus: self.cpus, cells };
-            serde_json::to_string_pretty(&json).map_err(|e| Failure::Run(e.to_string()))? + "\n"
-        } else {
-            let place = match self.cpus {
-                Some([a, b]) => format!("Between CPUs {a} and {b}"),
-                None => "Both processes on one CPU".to_owned(),
-            };
-            let rows: Vec<_> = cells.iter().map(Row::cells).collect();
-            format!("{place}; round trips in microseconds.\n\n{}", table(&HEADING, &rows))
+        if json {
+            return print::json(&Json { cpus: self.cpus, cells });
+        }
+        let place = match self.cpus {
+            Some([a, b]) => format!("Between CPUs {a} and {b}"),
+            None => "Both processes on one CPU".to_owned(),
         };
-        Ok(stdout().write_all(text.as_bytes())?)
+        let rows: Vec<_> = cells.iter().map(|row| seen::Row::from(row.cells())).collect();
+        print::text(&format!("{place}; round trips in microseconds.\n\n{}", table(&HEADING, &rows)))
     }
 
     fn row(&self, cell: &Cell) -> Row {

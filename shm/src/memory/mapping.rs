@@ -378,13 +378,25 @@ fn read_header(file: BorrowedFd<'_>, size: u64, layout: u64) -> Result<Checked> 
 
 /// Sizes and maps an empty file; a default reserve shrinks until the address space holds it.
 fn reserve(file: BorrowedFd<'_>, options: SegmentOptions) -> Result<(Geometry, MmapRaw)> {
-    let (wanted, asked_for) = options.wanted_reserve();
+    let (wanted, asked_for) = options.wanted_reserve()?;
     let least = if asked_for { wanted } else { MIN_RESERVE };
     let wanted = Geometry::for_reserve(wanted)?.reserve();
     let (reserve, map) = memory::reserve_shrinking(wanted, least, |bytes| {
         memory::set_size(file, bytes)?;
         memory::map_shared(file, bytes as usize)
     })
-    .map_err(Error::io("reserve address space for the segment"))?;
+    .map_err(|source| match source.kind() {
+        std::io::ErrorKind::FileTooLarge => Error::Io {
+            op: "give the segment its size: the limit of file sizes counts for shared memory too; raise it \
+                 (`ulimit -f`, RLIMIT_FSIZE), or make the segment with a smaller reserve",
+            source,
+        },
+        // What valgrind says of a mapping that is larger than what it has. A half of it would take it minutes.
+        std::io::ErrorKind::InvalidInput => Error::Io {
+            op: "reserve address space for the segment; under valgrind set SLIPRING_RESERVE=256M",
+            source,
+        },
+        _ => Error::Io { op: "reserve address space for the segment", source },
+    })?;
     Ok((Geometry::for_reserve(reserve)?, map))
 }

@@ -31,9 +31,13 @@ pub(crate) const PREFIX: &str = "slipring.";
 /// What the names of sockets begin with. No name's file does: [`PREFIX`] is another.
 const SOCKET_PREFIX: &str = "slipring-socket.";
 
-/// The directory that names are kept in.
+/// The directory that names are kept in: what `SLIPRING_DIR` says, or `/dev/shm` where that is empty or not set.
 pub fn directory() -> PathBuf {
-    std::env::var_os(VARIABLE).unwrap_or_else(|| OsString::from(DIRECTORY)).into()
+    said_by(std::env::var_os(VARIABLE))
+}
+
+fn said_by(variable: Option<OsString>) -> PathBuf {
+    variable.filter(|text| !text.is_empty()).unwrap_or_else(|| OsString::from(DIRECTORY)).into()
 }
 
 /// The file that has this name, if there is one.
@@ -78,4 +82,16 @@ pub(crate) fn means(path: &Path, file: BorrowedFd<'_>) -> io::Result<bool> {
 pub(crate) fn socket_of(file: BorrowedFd<'_>) -> io::Result<Address> {
     let (_, inode) = sys::status(file)?.file;
     Address::new(&directory(), format!("{SOCKET_PREFIX}{inode}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_variable_is_as_good_as_none() {
+        assert_eq!(said_by(None), PathBuf::from("/dev/shm"));
+        assert_eq!(said_by(Some(OsString::new())), PathBuf::from("/dev/shm"));
+        assert_eq!(said_by(Some(OsString::from("/run/names"))), PathBuf::from("/run/names"));
+    }
 }

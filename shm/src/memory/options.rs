@@ -1,7 +1,14 @@
 //! How a segment is to be made.
 
+use std::ffi::{OsStr, OsString};
+use std::io;
+
+use crate::error::{Error, Result};
+
 /// Address space of a segment unless told otherwise: 128 GiB, which cost nothing until they are used.
 pub const DEFAULT_RESERVE: u64 = 128 << 30;
+/// The variable that says something else: a number of bytes, or of units of 1024, 1024² or 1024³ with K, M or G behind it.
+const VARIABLE: &str = "SLIPRING_RESERVE";
 
 /// How large a segment may grow, and how much memory it may take.
 ///
@@ -22,13 +29,14 @@ pub struct SegmentOptions {
 }
 
 impl SegmentOptions {
-    /// [`DEFAULT_RESERVE`], no budget but the cgroup's limit.
+    /// [`DEFAULT_RESERVE`], or what the variable `SLIPRING_RESERVE` says (`4G`, `512M`, bytes); no budget but the cgroup's
+    /// limit.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Address space in bytes, rounded up to whole chunks. It is never enlarged later. A default reserve is halved where
-    /// address space is rationed (`ulimit -v`); one asked for here is not.
+    /// address space or the size of files is rationed (`ulimit -v`, `ulimit -f`); one asked for here is not.
     #[must_use]
     pub fn reserve(mut self, bytes: u64) -> Self {
         self.reserve = Some(bytes);
@@ -52,8 +60,11 @@ impl SegmentOptions {
     }
 
     /// The reserve asked for, and whether it was asked for.
-    pub(crate) fn wanted_reserve(&self) -> (u64, bool) {
-        (self.reserve.unwrap_or(DEFAULT_RESERVE), self.reserve.is_some())
+    pub(crate) fn wanted_reserve(&self) -> Result<(u64, bool)> {
+        match self.reserve {
+            Some(bytes) => Ok((bytes, true)),
+            None => Ok((default_reserve(std::env::var_os(VARIABLE))?, false)),
+        }
     }
 
     /// The lower of the budget and `limit`; `u64::MAX` means none.
@@ -67,9 +78,43 @@ impl SegmentOptions {
     }
 }
 
+/// The default, where the variable has this value.
+fn default_reserve(variable: Option<OsString>) -> Result<u64> {
+    let Some(text) = variable.filter(|text| !text.is_empty()) else { return Ok(DEFAULT_RESERVE) };
+    bytes_of(&text).ok_or(Error::Io {
+        op: "understand the variable SLIPRING_RESERVE; give it a number of bytes, or one with K, M or G behind it",
+        source: io::ErrorKind::InvalidInput.into(),
+    })
+}
+
+fn bytes_of(text: &OsStr) -> Option<u64> {
+    let text = text.to_str()?;
+    let (number, shift) = match text.as_bytes().last()?.to_ascii_uppercase() {
+        b'K' => (&text[..text.len() - 1], 10),
+        b'M' => (&text[..text.len() - 1], 20),
+        b'G' => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_default_reserve_is_what_the_variable_says() {
+        let said = |text: &str| default_reserve(Some(text.into()));
+        assert_eq!(default_reserve(None).unwrap(), DEFAULT_RESERVE);
+        assert_eq!(said("").unwrap(), DEFAULT_RESERVE, "empty is as good as none");
+        assert_eq!(said("67108864").unwrap(), 64 << 20);
+        assert_eq!((said("512M").unwrap(), said("4g").unwrap()), (512 << 20, 4 << 30));
+        assert_eq!(said("70000K").unwrap(), 70000 << 10);
+        for bad in ["G", "-1", "1.5G", "4GiB", "4 G", "99999999999G", "größe"] {
+            let error = said(bad).unwrap_err().to_string();
+            assert!(error.contains("SLIPRING_RESERVE") && error.contains("K, M or G"), "{error}");
+        }
+    }
 
     #[test]
     fn the_lower_of_budget_and_limit_counts() {

@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 /// Why `fallocate` gave nothing.
 #[derive(Debug)]
@@ -50,8 +51,12 @@ pub(crate) fn seals(fd: BorrowedFd<'_>) -> io::Result<Seals> {
     }
 }
 
-/// Sets the size; costs no memory.
+/// Sets the size; costs no memory. `FileTooLarge`: over this process's limit. The kernel would say that with SIGXFSZ, whose
+/// default is death, so it is not asked.
 pub(crate) fn set_size(fd: BorrowedFd<'_>, bytes: u64) -> io::Result<()> {
+    if getrlimit(Resource::Fsize).current.is_some_and(|limit| bytes > limit) {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
     Ok(rustix::fs::ftruncate(fd, bytes)?)
 }
 
@@ -113,8 +118,8 @@ pub(crate) fn map_for_reading(fd: BorrowedFd<'_>, len: usize) -> io::Result<Mmap
     MmapOptions::new().len(len).no_reserve_swap().map_raw_read_only(fd.as_raw_fd())
 }
 
-/// Calls `attempt` with `wanted`, then with ever smaller halves down to `least`, as long as the answer is
-/// `OutOfMemory`: a default reserve must not fail where address space is rationed.
+/// Calls `attempt` with `wanted`, then with ever smaller halves down to `least`, as long as the answer is that it is too
+/// much: a default reserve must not fail where address space or the size of files is rationed.
 pub(crate) fn reserve_shrinking<R>(
     wanted: u64,
     least: u64,
@@ -124,12 +129,14 @@ pub(crate) fn reserve_shrinking<R>(
     loop {
         match attempt(bytes) {
             Ok(made) => return Ok((bytes, made)),
-            Err(error) if error.kind() == io::ErrorKind::OutOfMemory && bytes / 2 >= least => {
-                bytes /= 2;
-            }
+            Err(error) if is_too_much(&error) && bytes / 2 >= least => bytes /= 2,
             Err(error) => return Err(error),
         }
     }
+}
+
+fn is_too_much(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::OutOfMemory | io::ErrorKind::FileTooLarge)
 }
 
 #[cfg(test)]

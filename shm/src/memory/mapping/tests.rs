@@ -123,6 +123,28 @@ fn a_segment_is_made_in_an_empty_file_only() {
 }
 
 #[test]
+fn a_limit_of_file_sizes_makes_a_segment_smaller_and_never_kills() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    crate::sync::testing::alone(|| {
+        let limited = |bytes| {
+            let limit = Rlimit { current: Some(bytes), maximum: None };
+            setrlimit(Resource::Fsize, limit).unwrap();
+            Mapping::create(SegmentOptions::new(), LAYOUT)
+        };
+        let large = Mapping::create(small(), LAYOUT).unwrap();
+        let fits = limited(1 << 30).unwrap();
+        assert_eq!(fits.geometry().reserve(), 1 << 30);
+        let error = limited(MIN_RESERVE - 1).unwrap_err();
+        assert!(error.to_string().contains("`ulimit -f`"), "{error}");
+        // What is as large as it is already is used as ever.
+        let again = Mapping::attach(large.file().get().unwrap(), LAYOUT).unwrap();
+        let (arena, len) = again.geometry().region(Region::Arena);
+        again.commit(arena + len - CHUNK, CHUNK).unwrap();
+        again.decommit(arena + len - CHUNK, CHUNK).unwrap();
+    });
+}
+
+#[test]
 fn an_honest_header_in_a_file_of_holes_is_attached_to_without_a_fault() {
     let file = file_of(&header_bytes(), MIN_RESERVE);
     let mapping = attach(&file).unwrap();
