@@ -40,11 +40,10 @@
 
 use super::descriptor::BlockRef;
 use super::geometry::Geometry;
-use super::pool::{Backing, Pool, Region};
+use super::pool::{Backing, FREED, Pool, Region};
 use crate::owner::OwnerId;
-use crate::primitive::{AtomicU64, Ordering};
+use crate::primitive::Ordering;
 
-const FREED: u64 = 1;
 const GIVING: u64 = 2;
 const TIME_SHIFT: u32 = 2;
 
@@ -84,13 +83,6 @@ impl Pool {
     pub fn is_giving_back(&self) -> bool {
         // ORDERING: Relaxed; a hint.
         self.idle_word().load(Ordering::Relaxed) & GIVING != 0
-    }
-
-    /// A large block was freed and listed.
-    #[inline]
-    pub(super) fn note_free(&self) {
-        // ORDERING: AcqRel, E1. Not a load first: of that nothing would follow for the block that was just listed.
-        self.idle_word().fetch_or(FREED, Ordering::AcqRel);
     }
 
     /// Hands each large block that lay free for long, as `patience` says, to `give_back` as a range of data, and frees it
@@ -227,10 +219,6 @@ impl Pool {
         crash_point!("pool.give_back.before_list");
         // Who looked for a block meanwhile may have taken its bit and not got it.
         self.list(block.class, block.index / 64, 1 << (block.index % 64));
-    }
-
-    fn idle_word(&self) -> &AtomicU64 {
-        self.meta_word(super::geometry::IDLE)
     }
 }
 

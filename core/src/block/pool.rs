@@ -50,6 +50,9 @@ pub enum Region {
     Data,
 }
 
+/// The bit of the pool's idle word that says: a large block was freed. The rest of the word is drawn in `give_back.rs`.
+pub(super) const FREED: u64 = 1;
+
 /// Where the pool's memory comes from, piece by piece.
 pub trait Backing {
     /// Why memory is not to be had.
@@ -248,6 +251,17 @@ impl Pool {
             self.note_free();
         }
         true
+    }
+
+    /// A large block was freed and listed.
+    #[inline]
+    pub(super) fn note_free(&self) {
+        // ORDERING: AcqRel, E1 of `give_back.rs`. Not a load first: of that nothing would follow for the block that was just listed.
+        self.idle_word().fetch_or(FREED, Ordering::AcqRel);
+    }
+
+    pub(super) fn idle_word(&self) -> &AtomicU64 {
+        self.meta_word(super::geometry::IDLE)
     }
 
     /// Lists what a handle collected, as it goes away.

@@ -4,11 +4,12 @@
 //! The walk is [`slipring_core::block::give_back`]. Here are its figures. Nobody has the task: whoever allocates
 //! a large block, refills his magazine or is about to sleep in the segment spends a look, a load where there is nothing.
 
-use slipring_core::block::Patience;
+use slipring_core::block::{self, Backing, Patience};
 use slipring_core::owner::OwnerId;
 
 use super::geometry::Region;
 use super::regions::Regions;
+use crate::error::{Error, Result};
 
 /// In milliseconds. A block is given back at the first call that comes `idle` after it was freed, or `between` later, if
 /// another process has just looked: within a second, where anybody calls. In the crash build everything comes sooner.
@@ -48,6 +49,26 @@ impl Regions {
         let (data, _) = self.mapping.geometry().region(Region::BlockData);
         // What cannot be given back can be committed again: nothing is lost.
         let _ = self.mapping.decommit(data + offset, len);
+    }
+}
+
+/// The pool's memory is the segment's.
+impl Backing for Regions {
+    type Error = Error;
+
+    #[inline]
+    fn commit(&self, region: block::Region, offset: u64, len: u64) -> Result<()> {
+        self.mapping.commit(self.pool_offset(region) + offset, len)
+    }
+
+    #[inline]
+    fn is_committed(&self, region: block::Region, offset: u64, len: u64) -> bool {
+        self.mapping.is_committed(self.pool_offset(region) + offset, len)
+    }
+
+    #[inline]
+    fn has_a_moment(&self, me: OwnerId) {
+        self.tidy(me);
     }
 }
 

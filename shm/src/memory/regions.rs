@@ -6,7 +6,7 @@
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 
-use slipring_core::block::{self, Backing, Geometry as PoolGeometry, NoteLine, Pool};
+use slipring_core::block::{self, Geometry as PoolGeometry, NoteLine, Pool};
 use slipring_core::directory::Directory;
 use slipring_core::member::{Identity, MAX_PARTICIPANTS, MemberState, Record, TableHead};
 use slipring_core::owner::OwnerId;
@@ -264,31 +264,13 @@ impl Regions {
         self.mapping.geometry().region(Region::Notes).0 + index * NOTE_SIZE
     }
 
-    fn pool_offset(&self, region: block::Region) -> u64 {
+    /// Where in the segment a region of the pool begins.
+    pub(super) fn pool_offset(&self, region: block::Region) -> u64 {
         let region = match region {
             block::Region::Meta => Region::BlockMeta,
             block::Region::Data => Region::BlockData,
         };
         self.mapping.geometry().region(region).0
-    }
-}
-
-impl Backing for Regions {
-    type Error = Error;
-
-    #[inline]
-    fn commit(&self, region: block::Region, offset: u64, len: u64) -> Result<()> {
-        self.mapping.commit(self.pool_offset(region) + offset, len)
-    }
-
-    #[inline]
-    fn is_committed(&self, region: block::Region, offset: u64, len: u64) -> bool {
-        self.mapping.is_committed(self.pool_offset(region) + offset, len)
-    }
-
-    #[inline]
-    fn has_a_moment(&self, me: OwnerId) {
-        self.tidy(me);
     }
 }
 
