@@ -121,6 +121,33 @@ fn a_name_lives_as_long_as_a_forked_or_started_child_has_its_object() {
 }
 
 #[test]
+fn a_process_that_opens_a_name_often_takes_part_once() {
+    let peer = Peer::alone(&["name-open-often", &unique("often"), "2000"]);
+    peer.expect("1 of 1 is me");
+    peer.expect("inner lock: Ok(2)");
+    peer.join();
+}
+
+#[test]
+fn threads_that_open_a_name_at_the_same_moment_are_one_participant() {
+    let name = unique("threads");
+    let mutex = Mutex::create(&name, 0_u64).unwrap();
+    let peer = Peer::alone(&["name-open-in-threads", &name, "200"]);
+    peer.expect("opened true, at most 2 participants");
+    peer.join();
+    assert_eq!(mutex.lock().or_recover().unwrap().get(), 8 * 200);
+    assert_eq!(mutex.segment().participants().len(), 1, "each time it left in good order");
+}
+
+#[test]
+fn a_forked_child_that_opens_what_it_has_stays_one_participant() {
+    let peer = Peer::alone(&["name-open-in-child", &unique("forked")]);
+    peer.expect("1 of 2 is me");
+    peer.expect("2 in it");
+    peer.join();
+}
+
+#[test]
 fn without_a_directory_for_names_the_error_says_what_to_do() {
     let peer = Peer::alone_with(&["name-create", "x"], &[("SLIPRING_DIR", "/nonexistent")]);
     let line = peer.line();

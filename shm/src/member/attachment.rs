@@ -19,6 +19,7 @@ use slipring_core::member::{Identity, MemberState};
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, AtomicU64, Ordering};
 
+use crate::member::fork;
 use crate::member::recovery_lock::{self, LONG_PATIENCE, SHORT_PATIENCE};
 use crate::memory::{Mapping, Regions, wake_hook};
 use crate::object::{Kinds, Role};
@@ -171,6 +172,11 @@ impl Attachment {
         self.private.lock().spin = policy;
     }
 
+    /// Whether this process has a handle of any object in it.
+    pub(crate) fn has_handles(&self) -> bool {
+        !self.private.lock().handles.is_empty()
+    }
+
     /// Whether `owner` is proven dead. This process never is.
     pub(crate) fn is_dead(&self, owner: OwnerId) -> bool {
         !self.me().is_ok_and(|me| me == owner) && self.record_is_dead(owner)
@@ -304,6 +310,7 @@ impl Drop for Attachment {
         if let Ok(me) = self.me() {
             self.leave(me);
         }
+        fork::forget(self);
         self.kinds.hooks().forget(std::ptr::from_ref(self).addr());
         wake_hook::forget(&self.mapping);
     }

@@ -31,9 +31,16 @@ use crate::sys::{file, process};
 use crate::wait::PrivateLock;
 use crate::{Error, Result};
 
+/// An attachment of this process, and the file that it is to: its device and inode, which no other file has while it is
+/// mapped.
+struct Known {
+    file: (u64, u64),
+    attachment: Weak<Attachment>,
+}
+
 /// All attachments of this process, and, during a fork, those that take part in it.
 struct List {
-    all: Vec<Weak<Attachment>>,
+    all: Vec<Known>,
     forking: Vec<Arc<Attachment>>,
     /// What else is done at a fork. It came with the first attachment, and cannot come between two steps of a fork: the
     /// list is locked across it.
@@ -49,28 +56,65 @@ thread_local! {
     static FOR_PROGRAM: Cell<bool> = const { Cell::new(false) };
 }
 
+impl List {
+    fn of(&self, file: (u64, u64)) -> Vec<Arc<Attachment>> {
+        let of_file = self.all.iter().filter(|known| known.file == file);
+        of_file.filter_map(|known| known.attachment.upgrade()).collect()
+    }
+
+    fn push(&mut self, attachment: &Arc<Attachment>) {
+        let file = attachment.mapping.file().identity();
+        self.all.push(Known { file, attachment: Arc::downgrade(attachment) });
+        self.hooks = Some(attachment.kinds().hooks());
+    }
+}
+
+/// The one that this process takes part with. A forked child for which no place was to be had takes part with none.
+fn in_use(all: &[Arc<Attachment>]) -> Option<&Arc<Attachment>> {
+    all.iter().rfind(|attachment| attachment.me().is_ok())
+}
+
 /// Has `attachment` take part in the forks of this process.
 pub(crate) fn register(attachment: &Arc<Attachment>) -> Result<()> {
+    handle_forks()?;
+    LIST.lock().push(attachment);
+    Ok(())
+}
+
+/// The same, unless another thread was faster and this process takes part in that segment already: then with the attachment
+/// that is returned.
+pub(crate) fn register_only(attachment: &Arc<Attachment>) -> Result<Arc<Attachment>> {
+    handle_forks()?;
+    let mut list = LIST.lock();
+    let others = list.of(attachment.mapping.file().identity());
+    let only = in_use(&others).unwrap_or(attachment).clone();
+    if Arc::ptr_eq(&only, attachment) {
+        list.push(attachment);
+    }
+    drop(list);
+    // Not under the lock: these may be the last references.
+    drop(others);
+    Ok(only)
+}
+
+fn handle_forks() -> Result<()> {
     let mut result = Ok(());
     HANDLERS.call_once(|| result = process::at_fork(prepare, parent, child));
-    result.map_err(Error::io("register fork handlers"))?;
-    let mut list = LIST.lock();
-    list.all.retain(|known| known.strong_count() > 0);
-    list.all.push(Arc::downgrade(attachment));
-    list.hooks = Some(attachment.kinds().hooks());
-    Ok(())
+    result.map_err(Error::io("register fork handlers"))
+}
+
+/// The attachment ends.
+pub(crate) fn forget(attachment: &Attachment) {
+    let gone = std::ptr::from_ref(attachment);
+    LIST.lock().all.retain(|known| !std::ptr::eq(known.attachment.as_ptr(), gone));
 }
 
 /// The attachment that this process has already to the segment in `file`.
 pub(crate) fn attached_to(file: BorrowedFd<'_>) -> Result<Option<Arc<Attachment>>> {
+    let file = file::identity(file).map_err(Error::io("look at the descriptor"))?;
     // Not under the lock: these may become the last references.
-    let all: Vec<_> = LIST.lock().all.iter().filter_map(Weak::upgrade).collect();
-    for attachment in all {
-        if attachment.me().is_ok() && attachment.is_of(file)? {
-            return Ok(Some(attachment));
-        }
-    }
-    Ok(None)
+    let all = LIST.lock().of(file);
+    Ok(in_use(&all).cloned())
 }
 
 unsafe extern "C" fn prepare() {
@@ -78,7 +122,7 @@ unsafe extern "C" fn prepare() {
     // SAFETY: locked for the fork by this thread, just now.
     unsafe {
         LIST.with_held(|list| {
-            list.forking = list.all.iter().filter_map(Weak::upgrade).collect();
+            list.forking = list.all.iter().filter_map(|known| known.attachment.upgrade()).collect();
             list.forking.iter().for_each(|attachment| prepare_one(attachment));
             list.hooks.into_iter().for_each(|hooks| hooks.prepare_fork());
         });

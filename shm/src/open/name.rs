@@ -51,11 +51,10 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use crate::member::fork;
 use crate::member::recovery_lock::{self, LONG_PATIENCE};
 use crate::member::ticket::Nameable;
 pub use crate::memory::directory;
-use crate::memory::{Mapping, PREFIX, is_segment, unlink_if_its};
+use crate::memory::{PREFIX, is_segment, unlink_if_its};
 use crate::open::KINDS;
 use crate::sys::name as sys;
 use crate::{Error, Result, Segment};
@@ -203,7 +202,8 @@ pub fn clean<'a>(name: impl Into<Name<'a>>) -> Result<Cleaned> {
     let dead = participants.iter().filter(|p| p.is_dead).map(|p| p.pid).collect();
     segment.attachment().reap_patiently()?;
     let is_gone = !has_root(&segment, &name)?;
-    let in_use = segment.participants().iter().any(|p| !p.is_me);
+    let in_use =
+        segment.attachment().has_handles() || segment.participants().iter().any(|p| !p.is_me);
     let persists = !is_gone && !in_use && segment.attachment().mapping.header().persists();
     Ok(Cleaned { dead, is_gone, persists })
 }
@@ -274,26 +274,15 @@ fn open<T>(name: &Name<'_>, take: impl Fn(&Segment) -> Result<T>) -> Result<T> {
 }
 
 /// The same as [`enter`], cleaning up after the dead.
-fn enter_clean(name: &Name<'_>) -> Result<Segment> {
+pub(crate) fn enter_clean(name: &Name<'_>) -> Result<Segment> {
     let segment = enter(name)?;
     segment.attachment().reap_patiently()?;
     Ok(segment)
 }
 
-/// Takes part in the segment that has the name.
+/// Takes part in the segment that has the name: with the place that this process has in it already, where it has one.
 fn enter(name: &Name<'_>) -> Result<Segment> {
-    Segment::join(Mapping::attach_own(file_of(name)?, KINDS.layout())?, KINDS)
-}
-
-/// This process's place in the segment that has the name, a new one where it has none; cleaned up after the dead.
-pub(crate) fn visit(name: &Name<'_>) -> Result<Segment> {
-    let file = file_of(name)?;
-    let segment = match fork::attached_to(file.as_fd())? {
-        Some(attachment) => Segment::of(&attachment),
-        None => Segment::join(Mapping::attach_own(file, KINDS.layout())?, KINDS)?,
-    };
-    segment.attachment().reap_patiently()?;
-    Ok(segment)
+    Segment::joined_own(file_of(name)?, KINDS)
 }
 
 /// The file that has the name, of somebody who is trusted.

@@ -1,10 +1,15 @@
 //! Objects with names: who finds what, among many at once.
 
+use std::sync::Barrier;
+use std::time::Duration;
+
 use slipring::{
-    ByteReceiver, ByteSender, Error, Mutex, Name, Named, OrRecover, QueueOptions, unlink,
+    ByteReceiver, ByteSender, Error, Mutex, Name, Named, OrRecover, QueueOptions, ReentrantMutex,
+    Segment, unlink,
 };
 
 use super::command::{Args, say, sleep_for_ever};
+use super::forks;
 
 /// Runs `command` if it is one of these.
 pub fn run(command: &str, args: &mut Args) -> bool {
@@ -12,6 +17,9 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         ("name-find", args) => find(&args.text()),
         ("name-create", args) => create(&args.text()),
         ("name-send", args) => send(args),
+        ("name-open-often", args) => open_often(args),
+        ("name-open-in-threads", args) => open_in_threads(args),
+        ("name-open-in-child", args) => open_in_child(&args.text()),
         ("victim-names", args) => come_and_go(&args.text()),
         _ => return false,
     }
@@ -49,6 +57,72 @@ fn send(args: &mut Args) {
     let mut sender = ByteSender::open_or_create(&name, QueueOptions::bounded(8)).unwrap();
     (0..count).for_each(|n| sender.send(&n.to_le_bytes()).unwrap());
     say("sent");
+}
+
+fn add_one(mutex: &Mutex<u64>) {
+    let mut guard = mutex.lock().or_recover().unwrap();
+    let value = guard.get();
+    guard.set(value + 1);
+}
+
+/// Says how many participants a segment has, and how many of them are this process.
+fn say_participants(segment: &Segment) {
+    let all = segment.participants();
+    say(&format!("{} of {} is me", all.iter().filter(|p| p.is_me).count(), all.len()));
+}
+
+/// `name-open-often NAME COUNT`: opens a queue so many times and keeps it all; then takes a reentrant mutex that it has
+/// opened twice through both.
+fn open_often(args: &mut Args) {
+    let (name, count): (String, u32) = (args.text(), args.number());
+    let rx = ByteReceiver::create(&name, QueueOptions::bounded(16)).unwrap();
+    let all: Vec<_> = (0..count).map(|_| ByteSender::open(&name).unwrap()).collect();
+    say_participants(&rx.segment());
+    drop((all, rx));
+    let one = ReentrantMutex::create(&name, ()).unwrap();
+    let two = ReentrantMutex::open(&name).unwrap();
+    let _outer = one.lock().or_recover().unwrap();
+    let inner = two.lock_until(Duration::from_secs(5)).or_recover();
+    say(&format!("inner lock: {:?}", inner.map(|_guard| two.count())));
+}
+
+/// `name-open-in-threads NAME ROUNDS`: eight threads open a name at the same moment, again and again; each round all of it
+/// is dropped, by all of them.
+fn open_in_threads(args: &mut Args) {
+    const THREADS: usize = 8;
+    let (name, rounds): (String, u32) = (args.text(), args.number());
+    let other = Mutex::<u64>::open(&name).is_ok();
+    let start = Barrier::new(THREADS);
+    let most = std::thread::scope(|scope| {
+        let open_all = || -> usize {
+            let open = |_| {
+                start.wait();
+                let mutex = Mutex::<u64>::open(&name).unwrap();
+                start.wait();
+                let here = mutex.segment().participants().iter().filter(|p| p.is_me).count();
+                let all = mutex.segment().participants().len();
+                add_one(&mutex);
+                start.wait();
+                all * here
+            };
+            (0..rounds).map(open).max().unwrap_or(0)
+        };
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(open_all)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).max()
+    });
+    say(&format!("opened {other}, at most {} participants", most.unwrap_or(0)));
+}
+
+/// `name-open-in-child NAME`: makes a mutex; a forked child opens it by name beside the handle that it has.
+fn open_in_child(name: &str) {
+    let mutex = Mutex::create(name, 0_u64).unwrap();
+    forks::join(forks::fork(|| {
+        let again = Mutex::<u64>::open(name).unwrap();
+        add_one(&again);
+        add_one(&mutex);
+        say_participants(&again.segment());
+    }));
+    say(&format!("{} in it", mutex.lock().or_recover().unwrap().get()));
 }
 
 /// `victim-names NAME`: makes, opens and ends what the name means, in every way there is.
