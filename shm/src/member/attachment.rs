@@ -19,7 +19,7 @@ use slipring_core::member::{Identity, MemberState};
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, AtomicU64, Ordering};
 
-use crate::member::fork;
+use crate::member::{fork, leftovers};
 use crate::member::recovery_lock::{self, LONG_PATIENCE, SHORT_PATIENCE};
 use crate::memory::{Mapping, Regions, wake_hook};
 use crate::object::{Kinds, Role};
@@ -307,10 +307,14 @@ impl Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        if let Ok(me) = self.me() {
+        let me = self.me().ok();
+        if let Some(me) = me {
             self.leave(me);
         }
         fork::forget(self);
+        if me.is_some() && self.mapping.header().is_named() {
+            leftovers::take_away(self.kinds.layout());
+        }
         self.kinds.hooks().forget(std::ptr::from_ref(self).addr());
         wake_hook::forget(&self.mapping);
     }

@@ -24,8 +24,9 @@
 //!
 //! # How long a name lives
 //!
-//! As long as anybody has a handle of its object. The last one takes it away; where that one was killed, whoever comes
-//! next does, to whom it is as if there had been none. With [`Name::persist`] the object and what is in it stay until
+//! As long as anybody has a handle of its object. The last one takes it away. Where that one was killed, or was a forked
+//! child that ended without dropping its handles (`_exit`), the next one does that opens or creates this name, to whom it
+//! is as if there had been none; or the next one that creates or drops any name of the same user. With [`Name::persist`] the object and what is in it stay until
 //! [`unlink`], or until the machine is shut down.
 //!
 //! # Races
@@ -51,6 +52,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use crate::member::leftovers;
 use crate::member::recovery_lock::{self, LONG_PATIENCE};
 use crate::member::ticket::Nameable;
 pub use crate::memory::directory;
@@ -242,6 +244,7 @@ pub(crate) fn create<T>(name: &Name<'_>, make: impl FnOnce(&Segment) -> Result<T
     for _ in 0..ATTEMPTS {
         if sys::link(file.as_fd(), &path).map_err(|e| name.refused("give the name", e))? {
             crash_point!("name.create.linked");
+            leftovers::take_away(KINDS.layout());
             return Ok(made);
         }
         if !vacate(name)? {

@@ -67,6 +67,12 @@ pub(crate) fn list(directory: &Path) -> io::Result<Vec<OsString>> {
     std::fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect()
 }
 
+/// The same, one after the other, as far as they can be read.
+pub(crate) fn entries(directory: &Path) -> io::Result<impl Iterator<Item = OsString>> {
+    let entries = std::fs::read_dir(directory)?;
+    Ok(entries.map_while(Result::ok).map(|entry| entry.file_name()))
+}
+
 /// What an open file says of itself.
 pub(crate) fn status(file: BorrowedFd<'_>) -> io::Result<Status> {
     rustix::fs::fstat(file).map(described).map_err(Into::into)

@@ -4,8 +4,8 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use slipring::{
-    ByteReceiver, ByteSender, Error, Mutex, Name, Named, OrRecover, QueueOptions, ReentrantMutex,
-    Segment, unlink,
+    Acceptor, ByteReceiver, ByteSender, Error, Mutex, Name, Named, OrRecover, PipeOptions,
+    QueueOptions, ReentrantMutex, Segment, unlink,
 };
 
 use super::command::{Args, say, sleep_for_ever};
@@ -16,10 +16,15 @@ pub fn run(command: &str, args: &mut Args) -> bool {
     match (command, args) {
         ("name-find", args) => find(&args.text()),
         ("name-create", args) => create(&args.text()),
+        ("name-create-to-stay", args) => {
+            drop(Mutex::create(Name::new(&args.text()).persist(), 0_u64).unwrap());
+        }
         ("name-send", args) => send(args),
         ("name-open-often", args) => open_often(args),
         ("name-open-in-threads", args) => open_in_threads(args),
         ("name-open-in-child", args) => open_in_child(&args.text()),
+        ("name-left-to-children", args) => left_to_children(&args.text()),
+        ("name-inherited", args) => inherited(&args.text()),
         ("victim-names", args) => come_and_go(&args.text()),
         _ => return false,
     }
@@ -123,6 +128,43 @@ fn open_in_child(name: &str) {
         say_participants(&again.segment());
     }));
     say(&format!("{} in it", mutex.lock().or_recover().unwrap().get()));
+}
+
+/// `name-left-to-children NAME`: makes objects with names of their own, and drops them while a forked child lives that has
+/// them, too, and ends as children end.
+fn left_to_children(name: &str) {
+    for n in 0..3 {
+        let rx = ByteReceiver::create(&format!("{name}-{n}"), QueueOptions::bounded(8)).unwrap();
+        let other = format!("{name}-connect-{n}");
+        let acceptor = Acceptor::create(&other, PipeOptions::new()).unwrap();
+        let child = forks::fork(|| std::thread::sleep(Duration::from_millis(50)));
+        drop((rx, acceptor));
+        forks::join(child);
+    }
+    drop(Mutex::create(name, 0_u64).unwrap());
+    say("dropped");
+    sleep_for_ever();
+}
+
+/// `name-inherited NAME`: a forked child uses what it has after its parent has dropped it, and has made and dropped other
+/// names for a while.
+fn inherited(name: &str) {
+    let mutex = Mutex::create(name, 7_u64).unwrap();
+    let child = forks::fork(|| {
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(Mutex::<u64>::open(name).unwrap().lock().or_recover().unwrap().get(), 7);
+        add_one(&mutex);
+        assert_eq!(mutex.lock().or_recover().unwrap().get(), 8);
+    });
+    drop(mutex);
+    for _ in 0..30 {
+        drop(Mutex::create(&format!("{name}-other"), 0_u64).unwrap());
+        std::thread::sleep(Duration::from_millis(7));
+    }
+    forks::join(child);
+    drop(Mutex::create(&format!("{name}-other"), 0_u64).unwrap());
+    say("used");
+    sleep_for_ever();
 }
 
 /// `victim-names NAME`: makes, opens and ends what the name means, in every way there is.
