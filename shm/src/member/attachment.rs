@@ -56,8 +56,8 @@ pub(crate) struct Private {
     spin: SpinPolicy,
     /// What proves our life: a lock of an open file description that is kept.
     pub(crate) proof: Option<Kept>,
-    /// During a fork: the child's participant and the open file description that proves it.
-    pub(crate) embryo: Option<(OwnerId, OwnedFd)>,
+    /// During a fork: the child's participant and what proves it.
+    pub(crate) embryo: Option<(OwnerId, Kept)>,
 }
 
 /// What is in the segment, whoever looks.

@@ -2,7 +2,7 @@
 //!
 //! The child is a participant of its own and has every handle that its parent had. It must never be the case that
 //! neither of them is seen to have them: so the parent prepares the child's place *before* the fork and proves its life
-//! with an open file description that both have for a moment. Whoever dies when, the kernel frees the proof exactly
+//! with an open file description that both have mapped for a moment. Whoever dies when, the kernel frees the proof exactly
 //! when the child is gone or was never born.
 //!
 //! | step | where | killed there |
@@ -10,14 +10,14 @@
 //! | take the list's and the attachments' private locks | parent, prepare | nothing happened |
 //! | open the proof, lock a byte with it, begin an embryo | parent, prepare | the proof goes with the parent: a dead embryo |
 //! | give the embryo the handles | parent, prepare | the same |
-//! | close the proof, unlock | parent, after | the child has it |
-//! | open the segment anew, keep the proof, hatch, unlock | child | the child's death frees the proof |
+//! | unmap the proof, unlock | parent, after | the child has it |
+//! | open the segment anew, keep the proof from children, hatch, unlock | child | the child's death frees the proof |
 //!
 //! Threads that the parent had besides the forking one do not exist in the child; what they held of private memory
 //! is locked by the forking thread, and what they held in the segment stays the parent's.
 
 use std::cell::Cell;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Once, Weak};
 
 use slipring_core::owner::OwnerId;
@@ -154,7 +154,7 @@ fn prepare_one(attachment: &Attachment) {
     }
 }
 
-fn conceive(attachment: &Attachment, private: &Private) -> Result<(OwnerId, OwnedFd)> {
+fn conceive(attachment: &Attachment, private: &Private) -> Result<(OwnerId, Kept)> {
     attachment.me()?;
     let proof = attachment.reopen()?;
     let embryo = attachment.with_recovery_held(LONG_PATIENCE, || -> Result<OwnerId> {
@@ -167,7 +167,8 @@ fn conceive(attachment: &Attachment, private: &Private) -> Result<(OwnerId, Owne
         Ok(embryo)
     })??;
     crash_point!("fork.prepare.done");
-    Ok((embryo, proof))
+    let kept = Kept::for_child(proof).map_err(Error::io("keep the proof of a child's life"))?;
+    Ok((embryo, kept))
 }
 
 unsafe extern "C" fn parent() {
@@ -210,6 +211,7 @@ unsafe extern "C" fn child() {
 }
 
 /// Makes the embryo this process: its proof is kept, and a descriptor of the segment is opened that is not the parent's.
+/// Without one left it goes on with none, as where the program has closed it (`memory/reopen.rs`).
 fn become_child(attachment: &Attachment, private: &mut Private) {
     // Until it is settled who we are, we are nobody: certainly not our parent. Its proof is not in our memory: there is
     // nothing to be unmapped.
@@ -221,17 +223,13 @@ fn become_child(attachment: &Attachment, private: &mut Private) {
         return;
     };
     crash_point!("fork.child.born");
-    let (own, kept) = match file::reopen(proof.as_fd()) {
-        Ok(own) => (own, Kept::new(proof)),
-        // No descriptors left: that of the proof serves for both.
-        Err(_) => {
-            let kept = Kept::mapped(proof.as_fd());
-            (proof, kept)
-        }
-    };
-    attachment.mapping.file().replace(own);
+    let parents = attachment.mapping.file();
+    match parents.open().and_then(file::reopen) {
+        Ok(own) => parents.replace(own),
+        Err(_) => parents.let_go(),
+    }
     crash_point!("fork.child.replaced");
-    private.proof = kept.ok();
+    private.proof = proof.settle().ok();
     if private.proof.is_none() || attachment.hatch(id).is_err() {
         attachment.set_me(None);
     }
