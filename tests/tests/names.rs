@@ -220,6 +220,28 @@ fn a_program_that_makes_a_name_takes_away_those_of_the_dead_and_no_others() {
 }
 
 #[test]
+fn a_process_can_have_a_thousand_named_objects() {
+    let directory = Directory::new("thousand");
+    for address_space in ["0", "64"] {
+        let peer = directory.peer(&["name-many", "1000", address_space, "0"]);
+        peer.expect("1000 made");
+        peer.expect("dropped");
+        peer.join();
+        assert_eq!(directory.files(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_process_with_a_thousand_named_objects_can_fork() {
+    let directory = Directory::new("thousand-forked");
+    let peer = directory.peer(&["name-many", "1000", "0", "1"]);
+    peer.expect("1000 made");
+    peer.expect("dropped");
+    peer.join();
+    assert_eq!(directory.files(), [""; 0]);
+}
+
+#[test]
 fn without_a_directory_for_names_the_error_says_what_to_do() {
     let peer = Peer::alone_with(&["name-create", "x"], &[("SLIPRING_DIR", "/nonexistent")]);
     let line = peer.line();

@@ -7,9 +7,10 @@ use slipring_core::member::{Identity, MemberState};
 
 use crate::Result;
 use crate::member::{Attachment, fork};
-pub use crate::memory::{ABI_VERSION, DEFAULT_RESERVE, SegmentOptions};
-use crate::memory::{Mapping, Regions, wake_hook};
+pub use crate::memory::{ABI_VERSION, DEFAULT_RESERVE, NAMED_RESERVE, SegmentOptions};
+use crate::memory::{Mapping, Regions, named_reserve, wake_hook};
 use crate::object::Kinds;
+use crate::sys::process;
 use crate::wait::SpinPolicy;
 
 /// A segment that this process takes part in. Cloning it is cheap: clones are one participant.
@@ -103,7 +104,9 @@ impl Segment {
         options: SegmentOptions,
         kinds: Kinds,
     ) -> Result<Self> {
-        let mapping = Mapping::create_in(file, options, kinds.layout())?;
+        let (limit, used) = process::address_space();
+        let reserve = named_reserve(limit, used, wake_hook::count());
+        let mapping = Mapping::create_with(file, options, reserve, kinds.layout())?;
         mapping.header().set_name(name, persists);
         Self::join(mapping, kinds)
     }

@@ -1,7 +1,27 @@
 //! How a segment is to be made.
 
+use super::geometry::MIN_RESERVE;
+
 /// Address space of a segment unless told otherwise: 128 GiB, which cost nothing until they are used.
 pub const DEFAULT_RESERVE: u64 = 128 << 30;
+
+/// Address space of a named segment unless told otherwise: 32 GiB, so that a process can have a thousand of them. Where its
+/// address space is rationed (`ulimit -v`), it is less: a part of what is left when there is room for others.
+pub const NAMED_RESERVE: u64 = 32 << 30;
+
+/// So many segments of one process are to find room where address space is rationed.
+const AT_ONCE: u64 = 1024;
+
+/// The reserve of a named segment in a process that has `count` segments, has used so much of its address space, and may
+/// use `limit`.
+pub(crate) fn named_reserve(limit: Option<u64>, used: u64, count: u64) -> u64 {
+    let Some(limit) = limit else { return NAMED_RESERVE };
+    // What the smallest take that are to come; they cannot keep more than half.
+    let one = MIN_RESERVE.min(limit / 2 / AT_ONCE);
+    let others = one * AT_ONCE.saturating_sub(count);
+    let spare = limit.saturating_sub(used).saturating_sub(others);
+    (spare / 8).clamp(MIN_RESERVE, NAMED_RESERVE)
+}
 
 /// How large a segment may grow, and how much memory it may take.
 ///
@@ -22,7 +42,7 @@ pub struct SegmentOptions {
 }
 
 impl SegmentOptions {
-    /// [`DEFAULT_RESERVE`], no budget but the cgroup's limit.
+    /// [`DEFAULT_RESERVE`], or [`NAMED_RESERVE`] for what has a name; no budget but the cgroup's limit.
     pub fn new() -> Self {
         Self::default()
     }
@@ -51,9 +71,9 @@ impl SegmentOptions {
         self
     }
 
-    /// The reserve asked for, and whether it was asked for.
-    pub(crate) fn wanted_reserve(&self) -> (u64, bool) {
-        (self.reserve.unwrap_or(DEFAULT_RESERVE), self.reserve.is_some())
+    /// The reserve that was asked for.
+    pub(crate) fn wanted_reserve(&self) -> Option<u64> {
+        self.reserve
     }
 
     /// The lower of the budget and `limit`; `u64::MAX` means none.
@@ -70,6 +90,34 @@ impl SegmentOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The reserves of so many named segments, made one after the other.
+    fn reserves(limit: u64, count: u64) -> Vec<u64> {
+        let mut used = 200 << 20;
+        let one = |n| {
+            let reserve = named_reserve(Some(limit), used, n);
+            used += reserve + 4096;
+            reserve
+        };
+        (0..count).map(one).collect()
+    }
+
+    #[test]
+    fn where_address_space_is_rationed_the_first_have_much_and_a_thousand_have_room() {
+        assert_eq!(named_reserve(None, 0, 5000), NAMED_RESERVE);
+        for limit in [64_u64 << 30, 100 << 30, 1 << 40, 1 << 46] {
+            let all = reserves(limit, 1000);
+            assert!(all[0] >= 3 << 30 && all.iter().all(|reserve| *reserve >= MIN_RESERVE));
+            assert!(all.iter().sum::<u64>() + (300 << 20) < limit, "{limit}");
+        }
+        for limit in [1_u64 << 30, 4 << 30, 16 << 30] {
+            let half_of_smallest = limit / 2 / MIN_RESERVE;
+            let all = reserves(limit, half_of_smallest);
+            assert!(all.iter().sum::<u64>() < limit, "{limit}");
+            assert!(limit == 1 << 30 || all[0] >= limit / 24, "{limit}: {}", all[0]);
+        }
+        assert_eq!(named_reserve(Some(1 << 20), 1 << 30, 0), MIN_RESERVE);
+    }
 
     #[test]
     fn the_lower_of_budget_and_limit_counts() {

@@ -41,6 +41,11 @@ pub(crate) fn register(mapping: &Mapping) {
     known.insert(at, Known { start, end, watchers, file: mapping.file().clone() });
 }
 
+/// How many segments this process has.
+pub(crate) fn count() -> u64 {
+    KNOWN.lock().len() as u64
+}
+
 /// The mapping is about to go, and nobody works in it any more.
 pub(crate) fn forget(mapping: &Mapping) {
     let watchers = NonNull::from(&mapping.header().watchers);

@@ -3,6 +3,7 @@
 use std::sync::Barrier;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use slipring::{
     Acceptor, ByteReceiver, ByteSender, Error, Mutex, Name, Named, OrRecover, PipeOptions,
     QueueOptions, ReentrantMutex, Segment, unlink,
@@ -25,6 +26,7 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         ("name-open-in-child", args) => open_in_child(&args.text()),
         ("name-left-to-children", args) => left_to_children(&args.text()),
         ("name-inherited", args) => inherited(&args.text()),
+        ("name-many", args) => many(args),
         ("victim-names", args) => come_and_go(&args.text()),
         _ => return false,
     }
@@ -165,6 +167,44 @@ fn inherited(name: &str) {
     drop(Mutex::create(&format!("{name}-other"), 0_u64).unwrap());
     say("used");
     sleep_for_ever();
+}
+
+/// `name-many COUNT GIB FORKS`: makes so many queues with names, all of whose ends it keeps, with 1024 descriptors and so
+/// many GiB of address space (0: all there is). Then each has one more message from each of so many forked children.
+fn many(args: &mut Args) {
+    let (count, gib, forks): (usize, u64, usize) = (args.number(), args.number(), args.number());
+    let set = |resource, most| {
+        let wanted = Rlimit { current: Some(most), ..getrlimit(resource) };
+        setrlimit(resource, wanted).unwrap();
+    };
+    set(Resource::Nofile, 1024);
+    if gib > 0 {
+        set(Resource::As, gib << 30);
+    }
+    let mut all: Vec<(ByteSender, ByteReceiver)> = (0..count)
+        .map(|n| {
+            let name = format!("{n}");
+            let rx = ByteReceiver::create(&name, QueueOptions::bounded(4));
+            let rx = rx.unwrap_or_else(|error| panic!("no. {n}: {error}"));
+            let mut tx = ByteSender::open(&name).unwrap();
+            tx.send(&[7; 10_000]).unwrap();
+            (tx, rx)
+        })
+        .collect();
+    say(&format!("{} made", all.len()));
+    let mut sent = 0;
+    for _ in 0..forks {
+        forks::join(forks::fork(|| {
+            all.iter_mut().for_each(|(tx, _)| tx.send(b"from a child").unwrap());
+        }));
+        sent += 1;
+    }
+    for (_, rx) in &mut all {
+        let got = rx.recv_batch(9, Duration::from_secs(9)).unwrap();
+        assert_eq!(got.len(), 1 + sent);
+    }
+    drop(all);
+    say("dropped");
 }
 
 /// `victim-names NAME`: makes, opens and ends what the name means, in every way there is.
