@@ -232,6 +232,19 @@ fn a_process_can_have_a_thousand_named_objects() {
 }
 
 #[test]
+fn where_a_limit_is_reached_the_error_says_which() {
+    let directory = Directory::new("limits");
+    for (files, mib, word) in [("40", "1000000", "`ulimit -n`"), ("1024", "2000", "`ulimit -v`")] {
+        let peer = directory.peer(&["name-until-refused", files, mib]);
+        let (error, count) = (peer.line(), peer.line());
+        assert!(error.contains(word), "{error}");
+        assert!(count.parse::<u32>().unwrap() > 20, "{count} before {error}");
+        peer.join();
+    }
+    assert_eq!(directory.files(), [""; 0]);
+}
+
+#[test]
 fn a_process_with_a_thousand_named_objects_can_fork() {
     let directory = Directory::new("thousand-forked");
     let peer = directory.peer(&["name-many", "1000", "0", "1"]);

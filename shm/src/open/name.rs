@@ -216,12 +216,19 @@ pub fn clean<'a>(name: impl Into<Name<'a>>) -> Result<Cleaned> {
 ///
 /// [`Error::NoNames`].
 pub fn names() -> Result<Vec<String>> {
-    let unreadable = |source| Error::NoNames { directory: directory(), source };
-    let files = sys::list(&directory()).map_err(unreadable)?;
+    let files = sys::list(&directory()).map_err(|e| no_names("list the names", e))?;
     let names = files.iter().filter_map(|file| file.to_str()?.strip_prefix(PREFIX));
     let mut names: Vec<_> = names.map(str::to_owned).collect();
     names.sort();
     Ok(names)
+}
+
+/// What it means that the directory of names cannot be used: where that is no fault of the directory's, only what it says.
+fn no_names(op: &'static str, source: io::Error) -> Error {
+    if sys::is_out_of_files(&source) {
+        return Error::Io { op, source };
+    }
+    Error::NoNames { directory: directory(), source }
 }
 
 /// Makes a segment with a name, and in it what `make` makes.
@@ -233,7 +240,7 @@ pub(crate) fn create<T>(name: &Name<'_>, make: impl FnOnce(&Segment) -> Result<T
     }
     let file = sys::unnamed(&directory()).map_err(|source| match source.kind() {
         io::ErrorKind::PermissionDenied => Error::NotPermitted { name: name.text.to_owned() },
-        _ => Error::NoNames { directory: directory(), source },
+        _ => no_names("make a file to be named", source),
     })?;
     let access = sys::set_access(file.as_fd(), name.mode, name.group);
     access.map_err(|e| name.refused("set the group and mode of the name", e))?;

@@ -27,6 +27,7 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         ("name-left-to-children", args) => left_to_children(&args.text()),
         ("name-inherited", args) => inherited(&args.text()),
         ("name-many", args) => many(args),
+        ("name-until-refused", args) => until_refused(args),
         ("victim-names", args) => come_and_go(&args.text()),
         _ => return false,
     }
@@ -169,17 +170,35 @@ fn inherited(name: &str) {
     sleep_for_ever();
 }
 
+fn limit(resource: Resource, most: u64) {
+    let wanted = Rlimit { current: Some(most), ..getrlimit(resource) };
+    setrlimit(resource, wanted).unwrap();
+}
+
+/// `name-until-refused FILES MIB`: makes names with so many descriptors and so much address space, says why it could make no
+/// more, and how many there were.
+fn until_refused(args: &mut Args) {
+    let (files, mib): (u64, u64) = (args.number(), args.number());
+    limit(Resource::Nofile, files);
+    limit(Resource::As, mib << 20);
+    let mut all = vec![];
+    let error = loop {
+        match Mutex::create(&format!("{}", all.len()), 0_u64) {
+            Ok(mutex) => all.push(mutex),
+            Err(error) => break error,
+        }
+    };
+    say(&error.to_string());
+    say(&all.len().to_string());
+}
+
 /// `name-many COUNT GIB FORKS`: makes so many queues with names, all of whose ends it keeps, with 1024 descriptors and so
 /// many GiB of address space (0: all there is). Then each has one more message from each of so many forked children.
 fn many(args: &mut Args) {
     let (count, gib, forks): (usize, u64, usize) = (args.number(), args.number(), args.number());
-    let set = |resource, most| {
-        let wanted = Rlimit { current: Some(most), ..getrlimit(resource) };
-        setrlimit(resource, wanted).unwrap();
-    };
-    set(Resource::Nofile, 1024);
+    limit(Resource::Nofile, 1024);
     if gib > 0 {
-        set(Resource::As, gib << 30);
+        limit(Resource::As, gib << 30);
     }
     let mut all: Vec<(ByteSender, ByteReceiver)> = (0..count)
         .map(|n| {
