@@ -19,7 +19,7 @@ use slipring_core::member::{Identity, MemberState};
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, AtomicU64, Ordering};
 
-use crate::member::{fork, leftovers};
+use crate::member::leftovers;
 use crate::member::recovery_lock::{self, LONG_PATIENCE, SHORT_PATIENCE};
 use crate::memory::{Mapping, Regions, wake_hook};
 use crate::object::{Kinds, Role};
@@ -311,7 +311,6 @@ impl Drop for Attachment {
         if let Some(me) = me {
             self.leave(me);
         }
-        fork::forget(self);
         if me.is_some() && self.mapping.header().is_named() {
             leftovers::take_away(self.kinds.layout());
         }

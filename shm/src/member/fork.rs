@@ -64,6 +64,10 @@ impl List {
 
     fn push(&mut self, attachment: &Arc<Attachment>) {
         let file = attachment.mapping.file().identity();
+        // Not each time: there may be many.
+        if self.all.len() == self.all.capacity() {
+            self.all.retain(|known| known.attachment.strong_count() > 0);
+        }
         self.all.push(Known { file, attachment: Arc::downgrade(attachment) });
         self.hooks = Some(attachment.kinds().hooks());
     }
@@ -101,12 +105,6 @@ fn handle_forks() -> Result<()> {
     let mut result = Ok(());
     HANDLERS.call_once(|| result = process::at_fork(prepare, parent, child));
     result.map_err(Error::io("register fork handlers"))
-}
-
-/// The attachment ends.
-pub(crate) fn forget(attachment: &Attachment) {
-    let gone = std::ptr::from_ref(attachment);
-    LIST.lock().all.retain(|known| !std::ptr::eq(known.attachment.as_ptr(), gone));
 }
 
 /// The attachment that this process has already to the segment in `file`.

@@ -192,7 +192,8 @@ pub struct Cleaned {
 }
 
 /// Cleans up after the dead in what has this name, and takes the name away if only they had it. Whoever opens or creates
-/// the name does the same: this is for those who want to see a tidy directory.
+/// the name does the same, and names that only the dead have go when anybody creates or drops another: this is for those
+/// who want to see a tidy directory now.
 ///
 /// # Errors
 ///

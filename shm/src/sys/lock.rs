@@ -83,7 +83,10 @@ mod tests {
         assert!(!is_locked_by_other(one, 5).unwrap());
         assert!(!is_locked_by_other(two, 7).unwrap());
         assert!(is_any_locked_by_other(two, 2, 4).unwrap());
-        assert!(!is_any_locked_by_other(two, 2, 3).unwrap() && !is_any_locked_by_other(two, 6, 9).unwrap());
+        assert!(
+            !is_any_locked_by_other(two, 2, 3).unwrap()
+                && !is_any_locked_by_other(two, 6, 9).unwrap()
+        );
         unlock_byte(two, 5).unwrap();
         assert!(is_locked_by_other(two, 5).unwrap(), "nobody unlocks another's byte");
         unlock_byte(one, 5).unwrap();

@@ -29,6 +29,7 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         ("name-many", args) => many(args),
         ("name-until-refused", args) => until_refused(args),
         ("victim-names", args) => come_and_go(&args.text()),
+        ("victim-left", args) => drop(Mutex::create(&args.text(), 0_u64).unwrap()),
         _ => return false,
     }
     true
