@@ -83,7 +83,8 @@ impl Page {
 
     fn keep_from_children(&self) -> io::Result<()> {
         // SAFETY: our own page; children do without it.
-        Ok(unsafe { madvise(self.at.as_ptr(), page_size(), Advice::LinuxDontFork)? })
+        unsafe { madvise(self.at.as_ptr(), page_size(), Advice::LinuxDontFork)? };
+        Ok(())
     }
 }
 
