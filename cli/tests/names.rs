@@ -11,6 +11,9 @@ use slipring::{
 /// Set in a copy of this program that is to hold a lock of this name until it is killed.
 const HOLD: &str = "SLIPRING_TEST_HOLD";
 
+/// Set in a copy that has a directory of names to itself.
+const ALONE: &str = "SLIPRING_TEST_ALONE";
+
 fn unique(what: &str) -> String {
     format!("cli-{what}-{}", std::process::id())
 }
@@ -84,8 +87,27 @@ fn inspect_names_who_holds_the_lock_and_who_is_dead() {
     assert!(mutex.lock().or_recover().is_ok(), "looking has changed nothing");
 }
 
+/// Whether this process has a directory of names to itself. If not, the test is run in a copy of this program that has: in a
+/// directory of all, any process that makes a name takes away what the dead left.
+fn is_alone(test: &str) -> bool {
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let directory = slipring::name::directory().join(unique("alone"));
+    std::fs::create_dir(&directory).unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test]).env(ALONE, "1").env("SLIPRING_DIR", &directory);
+    let output = command.output().unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
+    text(&output);
+    false
+}
+
 #[test]
 fn clean_takes_away_what_only_the_dead_had_and_leaves_the_rest() {
+    if !is_alone("clean_takes_away_what_only_the_dead_had_and_leaves_the_rest") {
+        return;
+    }
     let (dead, used, kept) = (unique("clean-dead"), unique("clean-used"), unique("clean-kept"));
     let mutex = Mutex::create(&used, 0_u64).unwrap();
     drop(ByteSender::create(Name::new(&kept).persist(), QueueOptions::unbounded()).unwrap());

@@ -286,7 +286,11 @@ impl fmt::Display for Error {
                  raise the budget or the memory limit of the cgroup"
             ),
             Self::TooManyParticipants { max } => {
-                write!(f, "{max} processes are attached to the segment already, and no more can be")
+                write!(
+                    f,
+                    "{max} processes are attached to the segment already, and no more can be; \
+                     end some, or use several segments"
+                )
             }
             Self::TooManyObjects => {
                 f.write_str("the segment's directory is full; drop some objects")
@@ -373,8 +377,25 @@ impl fmt::Display for Error {
                 "there is no tokio runtime here; await asynchronous calls in a task of one",
             ),
             Self::Interrupted => f.write_str("a signal interrupted the call"),
-            Self::Io { op, source } => write!(f, "could not {op}: {source}"),
+            Self::Io { op, source } => write!(f, "could not {op}: {source}{}", remedy(source)),
         }
+    }
+}
+
+/// What can be done about a limit that the kernel names by a number.
+fn remedy(source: &io::Error) -> &'static str {
+    match source.raw_os_error() {
+        Some(libc::EMFILE) => {
+            "; this process has as many descriptors as it may: close some, or raise `ulimit -n`"
+        }
+        Some(libc::ENFILE) => {
+            "; the machine has as many files open as it may: close some, or raise fs.file-max"
+        }
+        Some(libc::ENOMEM) => {
+            "; drop some segments, raise what limits address space (`ulimit -v`, vm.max_map_count), \
+             or have the segment made with a smaller reserve"
+        }
+        _ => "",
     }
 }
 
@@ -423,6 +444,19 @@ mod tests {
         assert!(error.to_string().starts_with("could not open it: "), "{error}");
         assert!(error.source().is_some());
         assert!(Error::Closed.source().is_none());
+    }
+
+    #[test]
+    fn a_limit_is_named_with_what_to_do_about_it() {
+        let text =
+            |errno| Error::io("map the segment")(io::Error::from_raw_os_error(errno)).to_string();
+        assert!(text(libc::EMFILE).contains("raise `ulimit -n`"), "{}", text(libc::EMFILE));
+        assert!(text(libc::ENFILE).contains("fs.file-max"), "{}", text(libc::ENFILE));
+        for word in ["ulimit -v", "vm.max_map_count", "smaller reserve"] {
+            assert!(text(libc::ENOMEM).contains(word), "{}", text(libc::ENOMEM));
+        }
+        let text = Error::TooManyParticipants { max: 1023 }.to_string();
+        assert!(text.contains("1023") && text.contains("several segments"), "{text}");
     }
 
     #[test]

@@ -281,11 +281,12 @@ fn what_the_dead_left_is_taken_over_or_cleaned_away_with_its_socket() {
         server.expect("created");
         let before = files(&name);
         server.kill();
-        assert!(!are_gone(&before), "nobody has been there since");
+        // Other tests make names meanwhile, and take away what they find of the dead.
+        let is_gone = |error| matches!(error, Error::NoSuchName { .. });
         match next {
             "create" => drop(acceptor(&name)),
-            "clean" => assert!(clean(&name).unwrap().is_gone),
-            "unlink" => slipring::unlink(&name).unwrap(),
+            "clean" => assert!(clean(&name).map_or_else(is_gone, |cleaned| cleaned.is_gone)),
+            "unlink" => assert!(slipring::unlink(&name).map_or_else(is_gone, |()| true)),
             _ => drop(Event::create(&name, ()).unwrap()),
         }
         assert!(are_gone(&before), "{next}: {before:?}");

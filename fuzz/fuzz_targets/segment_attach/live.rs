@@ -113,7 +113,7 @@ impl Rig {
             Op::Reap => drop(self.segment.reap()),
             Op::Trim => drop(self.segment.trim()),
             Op::Attach if self.others.len() < MOST => {
-                self.others.extend(Segment::from_fd(&self.map.file));
+                self.others.extend(Segment::another_from_fd(&self.map.file));
             }
             Op::Detach => drop(self.others.pop()),
             Op::NewQueue { capacity } => {

@@ -19,6 +19,7 @@ use slipring_core::member::{Identity, MemberState};
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, AtomicU64, Ordering};
 
+use crate::member::leftovers;
 use crate::member::recovery_lock::{self, LONG_PATIENCE, SHORT_PATIENCE};
 use crate::memory::{Mapping, Regions, wake_hook};
 use crate::object::{Kinds, Role};
@@ -57,8 +58,8 @@ pub(crate) struct Private {
     spin: SpinPolicy,
     /// What proves our life: a lock of an open file description that is kept.
     pub(crate) proof: Option<Kept>,
-    /// During a fork: the child's participant and the open file description that proves it.
-    pub(crate) embryo: Option<(OwnerId, OwnedFd)>,
+    /// During a fork: the child's participant and what proves it.
+    pub(crate) embryo: Option<(OwnerId, Kept)>,
 }
 
 /// What is in the segment, whoever looks.
@@ -171,6 +172,11 @@ impl Attachment {
 
     pub(crate) fn set_spin(&self, policy: SpinPolicy) {
         self.private.lock().spin = policy;
+    }
+
+    /// Whether this process has a handle of any object in it.
+    pub(crate) fn has_handles(&self) -> bool {
+        !self.private.lock().handles.is_empty()
     }
 
     /// Whether `owner` is proven dead. This process never is.
@@ -313,8 +319,12 @@ impl Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        if let Ok(me) = self.me() {
+        let me = self.me().ok();
+        if let Some(me) = me {
             self.leave(me);
+        }
+        if me.is_some() && self.mapping.header().is_named() {
+            leftovers::take_away(self.kinds.layout());
         }
         self.kinds.hooks().forget(std::ptr::from_ref(self).addr());
         wake_hook::forget(&self.mapping);

@@ -2,7 +2,7 @@
 //!
 //! The child is a participant of its own and has every handle that its parent had. It must never be the case that
 //! neither of them is seen to have them: so the parent prepares the child's place *before* the fork and proves its life
-//! with an open file description that both have for a moment. Whoever dies when, the kernel frees the proof exactly
+//! with an open file description that both have mapped for a moment. Whoever dies when, the kernel frees the proof exactly
 //! when the child is gone or was never born.
 //!
 //! | step | where | killed there |
@@ -10,14 +10,14 @@
 //! | take the list's and the attachments' private locks | parent, prepare | nothing happened |
 //! | open the proof, lock a byte with it, begin an embryo | parent, prepare | the proof goes with the parent: a dead embryo |
 //! | give the embryo the handles | parent, prepare | the same |
-//! | close the proof, unlock | parent, after | the child has it |
-//! | open the segment anew, keep the proof, hatch, unlock | child | the child's death frees the proof |
+//! | unmap the proof, unlock | parent, after | the child has it |
+//! | open the segment anew, keep the proof from children, hatch, unlock | child | the child's death frees the proof |
 //!
 //! Threads that the parent had besides the forking one do not exist in the child; what they held of private memory
 //! is locked by the forking thread, and what they held in the segment stays the parent's.
 
 use std::cell::Cell;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Once, Weak};
 
 use slipring_core::owner::OwnerId;
@@ -31,9 +31,16 @@ use crate::sys::{file, process};
 use crate::wait::PrivateLock;
 use crate::{Error, Result};
 
+/// An attachment of this process, and the file that it is to: its device and inode, which no other file has while it is
+/// mapped.
+struct Known {
+    file: (u64, u64),
+    attachment: Weak<Attachment>,
+}
+
 /// All attachments of this process, and, during a fork, those that take part in it.
 struct List {
-    all: Vec<Weak<Attachment>>,
+    all: Vec<Known>,
     forking: Vec<Arc<Attachment>>,
     /// What else is done at a fork. It came with the first attachment, and cannot come between two steps of a fork: the
     /// list is locked across it.
@@ -51,28 +58,63 @@ thread_local! {
     static FOR_PROGRAM: Cell<bool> = const { Cell::new(false) };
 }
 
+impl List {
+    fn of(&self, file: (u64, u64)) -> Vec<Arc<Attachment>> {
+        let of_file = self.all.iter().filter(|known| known.file == file);
+        of_file.filter_map(|known| known.attachment.upgrade()).collect()
+    }
+
+    fn push(&mut self, attachment: &Arc<Attachment>) {
+        let file = attachment.mapping.file().identity();
+        // Not each time: there may be many.
+        if self.all.len() == self.all.capacity() {
+            self.all.retain(|known| known.attachment.strong_count() > 0);
+        }
+        self.all.push(Known { file, attachment: Arc::downgrade(attachment) });
+        self.hooks = Some(attachment.kinds().hooks());
+    }
+}
+
+/// The one that this process takes part with. A forked child for which no place was to be had takes part with none.
+fn in_use(all: &[Arc<Attachment>]) -> Option<&Arc<Attachment>> {
+    all.iter().rfind(|attachment| attachment.me().is_ok())
+}
+
 /// Has `attachment` take part in the forks of this process.
 pub(crate) fn register(attachment: &Arc<Attachment>) -> Result<()> {
+    handle_forks()?;
+    LIST.lock().push(attachment);
+    Ok(())
+}
+
+/// The same, unless another thread was faster and this process takes part in that segment already: then with the attachment
+/// that is returned.
+pub(crate) fn register_only(attachment: &Arc<Attachment>) -> Result<Arc<Attachment>> {
+    handle_forks()?;
+    let mut list = LIST.lock();
+    let others = list.of(attachment.mapping.file().identity());
+    let only = in_use(&others).unwrap_or(attachment).clone();
+    if Arc::ptr_eq(&only, attachment) {
+        list.push(attachment);
+    }
+    drop(list);
+    // Not under the lock: these may be the last references.
+    drop(others);
+    Ok(only)
+}
+
+fn handle_forks() -> Result<()> {
     let mut result = Ok(());
     HANDLERS.call_once(|| result = process::at_fork(prepare, parent, child));
-    result.map_err(Error::io("register fork handlers"))?;
-    let mut list = LIST.lock();
-    list.all.retain(|known| known.strong_count() > 0);
-    list.all.push(Arc::downgrade(attachment));
-    list.hooks = Some(attachment.kinds().hooks());
-    Ok(())
+    result.map_err(Error::io("register fork handlers"))
 }
 
 /// The attachment that this process has already to the segment in `file`.
 pub(crate) fn attached_to(file: BorrowedFd<'_>) -> Result<Option<Arc<Attachment>>> {
+    let file = file::identity(file).map_err(Error::io("look at the descriptor"))?;
     // Not under the lock: these may become the last references.
-    let all: Vec<_> = LIST.lock().all.iter().filter_map(Weak::upgrade).collect();
-    for attachment in all {
-        if attachment.me().is_ok() && attachment.is_of(file)? {
-            return Ok(Some(attachment));
-        }
-    }
-    Ok(None)
+    let all = LIST.lock().of(file);
+    Ok(in_use(&all).cloned())
 }
 
 unsafe extern "C" fn prepare() {
@@ -80,7 +122,7 @@ unsafe extern "C" fn prepare() {
     // SAFETY: locked for the fork by this thread, just now.
     unsafe {
         LIST.with_held(|list| {
-            list.forking = list.all.iter().filter_map(Weak::upgrade).collect();
+            list.forking = list.all.iter().filter_map(|known| known.attachment.upgrade()).collect();
             list.forking.iter().for_each(|attachment| prepare_one(attachment));
             list.hooks.into_iter().for_each(|hooks| hooks.prepare_fork());
         });
@@ -112,7 +154,7 @@ fn prepare_one(attachment: &Attachment) {
     }
 }
 
-fn conceive(attachment: &Attachment, private: &Private) -> Result<(OwnerId, OwnedFd)> {
+fn conceive(attachment: &Attachment, private: &Private) -> Result<(OwnerId, Kept)> {
     attachment.me()?;
     let proof = attachment.reopen()?;
     let embryo = attachment.with_recovery_held(LONG_PATIENCE, || -> Result<OwnerId> {
@@ -125,7 +167,8 @@ fn conceive(attachment: &Attachment, private: &Private) -> Result<(OwnerId, Owne
         Ok(embryo)
     })??;
     crash_point!("fork.prepare.done");
-    Ok((embryo, proof))
+    let kept = Kept::for_child(proof).map_err(Error::io("keep the proof of a child's life"))?;
+    Ok((embryo, kept))
 }
 
 unsafe extern "C" fn parent() {
@@ -168,6 +211,7 @@ unsafe extern "C" fn child() {
 }
 
 /// Makes the embryo this process: its proof is kept, and a descriptor of the segment is opened that is not the parent's.
+/// Without one left it goes on with none, as where the program has closed it (`memory/reopen.rs`).
 fn become_child(attachment: &Attachment, private: &mut Private) {
     // Until it is settled who we are, we are nobody: certainly not our parent. Its proof is not in our memory: there is
     // nothing to be unmapped.
@@ -179,17 +223,13 @@ fn become_child(attachment: &Attachment, private: &mut Private) {
         return;
     };
     crash_point!("fork.child.born");
-    let (own, kept) = match file::reopen(proof.as_fd()) {
-        Ok(own) => (own, Kept::new(proof)),
-        // No descriptors left: that of the proof serves for both.
-        Err(_) => {
-            let kept = Kept::mapped(proof.as_fd());
-            (proof, kept)
-        }
-    };
-    attachment.mapping.file().replace(own);
+    let parents = attachment.mapping.file();
+    match parents.open().and_then(file::reopen) {
+        Ok(own) => parents.replace(own),
+        Err(_) => parents.let_go(),
+    }
     crash_point!("fork.child.replaced");
-    private.proof = kept.ok();
+    private.proof = proof.settle().ok();
     if private.proof.is_none() || attachment.hatch(id).is_err() {
         attachment.set_me(None);
     }

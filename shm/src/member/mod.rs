@@ -6,6 +6,7 @@
 //! | `recovery_lock.rs` | the lock under which objects are made and ended, and the dead are buried |
 //! | `attachment.rs` | who this process is in a segment, and which handles it has; who is dead |
 //! | `fork.rs` | fork handlers: the child's place is prepared before the fork |
+//! | `leftovers.rs` | names that only the dead have |
 //! | `segment.rs` | [`Segment`](segment::Segment): what users hold |
 //! | `handle.rs` | handles of objects: made, opened, counted, ended |
 //! | `ticket.rs` | [`Ticket`](ticket::Ticket), and what a handle has to know of itself to travel or to have a name |
@@ -13,6 +14,7 @@
 pub(crate) mod attachment;
 pub(crate) mod fork;
 pub(crate) mod handle;
+pub(crate) mod leftovers;
 pub(crate) mod recovery_lock;
 pub mod segment;
 pub(crate) mod ticket;

@@ -7,12 +7,16 @@ use slipring_core::member::{Identity, MemberState};
 
 use crate::Result;
 use crate::member::{Attachment, fork};
-pub use crate::memory::{ABI_VERSION, DEFAULT_RESERVE, SegmentOptions};
-use crate::memory::{Mapping, Regions, wake_hook};
+pub use crate::memory::{ABI_VERSION, DEFAULT_RESERVE, NAMED_RESERVE, SegmentOptions};
+use crate::memory::{Mapping, Regions, named_reserve, wake_hook};
 use crate::object::Kinds;
+use crate::sys::process;
 use crate::wait::SpinPolicy;
 
 /// A segment that this process takes part in. Cloning it is cheap: clones are one participant.
+///
+/// So is all that this process has of one segment, however it came by it: opened by name again and again, attached to by
+/// descriptor, or received from another process. How its calls spin and whether signals end them is said once for all.
 ///
 /// What lives in a segment (queues, pipes, locks) is made with a reference to it and keeps it mapped. The segment itself
 /// lives as long as any process has it open; nothing is left behind, whoever is killed.
@@ -100,17 +104,35 @@ impl Segment {
         options: SegmentOptions,
         kinds: Kinds,
     ) -> Result<Self> {
-        let mapping = Mapping::create_in(file, options, kinds.layout())?;
+        let (limit, used) = process::address_space();
+        let reserve = named_reserve(limit, used, wake_hook::count());
+        let mapping = Mapping::create_with(file, options, reserve, kinds.layout())?;
         mapping.header().set_name(name, persists);
         Self::join(mapping, kinds)
     }
 
     /// This process's place in the segment that `file` is of; a new one where it has none.
-    pub(crate) fn joined(file: &OwnedFd, kinds: Kinds) -> Result<Self> {
+    pub(crate) fn joined(file: BorrowedFd<'_>, kinds: Kinds) -> Result<Self> {
+        match fork::attached_to(file)? {
+            Some(attachment) => Ok(Self { attachment }),
+            None => Self::join_once(Mapping::attach(file, kinds.layout())?, kinds),
+        }
+    }
+
+    /// The same, where the open file description is ours already.
+    pub(crate) fn joined_own(file: OwnedFd, kinds: Kinds) -> Result<Self> {
         match fork::attached_to(file.as_fd())? {
             Some(attachment) => Ok(Self { attachment }),
-            None => Self::join(Mapping::attach(file.as_fd(), kinds.layout())?, kinds),
+            None => Self::join_once(Mapping::attach_own(file, kinds.layout())?, kinds),
         }
+    }
+
+    /// Takes part in a segment that this process took no part in a moment ago. Where another thread was faster, its place is
+    /// everybody's, and the one that was begun here ends: nobody has used it.
+    fn join_once(mapping: Mapping, kinds: Kinds) -> Result<Self> {
+        let attachment = Arc::new(Attachment::join(mapping, kinds)?);
+        wake_hook::register(&attachment.mapping);
+        Ok(Self { attachment: fork::register_only(&attachment)? })
     }
 
     /// The segment of an attachment.
@@ -118,6 +140,7 @@ impl Segment {
         Self { attachment: attachment.clone() }
     }
 
+    /// Takes part in a segment that was just made.
     pub(crate) fn join(mapping: Mapping, kinds: Kinds) -> Result<Self> {
         Self::registered(Attachment::join(mapping, kinds)?)
     }

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 /// Bytes of a chunk: the unit in which memory is committed and given back.
 pub const CHUNK: u64 = 64 << 10;
 /// The smallest reserve.
-pub const MIN_RESERVE: u64 = 64 << 20;
+pub const MIN_RESERVE: u64 = 32 << 20;
 /// The largest reserve: its commit map is 1 MiB.
 pub const MAX_RESERVE: u64 = 512 << 30;
 /// Records of participants.

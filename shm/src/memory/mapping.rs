@@ -30,7 +30,7 @@ use slipring_core::primitive::{AtomicU64, FenceMode, Ordering, check_cpu};
 use super::commit_map;
 use super::geometry::{CHUNK, Geometry, MIN_RESERVE, Region};
 use super::header::{Checked, Header, MAGIC, RawHeader};
-use super::options::SegmentOptions;
+use super::options::{DEFAULT_RESERVE, SegmentOptions};
 use crate::error::{Error, Result};
 use crate::sys::held::HeldFd;
 use crate::sys::memory::{AllocateError, Seals};
@@ -63,13 +63,23 @@ impl Mapping {
         options: SegmentOptions,
         layout: u64,
     ) -> Result<Self> {
+        Self::create_with(file, options, DEFAULT_RESERVE, layout)
+    }
+
+    /// The same, with a reserve of `default` unless `options` say how much.
+    pub(crate) fn create_with(
+        file: BorrowedFd<'_>,
+        options: SegmentOptions,
+        default: u64,
+        layout: u64,
+    ) -> Result<Self> {
         check_cpu()?;
         let size = regular_size(file)?;
         if size != 0 {
             return Err(Error::NotEmpty { found: size });
         }
         let file = own_description(file)?;
-        let (geometry, map) = reserve(file.as_fd(), options)?;
+        let (geometry, map) = reserve(file.as_fd(), options, default)?;
         if file::is_memfd(file.as_fd()).map_err(Error::io("read a link of /proc/self/fd"))? {
             memory::seal_size(file.as_fd()).map_err(Error::io("seal the segment's size"))?;
         }
@@ -377,8 +387,12 @@ fn read_header(file: BorrowedFd<'_>, size: u64, layout: u64) -> Result<Checked> 
 }
 
 /// Sizes and maps an empty file; a default reserve shrinks until the address space holds it.
-fn reserve(file: BorrowedFd<'_>, options: SegmentOptions) -> Result<(Geometry, MmapRaw)> {
-    let (wanted, asked_for) = options.wanted_reserve()?;
+fn reserve(
+    file: BorrowedFd<'_>,
+    options: SegmentOptions,
+    default: u64,
+) -> Result<(Geometry, MmapRaw)> {
+    let (wanted, asked_for) = options.wanted_reserve(default)?;
     let least = if asked_for { wanted } else { MIN_RESERVE };
     let wanted = Geometry::for_reserve(wanted)?.reserve();
     let (reserve, map) = memory::reserve_shrinking(wanted, least, |bytes| {

@@ -34,5 +34,6 @@ pub(crate) use header::{BASE_LAYOUT, fold};
 pub(crate) use mapping::{Mapping, is_segment};
 pub use name_file::directory;
 pub(crate) use name_file::{PREFIX, means, path_of, socket_of, take_away, unlink_if_its};
-pub use options::{DEFAULT_RESERVE, SegmentOptions};
+pub(crate) use options::named_reserve;
+pub use options::{DEFAULT_RESERVE, NAMED_RESERVE, SegmentOptions};
 pub(crate) use regions::{LOCK_BASE, Regions, lock_error};

@@ -26,7 +26,7 @@ struct Known {
 // SAFETY: shared memory of atomics, mapped as long as the entry is in the list.
 unsafe impl Send for Known {}
 
-/// Under the lock: the list. It is taken last of all locks.
+/// Under the lock: the list, in the order of the addresses. It is taken last of all locks.
 static KNOWN: PrivateLock<Vec<Known>> = PrivateLock::new(Vec::new());
 
 /// From now on wake-ups in this memory ring.
@@ -36,7 +36,14 @@ pub(crate) fn register(mapping: &Mapping) {
     let start = start.addr().get();
     let end = start + mapping.geometry().reserve() as usize;
     let watchers = NonNull::from(&mapping.header().watchers);
-    KNOWN.lock().push(Known { start, end, watchers, file: mapping.file().clone() });
+    let mut known = KNOWN.lock();
+    let at = known.partition_point(|known| known.start < start);
+    known.insert(at, Known { start, end, watchers, file: mapping.file().clone() });
+}
+
+/// How many segments this process has.
+pub(crate) fn count() -> u64 {
+    KNOWN.lock().len() as u64
 }
 
 /// The mapping is about to go, and nobody works in it any more.
@@ -49,7 +56,9 @@ pub(crate) fn forget(mapping: &Mapping) {
 fn ring_for(address: usize) {
     let found = {
         let known = KNOWN.lock();
-        let found = known.iter().find(|known| (known.start..known.end).contains(&address));
+        let behind = known.partition_point(|known| known.start <= address);
+        let before = behind.checked_sub(1).map(|at| &known[at]);
+        let found = before.filter(|known| address < known.end);
         found.map(|known| (known.watchers, known.file.clone()))
     };
     // A word of no segment: a model's or a test's.

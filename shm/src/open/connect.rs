@@ -52,7 +52,7 @@ impl Pipe {
         until: impl Into<Until>,
     ) -> Result<Connection> {
         let (name, until) = (name.into(), until.into());
-        let (mut segment, mut nap) = (name::visit(&name)?, NAPS.0);
+        let (mut segment, mut nap) = (name::enter_clean(&name)?, NAPS.0);
         loop {
             crash_point!("connect.visited");
             if let Some(connection) = connect_to(&name, &segment, until)? {
@@ -60,7 +60,7 @@ impl Pipe {
             }
             sleep(&mut nap, until)?;
             // Mostly the same one, in which this process has a place as long as that is kept.
-            segment = name::visit(&name)?;
+            segment = name::enter_clean(&name)?;
         }
     }
 }

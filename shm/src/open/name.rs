@@ -24,8 +24,9 @@
 //!
 //! # How long a name lives
 //!
-//! As long as anybody has a handle of its object. The last one takes it away; where that one was killed, whoever comes
-//! next does, to whom it is as if there had been none. With [`Name::persist`] the object and what is in it stay until
+//! As long as anybody has a handle of its object. The last one takes it away. Where that one was killed, or was a forked
+//! child that ended without dropping its handles (`_exit`), the next one does that opens or creates this name, to whom it
+//! is as if there had been none; or the next one that creates or drops any name of the same user. With [`Name::persist`] the object and what is in it stay until
 //! [`unlink`], or until the machine is shut down.
 //!
 //! # Races
@@ -51,11 +52,11 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use crate::member::fork;
+use crate::member::leftovers;
 use crate::member::recovery_lock::{self, LONG_PATIENCE};
 use crate::member::ticket::Nameable;
 pub use crate::memory::directory;
-use crate::memory::{Mapping, PREFIX, is_segment, unlink_if_its};
+use crate::memory::{PREFIX, is_segment, unlink_if_its};
 use crate::open::KINDS;
 use crate::sys::name as sys;
 use crate::{Error, Result, Segment};
@@ -191,7 +192,8 @@ pub struct Cleaned {
 }
 
 /// Cleans up after the dead in what has this name, and takes the name away if only they had it. Whoever opens or creates
-/// the name does the same: this is for those who want to see a tidy directory.
+/// the name does the same, and names that only the dead have go when anybody creates or drops another: this is for those
+/// who want to see a tidy directory now.
 ///
 /// # Errors
 ///
@@ -203,7 +205,8 @@ pub fn clean<'a>(name: impl Into<Name<'a>>) -> Result<Cleaned> {
     let dead = participants.iter().filter(|p| p.is_dead).map(|p| p.pid).collect();
     segment.attachment().reap_patiently()?;
     let is_gone = !has_root(&segment, &name)?;
-    let in_use = segment.participants().iter().any(|p| !p.is_me);
+    let in_use =
+        segment.attachment().has_handles() || segment.participants().iter().any(|p| !p.is_me);
     let persists = !is_gone && !in_use && segment.attachment().mapping.header().persists();
     Ok(Cleaned { dead, is_gone, persists })
 }
@@ -214,12 +217,19 @@ pub fn clean<'a>(name: impl Into<Name<'a>>) -> Result<Cleaned> {
 ///
 /// [`Error::NoNames`].
 pub fn names() -> Result<Vec<String>> {
-    let unreadable = |source| Error::NoNames { directory: directory(), source };
-    let files = sys::list(&directory()).map_err(unreadable)?;
+    let files = sys::list(&directory()).map_err(|e| no_names("list the names", e))?;
     let names = files.iter().filter_map(|file| file.to_str()?.strip_prefix(PREFIX));
     let mut names: Vec<_> = names.map(str::to_owned).collect();
     names.sort();
     Ok(names)
+}
+
+/// What it means that the directory of names cannot be used: where that is no fault of the directory's, only what it says.
+fn no_names(op: &'static str, source: io::Error) -> Error {
+    if sys::is_out_of_files(&source) {
+        return Error::Io { op, source };
+    }
+    Error::NoNames { directory: directory(), source }
 }
 
 /// Makes a segment with a name, and in it what `make` makes.
@@ -231,7 +241,7 @@ pub(crate) fn create<T>(name: &Name<'_>, make: impl FnOnce(&Segment) -> Result<T
     }
     let file = sys::unnamed(&directory()).map_err(|source| match source.kind() {
         io::ErrorKind::PermissionDenied => Error::NotPermitted { name: name.text.to_owned() },
-        _ => Error::NoNames { directory: directory(), source },
+        _ => no_names("make a file to be named", source),
     })?;
     let access = sys::set_access(file.as_fd(), name.mode, name.group);
     access.map_err(|e| name.refused("set the group and mode of the name", e))?;
@@ -242,6 +252,7 @@ pub(crate) fn create<T>(name: &Name<'_>, make: impl FnOnce(&Segment) -> Result<T
     for _ in 0..ATTEMPTS {
         if sys::link(file.as_fd(), &path).map_err(|e| name.refused("give the name", e))? {
             crash_point!("name.create.linked");
+            leftovers::take_away(KINDS.layout());
             return Ok(made);
         }
         if !vacate(name)? {
@@ -274,26 +285,15 @@ fn open<T>(name: &Name<'_>, take: impl Fn(&Segment) -> Result<T>) -> Result<T> {
 }
 
 /// The same as [`enter`], cleaning up after the dead.
-fn enter_clean(name: &Name<'_>) -> Result<Segment> {
+pub(crate) fn enter_clean(name: &Name<'_>) -> Result<Segment> {
     let segment = enter(name)?;
     segment.attachment().reap_patiently()?;
     Ok(segment)
 }
 
-/// Takes part in the segment that has the name.
+/// Takes part in the segment that has the name: with the place that this process has in it already, where it has one.
 fn enter(name: &Name<'_>) -> Result<Segment> {
-    Segment::join(Mapping::attach_own(file_of(name)?, KINDS.layout())?, KINDS)
-}
-
-/// This process's place in the segment that has the name, a new one where it has none; cleaned up after the dead.
-pub(crate) fn visit(name: &Name<'_>) -> Result<Segment> {
-    let file = file_of(name)?;
-    let segment = match fork::attached_to(file.as_fd())? {
-        Some(attachment) => Segment::of(&attachment),
-        None => Segment::join(Mapping::attach_own(file, KINDS.layout())?, KINDS)?,
-    };
-    segment.attachment().reap_patiently()?;
-    Ok(segment)
+    Segment::joined_own(file_of(name)?, KINDS)
 }
 
 /// The file that has the name, of somebody who is trusted.

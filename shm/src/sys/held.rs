@@ -93,6 +93,11 @@ impl HeldFd {
         (number != NONE).then_some(number as RawFd)
     }
 
+    /// Device and inode of its file, which no other file has while that one is mapped or open.
+    pub(crate) fn identity(&self) -> (u64, u64) {
+        self.mark.file
+    }
+
     /// Whether `fd` is of the same file.
     pub(crate) fn is_same_file(&self, fd: BorrowedFd<'_>) -> bool {
         file::identity(fd).is_ok_and(|found| self.is_file(found))

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Locks the byte unless somebody has it. `false`: somebody has.
 pub(crate) fn try_lock_byte(fd: BorrowedFd<'_>, offset: u64) -> io::Result<bool> {
-    match control(fd, libc::F_OFD_SETLK, libc::F_WRLCK, offset) {
+    match control(fd, libc::F_OFD_SETLK, libc::F_WRLCK, offset, 1) {
         Ok(_) => Ok(true),
         Err(error) if is_taken(&error) => Ok(false),
         Err(error) => Err(error),
@@ -17,12 +17,21 @@ pub(crate) fn try_lock_byte(fd: BorrowedFd<'_>, offset: u64) -> io::Result<bool>
 
 /// Unlocks the byte; nothing happens where it was not locked by this open file description.
 pub(crate) fn unlock_byte(fd: BorrowedFd<'_>, offset: u64) -> io::Result<()> {
-    control(fd, libc::F_OFD_SETLK, libc::F_UNLCK, offset).map(drop)
+    control(fd, libc::F_OFD_SETLK, libc::F_UNLCK, offset, 1).map(drop)
 }
 
 /// Whether another open file description has the byte. One's own lock does not count.
 pub(crate) fn is_locked_by_other(fd: BorrowedFd<'_>, offset: u64) -> io::Result<bool> {
-    let found = control(fd, libc::F_OFD_GETLK, libc::F_WRLCK, offset)?;
+    is_any_locked_by_other(fd, offset, 1)
+}
+
+/// Whether another open file description has any of `count` bytes.
+pub(crate) fn is_any_locked_by_other(
+    fd: BorrowedFd<'_>,
+    offset: u64,
+    count: u64,
+) -> io::Result<bool> {
+    let found = control(fd, libc::F_OFD_GETLK, libc::F_WRLCK, offset, count)?;
     Ok(found.l_type != libc::F_UNLCK as libc::c_short)
 }
 
@@ -35,13 +44,15 @@ fn control(
     command: libc::c_int,
     kind: libc::c_int,
     offset: u64,
+    count: u64,
 ) -> io::Result<libc::flock> {
-    let start = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let in_range = |number| libc::off_t::try_from(number).map_err(|_| io::ErrorKind::InvalidInput);
+    let (start, len) = (in_range(offset)?, in_range(count)?);
     let mut range = libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
         l_start: start,
-        l_len: 1,
+        l_len: len,
         // The OFD commands want 0 here.
         l_pid: 0,
     };
@@ -71,6 +82,11 @@ mod tests {
         assert!(is_locked_by_other(two, 5).unwrap());
         assert!(!is_locked_by_other(one, 5).unwrap());
         assert!(!is_locked_by_other(two, 7).unwrap());
+        assert!(is_any_locked_by_other(two, 2, 4).unwrap());
+        assert!(
+            !is_any_locked_by_other(two, 2, 3).unwrap()
+                && !is_any_locked_by_other(two, 6, 9).unwrap()
+        );
         unlock_byte(two, 5).unwrap();
         assert!(is_locked_by_other(two, 5).unwrap(), "nobody unlocks another's byte");
         unlock_byte(one, 5).unwrap();

@@ -62,9 +62,20 @@ pub(crate) fn is_symlink(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::LOOP)
 }
 
+/// Whether this process, or the machine, has as many files open as it may.
+pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
 /// The names of all files in a directory.
 pub(crate) fn list(directory: &Path) -> io::Result<Vec<OsString>> {
     std::fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect()
+}
+
+/// The same, one after the other, as far as they can be read.
+pub(crate) fn entries(directory: &Path) -> io::Result<impl Iterator<Item = OsString>> {
+    let entries = std::fs::read_dir(directory)?;
+    Ok(entries.map_while(Result::ok).map(|entry| entry.file_name()))
 }
 
 /// What an open file says of itself.

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rustix::process::Resource;
+
 /// Pid in this process's own pid namespace.
 pub(crate) fn pid() -> u32 {
     rustix::process::getpid().as_raw_nonzero().get().cast_unsigned()
@@ -84,6 +86,14 @@ pub(crate) fn at_fork(
 /// How many CPUs this thread may run on; at least 1.
 pub(crate) fn cpu_count() -> u32 {
     rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count().max(1))
+}
+
+/// The most address space that this process may have (`ulimit -v`), where there is a limit, and about how much it has then.
+pub(crate) fn address_space() -> (Option<u64>, u64) {
+    let Some(limit) = rustix::process::getrlimit(Resource::As).current else { return (None, 0) };
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm.split(' ').next().and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    (Some(limit), pages * rustix::param::page_size() as u64)
 }
 
 /// Where the mapping begins and ends that `address` lies in, as `/proc/self/maps` says.

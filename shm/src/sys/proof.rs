@@ -20,25 +20,44 @@ use super::window::page_size;
 #[derive(Debug)]
 pub(crate) enum Kept {
     Mapped {
-        /// Kept for its drop.
-        _page: Page,
+        /// Where. It is kept for its drop.
+        page: Page,
     },
     /// Where a mapping was refused.
     Held {
         /// Kept for its drop.
-        _fd: HeldFd,
+        fd: HeldFd,
     },
 }
 
 impl Kept {
     /// Keeps the description of `fd`, whose file has a first page.
     pub(crate) fn new(fd: OwnedFd) -> io::Result<Self> {
-        Self::mapped(fd.as_fd()).or_else(|_| Ok(Self::Held { _fd: HeldFd::new(fd)? }))
+        Self::mapped(fd.as_fd()).or_else(|_| Ok(Self::Held { fd: HeldFd::new(fd)? }))
     }
 
     /// Keeps it by a mapping, or not at all.
-    pub(crate) fn mapped(fd: BorrowedFd<'_>) -> io::Result<Self> {
-        Page::of(fd).map(|page| Self::Mapped { _page: page })
+    fn mapped(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let page = Page::of(fd)?;
+        page.keep_from_children()?;
+        Ok(Self::Mapped { page })
+    }
+
+    /// Keeps it for the child of the next fork, which has it then beside this process. However many there are, they need no
+    /// descriptors.
+    pub(crate) fn for_child(fd: OwnedFd) -> io::Result<Self> {
+        match Page::of(fd.as_fd()) {
+            Ok(page) => Ok(Self::Mapped { page }),
+            Err(_) => Ok(Self::Held { fd: HeldFd::new(fd)? }),
+        }
+    }
+
+    /// In that child: it is this process's from now on, and not its children's.
+    pub(crate) fn settle(self) -> io::Result<Self> {
+        match &self {
+            Self::Mapped { page } => page.keep_from_children().map(|()| self),
+            Self::Held { fd } => Self::mapped(fd.open()?).or(Ok(self)),
+        }
     }
 }
 
@@ -59,10 +78,13 @@ impl Page {
         let at = unsafe {
             mmap(std::ptr::null_mut(), page_size(), ProtFlags::empty(), MapFlags::SHARED, fd, 0)?
         };
-        let page = Self { at: NonNull::new(at).ok_or(io::ErrorKind::OutOfMemory)? };
+        Ok(Self { at: NonNull::new(at).ok_or(io::ErrorKind::OutOfMemory)? })
+    }
+
+    fn keep_from_children(&self) -> io::Result<()> {
         // SAFETY: our own page; children do without it.
-        unsafe { madvise(at, page_size(), Advice::LinuxDontFork)? };
-        Ok(page)
+        unsafe { madvise(self.at.as_ptr(), page_size(), Advice::LinuxDontFork)? };
+        Ok(())
     }
 }
 
@@ -90,6 +112,26 @@ mod tests {
         assert!(lock::is_locked_by_other(one.as_fd(), 7).unwrap());
         drop(kept);
         assert!(!lock::is_locked_by_other(one.as_fd(), 7).unwrap());
+    }
+
+    #[test]
+    fn what_is_kept_for_a_child_is_the_childs_alone_afterwards() {
+        alone(|| {
+            let one = memory::memfd("test").unwrap();
+            memory::set_size(one.as_fd(), 4096).unwrap();
+            let two = file::reopen(one.as_fd()).unwrap();
+            assert!(lock::try_lock_byte(two.as_fd(), 7).unwrap());
+            let mut kept = Some(Kept::for_child(two).unwrap());
+            let is_locked = || lock::is_locked_by_other(one.as_fd(), 7).is_ok_and(|locked| locked);
+            assert!(in_child(|| {
+                let ours = kept.take().map(|kept| kept.settle().unwrap());
+                let was_ours = is_locked();
+                drop(ours);
+                was_ours && is_locked()
+            }));
+            drop(kept);
+            assert!(!is_locked(), "the child has ended");
+        });
     }
 
     #[test]

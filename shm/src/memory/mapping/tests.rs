@@ -65,11 +65,11 @@ fn nothing_outside_the_file_has_an_address() {
 #[test]
 fn a_budget_is_kept_and_a_wrong_count_is_mended() {
     let mapping = Mapping::create(small().budget(2 << 20), LAYOUT).unwrap();
-    let (arena, _) = mapping.geometry().region(Region::Arena);
-    let error = mapping.commit(arena, 4 << 20).unwrap_err();
+    let (blocks, _) = mapping.geometry().region(Region::BlockData);
+    let error = mapping.commit(blocks, 4 << 20).unwrap_err();
     assert!(matches!(error, Error::Budget { limit, .. } if limit == 2 << 20), "{error}");
     mapping.header().committed.store(u64::MAX / 2, Ordering::Relaxed);
-    mapping.commit(arena, CHUNK).unwrap();
+    mapping.commit(blocks, CHUNK).unwrap();
     assert!(mapping.committed_bytes() < 2 << 20);
     let tiny = Mapping::create(small().budget(4096), LAYOUT).unwrap_err();
     assert!(matches!(tiny, Error::Budget { .. }), "{tiny}");

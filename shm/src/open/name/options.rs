@@ -70,7 +70,8 @@ impl<'a> Name<'a> {
         self
     }
 
-    /// How large what is created may become.
+    /// How large what is created may become, and how much address space it reserves: [`NAMED_RESERVE`](crate::segment::NAMED_RESERVE)
+    /// unless it is said here.
     #[must_use]
     pub fn segment(mut self, options: SegmentOptions) -> Self {
         self.segment = options;

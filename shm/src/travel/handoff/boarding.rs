@@ -32,7 +32,7 @@ impl Boarding {
     pub(crate) fn at(proof: OwnedFd, embryo: OwnerId, kinds: Kinds) -> Result<Self> {
         file::set_close_on_exec(proof.as_fd(), true)
             .map_err(Error::io("make the berth's descriptor close-on-exec"))?;
-        let segment = Segment::joined(&proof, kinds)?;
+        let segment = Segment::joined(proof.as_fd(), kinds)?;
         let attachment = segment.attachment().clone();
         let me = attachment.me()?;
         let seat = Seat { attachment, embryo, proof, me };

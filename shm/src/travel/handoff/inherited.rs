@@ -7,7 +7,7 @@ use slipring_core::directory::ObjectId;
 use slipring_core::owner::OwnerId;
 
 use crate::member::ticket::{Ticket, Transfer};
-use crate::member::{Attachment, Handle};
+use crate::member::{Attachment, Handle, fork};
 use crate::memory::Mapping;
 use crate::object::{Kind, Kinds, Role};
 use crate::sys::file;
@@ -47,7 +47,7 @@ impl Inherited {
     /// What was kept in a place for whoever takes it: this process, from now on.
     pub(crate) fn take_over(place: Place, kinds: Kinds) -> Result<Self> {
         let Place { proof, embryo, tickets } = place;
-        let segment = Segment::joined(&proof, kinds)?;
+        let segment = Segment::joined(proof.as_fd(), kinds)?;
         let wanted: Vec<_> = tickets.iter().map(|(_, t)| (t.id, t.kind, t.role)).collect();
         let handles = Handle::take_over(segment.attachment(), embryo, proof.as_fd(), &wanted)?;
         let named = tickets.into_iter().zip(handles);
@@ -86,6 +86,9 @@ impl Inherited {
 pub(crate) fn from_text(text: &str, kinds: Kinds) -> Result<Inherited> {
     let mut take = |number| take_fd(RawFd::try_from(number).unwrap_or(-1));
     let place = Place::parse(text, &mut take)?;
+    if fork::attached_to(place.proof.as_fd())?.is_some() {
+        return Inherited::take_over(place, kinds);
+    }
     let mapping = Mapping::attach(place.proof.as_fd(), kinds.layout())?;
     let attachment = Attachment::adopt(mapping, place.embryo, place.proof, kinds)?;
     let segment = Segment::registered(attachment)?;

@@ -57,7 +57,7 @@ fn full_tmpfs() {
     let file = std::fs::File::options().read(true).write(true).create_new(true).open("/mnt/s");
     let file = file.unwrap();
     let segment = Segment::create_in(file.as_fd(), SegmentOptions::new().reserve(1 << 30)).unwrap();
-    let other = Segment::from_fd(&file).unwrap();
+    let other = Segment::another_from_fd(&file).unwrap();
     let (mut tx, mut rx) = ByteQueue::bounded(&segment, 64).unwrap();
     let mut sent = 0_u8;
     let error = loop {
@@ -88,7 +88,7 @@ fn too_many() {
     let fd = segment.share_fd().unwrap();
     let mut all = vec![segment];
     let error = loop {
-        match Segment::from_fd(&fd) {
+        match Segment::another_from_fd(&fd) {
             Ok(one_more) => all.push(one_more),
             Err(error) => break error,
         }
@@ -100,6 +100,6 @@ fn too_many() {
     assert_eq!(rx.recv().unwrap(), b"the others go on");
     all.pop();
     std::thread::sleep(Duration::from_millis(50));
-    assert!(Segment::from_fd(&fd).is_ok(), "a place that was left is given again");
+    assert!(Segment::another_from_fd(&fd).is_ok(), "a place that was left is given again");
     say("ok");
 }

@@ -296,7 +296,7 @@ fn segment(args: &mut Args) {
     let file = unsafe { OwnedFd::from_raw_fd(args.number()) };
     let options = SegmentOptions::new().reserve(1 << 30);
     let segment = Segment::create_in(&file, options).unwrap();
-    let again = Segment::from_fd(&file).unwrap();
+    let again = Segment::another_from_fd(&file).unwrap();
     let (mut tx, mut rx) = ByteQueue::bounded(&segment, 8).unwrap();
     for size in [100, 70_000, 3 << 20] {
         tx.send(&vec![7; size]).unwrap();
