@@ -131,7 +131,7 @@ impl PipeWriter {
     ///
     /// let segment = Segment::create()?;
     /// let (mut reader, mut writer) = Pipe::one_way(&segment)?;
-    /// writer.send_value_as(Postcard, &(7, "seven"))?;
+    /// writer.send_value_as(Postcard, &(7_u32, "seven"))?;
     /// let (number, word): (u32, String) = reader.recv_value_as(Postcard, Until::NEVER)?;
     /// assert_eq!((number, word.as_str()), (7, "seven"));
     ///

@@ -1,7 +1,7 @@
 //! Postcard: neither names nor types.
 
 use postcard::Deserializer;
-use postcard::de_flavors::{Flavor as Source, Slice};
+use postcard::de_flavors::Flavor as Source;
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -91,28 +91,29 @@ impl Flavor for Appended<'_> {
 /// So much of its stack a thread spends on a value: more than any value needs whose type does not contain itself.
 const STACK: usize = 512 << 10;
 
-/// So many levels may be entered between two looks at the stack: few enough to fit into what is left of it.
-const BETWEEN_LOOKS: u32 = 32;
+/// So many bytes may be read one by one between two looks at the stack: as many levels fit into what is left of it.
+const BETWEEN_LOOKS: usize = 32;
 
-/// The bytes of a message, read by a thread that does not run out of stack. A type that contains itself may need only one byte for
-/// a level, and a message is as long as its sender likes. Each level reads at least one byte by itself.
+/// What is left of a message, read by a thread that does not run out of stack. A type that contains itself may need only one byte
+/// for a level, and a message is as long as its sender likes. Each level reads at least one byte by itself.
 struct Shallow<'de> {
-    bytes: Slice<'de>,
+    bytes: &'de [u8],
+    /// When so many bytes are left, the thread looks at its stack.
+    look_at: usize,
     /// Where the stack was when reading began.
     began: usize,
-    /// How many bytes were read one by one. After every [`BETWEEN_LOOKS`] of them the thread looks at its stack.
-    popped: u32,
 }
 
 impl<'de> Shallow<'de> {
     #[inline]
-    fn new(message: &'de [u8]) -> Self {
-        Self { bytes: Slice::new(message), began: stack(), popped: 0 }
+    fn new(bytes: &'de [u8]) -> Self {
+        Self { bytes, look_at: bytes.len().saturating_sub(BETWEEN_LOOKS), began: stack() }
     }
 
     /// Refuses to go deeper than this.
     #[cold]
-    fn look(&self) -> postcard::Result<()> {
+    fn look(&mut self) -> postcard::Result<()> {
+        self.look_at = self.bytes.len().saturating_sub(BETWEEN_LOOKS);
         if self.began.saturating_sub(stack()) > STACK {
             refuse(Refusal::TooDeep);
             return Err(postcard::Error::DeserializeUnexpectedEnd);
@@ -134,23 +135,28 @@ impl<'de> Source<'de> for Shallow<'de> {
 
     #[inline]
     fn pop(&mut self) -> postcard::Result<u8> {
-        self.popped = self.popped.wrapping_add(1);
-        if self.popped.is_multiple_of(BETWEEN_LOOKS) {
+        if self.bytes.len() <= self.look_at {
             self.look()?;
         }
-        self.bytes.pop()
+        let (first, rest) =
+            self.bytes.split_first().ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
+        self.bytes = rest;
+        Ok(*first)
     }
 
     fn size_hint(&self) -> Option<usize> {
-        self.bytes.size_hint()
+        Some(self.bytes.len())
     }
 
     #[inline]
     fn try_take_n(&mut self, count: usize) -> postcard::Result<&'de [u8]> {
-        self.bytes.try_take_n(count)
+        let taken = self.bytes.split_at_checked(count);
+        let (taken, rest) = taken.ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
+        self.bytes = rest;
+        Ok(taken)
     }
 
     fn finalize(self) -> postcard::Result<&'de [u8]> {
-        self.bytes.finalize()
+        Ok(self.bytes)
     }
 }
