@@ -360,6 +360,13 @@ impl Ring {
         self.ordinal(self.first_unpublished())
     }
 
+    /// A number that grows when a descriptor is taken, and not before. It lags as the hint does.
+    #[inline]
+    pub fn taken(&self) -> u64 {
+        // ORDERING: Relaxed; a number that stands for itself.
+        self.header().head.load(Ordering::Relaxed)
+    }
+
     /// Whether nothing was published at the moment of the look.
     pub fn is_empty(&self) -> bool {
         let pos = self.first_unconsumed();

@@ -303,6 +303,14 @@ impl End {
         self.shape.words().wake_all();
     }
 
+    /// All who had the other side were found dead.
+    #[cold]
+    pub(super) fn alone(&self) -> Result<()> {
+        self.check_open()?;
+        // Where the dead could not be buried now, the hint is not there yet.
+        Err(Error::Disconnected)
+    }
+
     /// What keeps this side from going on: the queue was closed, or the other side is gone.
     #[inline]
     pub(super) fn check_open(&self) -> Result<()> {
