@@ -312,7 +312,7 @@ impl ByteSender {
     ///
     /// [`Error::Forked`].
     pub fn try_clone(&self) -> Result<Self> {
-        Ok(Self::new(self.to.end.another()?))
+        Ok(Self { to: self.to.another()?, spare: None })
     }
 
     pub(crate) fn handle(&self) -> &Handle {

@@ -37,6 +37,11 @@ impl Sending {
         Self { end, magazines, inline, last: None, lookout }
     }
 
+    /// Another one, for another thread.
+    pub(super) fn another(&self) -> Result<Self> {
+        Ok(Self::new(self.end.another()?, self.inline))
+    }
+
     /// Whether all that was sent with this handle has been taken.
     pub(super) fn is_taken(&self) -> bool {
         // What one handle sends is taken in that order: the last one stands for all.

@@ -210,7 +210,7 @@ impl ByteJoinableReceiver {
     /// [`Error::Disconnected`].
     pub fn join_until(&mut self, until: impl Into<Until>) -> Result<()> {
         self.ready()?;
-        self.desk.join(until.into(), &mut self.hook)
+        self.desk.join(until.into(), self.end.is_patient, &mut self.hook)
     }
 
     /// How many items were put and are not finished: true at a moment during the call.
@@ -231,6 +231,12 @@ impl ByteJoinableReceiver {
     /// The most items that wait to be received; `None` for an unbounded queue. Leased ones do not count.
     pub fn capacity(&self) -> Option<u64> {
         self.end.capacity()
+    }
+
+    /// Whether receives wait for items while nobody has the sending side: somebody may open the queue by its name. Off at
+    /// first: they fail with [`Error::Disconnected`] when the last sender is gone and nothing can come any more.
+    pub fn set_patient(&mut self, on: bool) {
+        self.end.is_patient = on;
     }
 
     /// Closes the queue for everybody: sends fail, receivers get what is there and then [`Error::Closed`].

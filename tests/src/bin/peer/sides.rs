@@ -1,6 +1,6 @@
 //! What peers do with one side of a channel, of whatever kind.
 
-use slipring::Until;
+use slipring::{ByteJoinableReceiver, Named, Until};
 use slipring_tests::halves;
 
 use super::command::{Args, inherited, say, sleep_for_ever};
@@ -11,6 +11,7 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         "side-takes" => takes(args),
         "side-held" => held(),
         "side-dropped" => dropped(args),
+        "side-works" => works(args),
         _ => return false,
     }
     true
@@ -40,5 +41,16 @@ fn held() {
 fn dropped(args: &mut Args) {
     drop(halves::receiver(&args.text(), &mut inherited()));
     say("dropped");
+    sleep_for_ever();
+}
+
+/// `side-works NAME COUNT`: finishes so many tasks of the queue with this name, says so, and waits to be killed.
+fn works(args: &mut Args) {
+    let (name, count) = (args.text(), args.number::<u64>());
+    let mut rx = ByteJoinableReceiver::open(name.as_str()).unwrap();
+    for _ in 0..count {
+        rx.recv().unwrap().done().unwrap();
+    }
+    say("worked");
     sleep_for_ever();
 }
