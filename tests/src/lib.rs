@@ -5,11 +5,13 @@
 //! |---|---|
 //! | [`peer`] | a process running the program `peer`, killed when the test is done with it |
 //! | [`berth`] | programs that are started with a berth, by somebody who knows nothing of it |
+//! | [`halves`] | the two sides of every kind of channel, whichever a test is about |
 //! | [`message`] | messages that say who sent them and prove that they are whole |
 //! | [`log`] | what a process saw, readable after its death |
 //! | [`ordered`] | LIFO and priority queues, whichever a test is about |
 
 pub mod berth;
+pub mod halves;
 pub mod log;
 pub mod message;
 pub mod ordered;

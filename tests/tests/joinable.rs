@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use slipring::{
     ByteJoinableQueue, ByteJoinableReceiver, ByteJoinableSender, ByteReceiver, Error, Handoff,
-    Inherited, JoinableOptions, JoinableQueue, Segment, Until,
+    Inherited, JoinableOptions, JoinableQueue, Named, Segment, Until,
 };
 use slipring_tests::log::{self, Directory};
 use slipring_tests::message::{MIXED, Stamp};
@@ -24,6 +24,53 @@ fn with_rx(segment: &Segment, rx: &ByteJoinableReceiver) -> Handoff {
     let mut handoff = Handoff::new(segment);
     handoff.give("rx", rx).unwrap();
     handoff
+}
+
+/// Puts a task every 100 µs, through three lives of the only worker. Returns how many puts were refused.
+fn put_through_restarts(is_patient: bool) -> u32 {
+    let name = format!("restart-{is_patient}-{}", std::process::id());
+    let options = JoinableOptions::bounded(1 << 16);
+    let mut tx = ByteJoinableSender::create(name.as_str(), options).unwrap();
+    tx.set_patient(is_patient);
+    let (mut put, mut refused) = (0_u32, 0);
+    for _ in 0..3 {
+        let mut worker = Peer::alone(&["side-works", &name, "100"]);
+        let mut has_worked = false;
+        while !has_worked {
+            match tx.try_send(b"task") {
+                Ok(()) => put += 1,
+                Err(Error::Disconnected) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+            has_worked = worker.line_within(Duration::from_micros(100)).is_some();
+        }
+        worker.kill();
+        // Until the next one is started.
+        for _ in 0..500 {
+            std::thread::sleep(Duration::from_micros(100));
+            match tx.try_send(b"task") {
+                Ok(()) => put += 1,
+                Err(Error::Disconnected) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    let (done, unfinished) = (300, tx.unfinished());
+    assert_eq!(u64::from(put) - done, unfinished, "what was put is there");
+    if is_patient {
+        assert!(matches!(tx.join_until(Duration::from_millis(200)), Err(Error::TimedOut)));
+        let _last = Peer::alone(&["side-works", &name, &unfinished.to_string()]);
+        tx.join_until(PATIENCE).unwrap();
+    }
+    refused
+}
+
+#[test]
+fn a_patient_putter_goes_on_while_the_only_worker_is_started_again() {
+    assert_eq!(put_through_restarts(true), 0);
+    let refused = put_through_restarts(false);
+    assert!(refused > 0, "the other one is told that nobody works");
+    println!("{refused} refused without patience");
 }
 
 fn assert_nothing_is_left(segment: &Segment) {

@@ -67,8 +67,9 @@ const CLOSED: u64 = 2;
 const LAP_SHIFT: u32 = 2;
 /// The largest capacity of one ring.
 pub const MAX_CAPACITY: u64 = 1 << 26;
-/// After so many steps without an end the memory is held for corrupt: no honest history comes near.
-const MAX_STEPS: u32 = 1 << 24;
+/// After so many steps without an end, and some rounds of the ring, the memory is held for corrupt: no honest history comes
+/// near.
+const MAX_STEPS: u64 = 1 << 24;
 
 /// The shared words of a ring; the slots follow.
 #[repr(C)]
@@ -234,7 +235,7 @@ impl Ring {
     pub fn push(&self, descriptor: u64, mut claim: impl FnMut(u64)) -> Result<u64, PushError> {
         let mut pos = self.tail_hint();
         let mut lost = 0;
-        for _ in 0..MAX_STEPS {
+        for _ in 0..self.max_steps() {
             let slot = self.slot(pos);
             // ORDERING: Acquire, E2, pairs with the CAS in `pop`.
             let control = slot.lo(Ordering::Acquire);
@@ -276,7 +277,7 @@ impl Ring {
     pub fn pop(&self, mut note: impl FnMut(u64, u64)) -> Result<(u64, u64), PopError> {
         let mut pos = self.head_hint();
         let mut lost = 0;
-        for _ in 0..MAX_STEPS {
+        for _ in 0..self.max_steps() {
             let slot = self.slot(pos);
             // ORDERING: Acquire, E1, pairs with the CAS in `push`.
             let control = slot.lo(Ordering::Acquire);
@@ -311,7 +312,7 @@ impl Ring {
     #[cold]
     pub fn close_if_full(&self) -> bool {
         let mut pos = self.tail_hint();
-        for _ in 0..MAX_STEPS {
+        for _ in 0..self.max_steps() {
             let slot = self.slot(pos);
             // ORDERING: Relaxed; confirmed by the CAS, nothing is read through it.
             let control = slot.lo(Ordering::Relaxed);
@@ -360,6 +361,13 @@ impl Ring {
         self.ordinal(self.first_unpublished())
     }
 
+    /// A number that grows when a descriptor is taken, and not before. It lags as the hint does.
+    #[inline]
+    pub fn taken(&self) -> u64 {
+        // ORDERING: Relaxed; a number that stands for itself.
+        self.header().head.load(Ordering::Relaxed)
+    }
+
     /// Whether nothing was published at the moment of the look.
     pub fn is_empty(&self) -> bool {
         let pos = self.first_unconsumed();
@@ -386,7 +394,7 @@ impl Ring {
 
     fn first_unpublished(&self) -> u64 {
         let mut pos = self.tail_hint();
-        for _ in 0..MAX_STEPS {
+        for _ in 0..self.max_steps() {
             // ORDERING: Acquire, so that what is published is seen in order (I4).
             match self.tail_step(self.slot(pos).lo(Ordering::Acquire), pos) {
                 TailStep::Jump(to) => pos = to,
@@ -398,7 +406,7 @@ impl Ring {
 
     fn first_unconsumed(&self) -> u64 {
         let mut pos = self.head_hint();
-        for _ in 0..MAX_STEPS {
+        for _ in 0..self.max_steps() {
             // ORDERING: Acquire, as above.
             match self.head_step(self.slot(pos).lo(Ordering::Acquire), pos) {
                 HeadStep::Jump(to) => pos = to,
@@ -406,6 +414,13 @@ impl Ring {
             }
         }
         pos
+    }
+
+    /// A hint that was stored by a process that had been stopped meanwhile lags by any number of laps. From there it is one
+    /// jump to the lap at hand, and then a step for each slot up to its end: a round of the ring. Each lost CAS begins anew.
+    #[inline]
+    fn max_steps(&self) -> u64 {
+        MAX_STEPS + 4 * self.capacity
     }
 
     #[inline]

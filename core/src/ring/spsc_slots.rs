@@ -10,6 +10,7 @@
 //! ```text
 //! byte 0        +--------------------------------------------------------------+
 //!               | capacity u64 | slot size u64 | value size u64 | align u64    |  written once, by `init`
+//!               | sides u32: which of them is gone                             |  by who keeps handles
 //!     +128      +--------------------------------------------------------------+
 //!               | head u64: first position not consumed                        |  the consumer's
 //!     +256      +--------------------------------------------------------------+
@@ -131,7 +132,15 @@ impl<T: Pod> Slots<T> {
             }
         }
         let limit = head.position().wrapping_add(self.capacity);
-        Ok(Producer { ring: *self, tail, limit, scope, mode, one_thread: PhantomData })
+        Ok(Producer {
+            ring: *self,
+            tail,
+            limit,
+            pause: limit,
+            scope,
+            mode,
+            one_thread: PhantomData,
+        })
     }
 
     /// The one who pops. Starts at head, so it also takes over from a consumer that died at any step: what that one
@@ -156,6 +165,8 @@ pub struct Producer<T> {
     tail: Cursor,
     /// The head that was last seen, plus the capacity: up to here slots are known to be free (I2).
     limit: u64,
+    /// From here on there is no room at hand: see [`Producer::pause_after`].
+    pause: u64,
     scope: Scope,
     mode: FenceMode,
     /// `Send`, and not `Sync`.
@@ -178,7 +189,9 @@ impl<T: Pod> Producer<T> {
         self.publish(self.tail);
         crash_point!("spsc_slots.push.published");
         self.tail.step(self.ring.capacity);
-        self.ring.header().not_empty.notify(1, self.scope, self.mode);
+        if self.ring.header().not_empty.notify(1, self.scope, self.mode) {
+            self.pause = self.tail.position();
+        }
         Ok(())
     }
 
@@ -204,8 +217,8 @@ impl<T: Pod> Producer<T> {
             crash_point!("spsc_slots.push_batch.one_published");
             self.tail.step(self.ring.capacity);
         }
-        if count > 0 {
-            self.ring.header().not_empty.notify(1, self.scope, self.mode);
+        if count > 0 && self.ring.header().not_empty.notify(1, self.scope, self.mode) {
+            self.pause = self.tail.position();
         }
         Ok(count as usize)
     }
@@ -226,10 +239,17 @@ impl<T: Pod> Producer<T> {
         }
     }
 
-    /// Whether there is room for one message, as far as the producer knows without a look at the consumer.
+    /// Whether there is room for one message, as far as the producer knows without a look at the consumer. False where it is
+    /// to pause as well.
     #[inline]
     pub fn has_room_at_hand(&self) -> bool {
-        self.tail.position() != self.limit
+        self.pause.wrapping_sub(self.tail.position()).cast_signed() > 0
+    }
+
+    /// Has [`Producer::has_room_at_hand`] say no after so many messages, or sooner where the room ends or the consumer had to
+    /// be woken: for a caller who has something else to look at then, and does not count.
+    pub fn pause_after(&mut self, messages: u64) {
+        self.pause = self.tail.position().wrapping_add(messages.min(self.free()));
     }
 
     /// Whether there is room for one message.
@@ -238,7 +258,7 @@ impl<T: Pod> Producer<T> {
     ///
     /// [`Corrupt`] where head is impossible.
     pub fn has_room(&mut self) -> Result<bool, Corrupt> {
-        if self.has_room_at_hand() {
+        if self.free() > 0 {
             return Ok(true);
         }
         match self.refresh() {
@@ -270,6 +290,12 @@ impl<T: Pod> Producer<T> {
     /// How many messages fit.
     pub fn capacity(&self) -> u64 {
         self.ring.capacity
+    }
+
+    /// How many messages were ever taken: a hint that lags.
+    pub fn taken(&self) -> u64 {
+        // ORDERING: Relaxed; a hint.
+        self.ring.header().head.load(Ordering::Relaxed)
     }
 
     /// How many messages are in the ring: never too few, but some may be gone already.

@@ -75,27 +75,29 @@ impl EventCount {
     }
 
     /// Wakes up to `count` sleepers, if there are any. The publication before it was a plain store and `mode` says
-    /// who fences between the two.
+    /// who fences between the two. Returns whether the kernel was asked to wake somebody.
     #[inline]
-    pub fn notify(&self, count: u32, scope: Scope, mode: FenceMode) {
+    pub fn notify(&self, count: u32, scope: Scope, mode: FenceMode) -> bool {
         fence_light(mode);
-        self.notify_fenced(count, scope);
+        self.notify_fenced(count, scope)
     }
 
     /// Wakes up to `count` sleepers, if there are any. The publication before it was a locked read-modify-write,
-    /// which is fence enough on this machine.
+    /// which is fence enough on this machine. Returns whether the kernel was asked to wake somebody.
     #[inline]
-    pub fn notify_after_rmw(&self, count: u32, scope: Scope) {
+    pub fn notify_after_rmw(&self, count: u32, scope: Scope) -> bool {
         fence_after_rmw();
-        self.notify_fenced(count, scope);
+        self.notify_fenced(count, scope)
     }
 
     #[inline]
-    fn notify_fenced(&self, count: u32, scope: Scope) {
+    fn notify_fenced(&self, count: u32, scope: Scope) -> bool {
         // ORDERING: Relaxed; E1's fence stands before it.
-        if self.word.load(Ordering::Relaxed) & SLEEPERS != 0 {
+        let any = self.word.load(Ordering::Relaxed) & SLEEPERS != 0;
+        if any {
             self.wake(count, scope);
         }
+        any
     }
 
     #[cold]

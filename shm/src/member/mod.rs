@@ -9,15 +9,18 @@
 //! | `leftovers.rs` | names that only the dead have |
 //! | `segment.rs` | [`Segment`](segment::Segment): what users hold |
 //! | `handle.rs` | handles of objects: made, opened, counted, ended |
+//! | `lookout.rs` | whether anybody living has the other side, for calls that never wait |
 //! | `ticket.rs` | [`Ticket`](ticket::Ticket), and what a handle has to know of itself to travel or to have a name |
 
 pub(crate) mod attachment;
 pub(crate) mod fork;
 pub(crate) mod handle;
 pub(crate) mod leftovers;
+pub(crate) mod lookout;
 pub(crate) mod recovery_lock;
 pub mod segment;
 pub(crate) mod ticket;
 
 pub(crate) use attachment::{Attachment, Wait};
 pub(crate) use handle::Handle;
+pub(crate) use lookout::Lookout;

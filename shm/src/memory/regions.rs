@@ -77,7 +77,8 @@ impl Regions {
         // SAFETY: the regions have the sizes that the geometry was made for, are aligned to chunks, and belong to the
         // pool alone; they are zero in a new file.
         // SAFETY: the mapping lives beside the pool, and the first bytes of `meta` have just been committed.
-        let pool = unsafe { Pool::new(meta, data, classes) }.with_clock(clock::millis);
+        let pool =
+            unsafe { Pool::new(meta, data, classes) }.with_clock(|| clock::coarse() / 1_000_000);
         let at = mapping.ptr(directory, Directory::bytes(ENTRIES))?;
         // SAFETY: the region is aligned to a chunk, zero in a new file, and lives as long as the mapping beside it.
         let directory = unsafe { Directory::new(at, ENTRIES, arena_len) };

@@ -10,21 +10,16 @@ use slipring_core::ring::spsc_records::{ClaimError, Producer};
 
 use super::end::{End, Turn};
 use super::lane::damaged;
-use crate::member::Wait;
+use crate::member::{Lookout, Wait};
 use crate::sys::socket;
 use crate::wait::Until;
 use crate::{Error, Result};
-
-/// After so many messages that nobody took it is time to ask whether the reader lives.
-const SENDS_PER_PROBE: u32 = 64;
 
 /// Where messages depart, as one handle sees it.
 pub(super) struct Departures {
     pub(super) end: End,
     producer: Producer,
-    /// Sends since the last look at the reader's progress, and where it was.
-    unseen: u32,
-    seen_released: u64,
+    lookout: Lookout,
     /// The kernel said that nobody has the other end any more.
     broken: bool,
 }
@@ -34,7 +29,7 @@ impl Departures {
         let mode = end.attachment().fences;
         // SAFETY: producers of a lane work under its send lock only, and resume first.
         let producer = unsafe { end.lane.ring.producer(Scope::Shared, mode) }.map_err(damaged)?;
-        Ok(Self { end, producer, unseen: 0, seen_released: 0, broken: false })
+        Ok(Self { end, producer, lookout: Lookout::default(), broken: false })
     }
 
     /// After a fork: nothing that was the parent's is ours.
@@ -63,6 +58,9 @@ impl Departures {
             return Err(Error::Disconnected);
         }
         self.end.check_open()?;
+        if self.lookout.is_due() {
+            self.look_at_reader()?;
+        }
         let turn = self.take_turn(until)?;
         match self.producer.claim(len, weight).map(drop) {
             Ok(()) => {}
@@ -91,12 +89,9 @@ impl Departures {
         crash_point!("pipe.send.committed");
         if self.end.lane.words().bell.ring(self.end.attachment().fences) {
             self.write_byte();
+            self.lookout.glance_soon();
         }
         drop(turn);
-        self.unseen += 1;
-        if self.unseen == SENDS_PER_PROBE {
-            self.look_at_reader();
-        }
         Ok(())
     }
 
@@ -152,13 +147,21 @@ impl Departures {
         self.end.lane.words().bell.ring_watchers();
     }
 
-    /// Where nothing has been taken for a while the reader may be dead; the next send should know.
+    /// Where nothing has been taken for a while, or a while has passed, the reader may be dead.
     #[cold]
-    fn look_at_reader(&mut self) {
-        self.unseen = 0;
-        let released = self.end.lane.ring.released();
-        self.broken = released == self.seen_released && self.end.probe_open().is_err();
-        self.seen_released = released;
+    fn look_at_reader(&mut self) -> Result<()> {
+        let Self { end, lookout, .. } = self;
+        if !lookout.is_time_to_ask(|| end.lane.ring.released()) {
+            return Ok(());
+        }
+        // Where the socket cannot be looked at, what the other side has said itself must do.
+        match end.probe_open() {
+            Err(Error::Disconnected) => {
+                self.broken = true;
+                Err(Error::Disconnected)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

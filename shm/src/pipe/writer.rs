@@ -272,7 +272,7 @@ impl PipeWriter {
     }
 
     /// Asks the kernel whether anybody has the other end. A send looks at what the other side has said itself, and asks the
-    /// kernel only now and then; so the first messages after a kill may be sent to nobody.
+    /// kernel only now and then; so up to 64 messages after a kill may be sent to nobody.
     ///
     /// # Errors
     ///

@@ -256,6 +256,28 @@ impl End {
         self.chain().wake_all(Scope::Shared);
     }
 
+    /// A number that grows when a message is taken, and not before.
+    pub(super) fn taken(&self) -> u64 {
+        let level = self.chain().head_level();
+        let ring = if level == self.cursor.level {
+            Some(self.cursor.ring)
+        } else {
+            // Receivers have not come to the ring that senders are at.
+            let id = self.chain().level(level);
+            id.and_then(|id| ring_at(self.handle.attachment(), id).ok())
+        };
+        // Another ring begins at 0 again.
+        ring.map_or(0, |ring| ring.taken()).wrapping_add((level as u64) << 56)
+    }
+
+    /// All who had the other side were found dead.
+    #[cold]
+    pub(super) fn alone(&self) -> Result<()> {
+        self.check_open()?;
+        // Where the dead could not be buried now, the hint is not there yet.
+        if self.is_patient { Ok(()) } else { Err(Error::Disconnected) }
+    }
+
     /// What keeps this side from going on: the queue was closed, or the other side is gone.
     #[inline]
     pub(crate) fn check_open(&self) -> Result<()> {

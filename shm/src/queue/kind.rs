@@ -54,7 +54,9 @@ impl ObjectKind for QueueKind {
         for (ring_id, ring) in rings_of(regions, place) {
             let mut returns = Returns::default();
             let pop = || ring.pop(|position, word| note.write(ring_id, position, word));
-            while let Ok((position, word)) = pop() {
+            // A ring that a peer gone mad goes on filling has no end.
+            for _ in 0..ring.capacity() {
+                let Ok((position, word)) = pop() else { break };
                 taken::free(regions, me, ring_id, position, word, &mut returns);
                 note.erase();
             }

@@ -44,7 +44,7 @@ use family::queues;
 pub(crate) use kind::{QueueKind, RingKind};
 pub use options::QueueOptions;
 pub use receiver::ByteReceiver;
-pub(crate) use receiver::{TRIES_PER_REAP, advance};
+pub(crate) use receiver::advance;
 pub use sender::ByteSender;
 pub use typed::{Receiver, Sender};
 

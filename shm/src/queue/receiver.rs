@@ -10,14 +10,11 @@ use slipring_core::ring::chain::Bound;
 use slipring_core::ring::mpmc::PopError;
 
 use super::end::End;
-use crate::member::{Handle, Wait};
+use crate::member::{Handle, Lookout, Wait};
 use crate::message::{Batch, Message, Note, Taken, View};
 use crate::object::Role;
 use crate::wait::Until;
 use crate::{Error, Result};
-
-/// After so many failed tries in a row a `try_` call looks who is dead.
-pub(crate) const TRIES_PER_REAP: u32 = 64;
 
 /// Receives byte messages from a queue. Clone it for another thread; other processes get theirs by fork or through
 /// [`Handoff`](crate::Handoff).
@@ -41,7 +38,7 @@ pub struct ByteReceiver {
     /// Goes before `end`: whoever drops the last handle needs a note line to empty the queue.
     taker: Taker,
     end: End,
-    tries: u32,
+    lookout: Lookout,
 }
 
 /// What one receiving handle needs to take messages safely.
@@ -60,7 +57,11 @@ impl ByteReceiver {
 
     fn new(end: End) -> Result<Self> {
         let note = Note::new(end.handle.attachment(), end.me)?;
-        Ok(Self { taker: Taker { note, returns: Returns::default(), word: 0 }, end, tries: 0 })
+        Ok(Self {
+            taker: Taker { note, returns: Returns::default(), word: 0 },
+            end,
+            lookout: Lookout::default(),
+        })
     }
 
     /// The oldest message, waiting for one for as long as it takes.
@@ -360,9 +361,8 @@ impl ByteReceiver {
 
     /// One more look, and now and then one at who is dead. Who polls never sleeps: memory goes back from here.
     fn take_now(&mut self, me: OwnerId) -> Result<Taken> {
-        self.tries = self.tries.wrapping_add(1);
         self.end.handle.attachment().tidy();
-        if self.tries % TRIES_PER_REAP == 1 {
+        if self.lookout.is_time() {
             self.end.handle.attachment().reap();
         }
         self.taker.take_or_end(&mut self.end, me)?.ok_or(Error::WouldBlock)

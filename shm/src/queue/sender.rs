@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use slipring_core::block::Descriptor;
-use slipring_core::futex::Scope;
 
 use super::end::End;
 use super::sending::{Sending, word_of};
@@ -64,7 +63,8 @@ impl ByteSender {
     /// # Errors
     ///
     /// [`Error::Closed`], [`Error::Disconnected`] when the last receiver is gone, [`Error::TooLong`], no memory. The
-    /// message was not sent then.
+    /// message was not sent then. Where the last receiver was killed, up to 64 messages, or those of the next 25 ms, may be
+    /// sent before that is said.
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> Result<()> {
         self.send_until(message, Until::NEVER)
@@ -104,8 +104,9 @@ impl ByteSender {
         until: impl Into<Until>,
     ) -> Result<()> {
         let me = self.to.ready()?;
+        self.to.look_out()?;
         self.to.put(message, marked, me, until.into())?;
-        self.to.end.chain().not_empty.notify_after_rmw(1, Scope::Shared);
+        self.to.announce(1);
         Ok(())
     }
 
@@ -137,6 +138,9 @@ impl ByteSender {
         let (me, until) = (self.to.ready()?, until.into());
         let mut sent = 0;
         for (message, marked) in messages {
+            if sent == 0 {
+                self.to.look_out()?;
+            }
             // Before it waits for room, what is there already must be known.
             let put = match self.to.put(message.as_ref(), marked, me, Until::NOW) {
                 Err(Error::WouldBlock) if !until.is_now() => {
@@ -152,6 +156,7 @@ impl ByteSender {
             }
         }
         self.to.announce(sent);
+        self.to.count_further(sent);
         Ok(sent)
     }
 
@@ -307,7 +312,7 @@ impl ByteSender {
     ///
     /// [`Error::Forked`].
     pub fn try_clone(&self) -> Result<Self> {
-        Ok(Self::new(self.to.end.another()?))
+        Ok(Self { to: self.to.another()?, spare: None })
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -322,6 +327,7 @@ impl ByteSender {
         if !loan.belongs_to(self.to.end.handle.attachment(), me) {
             return Err(Error::Forked);
         }
+        self.to.look_out()?;
         let (block, len) = loan.block();
         self.to.publish(word_of(Descriptor::Block { block, len }, loan.is_marked()), me, until)?;
         self.to.announce(1);

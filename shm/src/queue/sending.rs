@@ -8,7 +8,7 @@ use slipring_core::ring::chain::Bound;
 use slipring_core::ring::mpmc::PushError;
 
 use super::end::{Cursor, End};
-use crate::member::Wait;
+use crate::member::{Lookout, Wait};
 use crate::message::payload;
 use crate::wait::Until;
 use crate::{Error, Result};
@@ -21,6 +21,7 @@ pub(super) struct Sending {
     inline: bool,
     /// Where the last message went that was sent with this handle.
     last: Option<Sent>,
+    lookout: Lookout,
 }
 
 /// Where in the chain of rings a message went.
@@ -32,7 +33,13 @@ struct Sent {
 
 impl Sending {
     pub(super) fn new(end: End, inline: bool) -> Self {
-        Self { end, magazines: Magazines::default(), inline, last: None }
+        let (magazines, lookout) = (Magazines::default(), Lookout::default());
+        Self { end, magazines, inline, last: None, lookout }
+    }
+
+    /// Another one, for another thread.
+    pub(super) fn another(&self) -> Result<Self> {
+        Ok(Self::new(self.end.another()?, self.inline))
     }
 
     /// Whether all that was sent with this handle has been taken.
@@ -53,10 +60,30 @@ impl Sending {
         Ok(me)
     }
 
-    pub(super) fn announce(&self, sent: usize) {
+    /// Before a message, or several: now and then whether anybody living will take it.
+    #[inline]
+    pub(super) fn look_out(&mut self) -> Result<()> {
+        if self.lookout.is_due() { self.look() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn look(&mut self) -> Result<()> {
+        let Self { end, lookout, .. } = self;
+        if lookout.is_alone(&end.handle, || end.taken()) { end.alone() } else { Ok(()) }
+    }
+
+    /// The further messages of a batch.
+    pub(super) fn count_further(&mut self, sent: usize) {
+        self.lookout.count(sent.saturating_sub(1));
+    }
+
+    #[inline]
+    pub(super) fn announce(&mut self, sent: usize) {
         if sent > 0 {
             let sent = u32::try_from(sent).unwrap_or(u32::MAX);
-            self.end.chain().not_empty.notify_after_rmw(sent, Scope::Shared);
+            if self.end.chain().not_empty.notify_after_rmw(sent, Scope::Shared) {
+                self.lookout.glance_soon();
+            }
         }
     }
 

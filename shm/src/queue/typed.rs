@@ -59,6 +59,12 @@ macro_rules! values {
                 self.bytes.is_empty()
             }
 
+            /// Whether this handle goes on while nobody has the other side. Off at first. See
+            #[doc = concat!("[`", stringify!($bytes), "::set_patient`].")]
+            pub fn set_patient(&mut self, on: bool) {
+                self.bytes.set_patient(on);
+            }
+
             /// Closes the queue for everybody: sends fail, receivers get what is there and then
             /// [`Error::Closed`](crate::Error::Closed). A send that is under way in another process may still succeed, and
             /// go unread.

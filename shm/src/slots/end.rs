@@ -39,11 +39,12 @@ use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, AtomicU64, CachePadded, Ordering};
 use slipring_core::ring::WaitError;
+use slipring_core::ring::sides::Sides;
 use slipring_core::ring::spsc_slots::{AttachError, Layout, Slots};
 use slipring_core::sync::EventCount;
 use slipring_core::wait::Waiter;
 
-use crate::member::{Handle, Wait};
+use crate::member::{Handle, Lookout, Wait};
 use crate::object::{Kind, Role, SharedWords};
 use crate::wait::{Spin, Until};
 use crate::{Error, Result, Segment};
@@ -52,8 +53,6 @@ use crate::{Error, Result, Segment};
 const MAX_ALIGN: usize = 128;
 /// Bits of an [`OwnerId`] in a word that names a handle.
 const OWNER_BITS: u32 = 30;
-/// After so many failed tries in a row a `try_` call looks who is dead.
-const TRIES_PER_REAP: u32 = 64;
 /// While it spins, a call looks this often whether the other side is gone.
 const SPINS_PER_LOOK: u32 = 1024;
 
@@ -63,20 +62,30 @@ struct Claims {
     sides: [AtomicU64; 2],
 }
 
-/// Where the two sides of a ring sleep: the part of core's header that is the same for every `T`, as `spsc_slots` draws
-/// it.
+/// Which side is gone, and where the two sleep: the part of core's header that is the same for every `T`, as `spsc_slots`
+/// draws it.
 #[repr(C)]
-pub(super) struct Sleepers {
-    geometry: CachePadded<AtomicU64>,
+pub(super) struct Words {
+    first: CachePadded<FirstLine>,
     head: CachePadded<AtomicU64>,
     not_empty: CachePadded<EventCount>,
     not_full: CachePadded<EventCount>,
 }
 
-// SAFETY: atomics, of which all bit patterns are valid; aligned to a cache line.
-unsafe impl SharedWords for Sleepers {}
+#[repr(C)]
+struct FirstLine {
+    geometry: [AtomicU64; 4],
+    sides: Sides,
+}
 
-impl Sleepers {
+// SAFETY: atomics, of which all bit patterns are valid; aligned to a cache line.
+unsafe impl SharedWords for Words {}
+
+impl Words {
+    pub(super) fn sides(&self) -> &Sides {
+        &self.first.sides
+    }
+
     /// Wakes both sides: they look at their condition again.
     pub(super) fn wake_all(&self) {
         self.not_empty.wake_all(Scope::Shared);
@@ -98,7 +107,7 @@ pub(super) struct End<T> {
     claims: NonNull<Claims>,
     /// Which handle of this process it is.
     number: u32,
-    tries: u32,
+    pub(super) lookout: Lookout,
 }
 
 // SAFETY: `claims` is shared memory of atomics, mapped as long as `handle` lives; the rest can be sent.
@@ -155,7 +164,13 @@ impl<T: Pod> End<T> {
         // SAFETY: the ring ends at least so many bytes before the end of the body: `attach` was given no more.
         let claims = unsafe { body.add(layout.bytes()) }.cast::<Claims>();
         let (spin, number) = (attachment.new_spin(), next_number());
-        Ok(Self { handle, ring, spin, claims, number, tries: 0 })
+        Ok(Self { handle, ring, spin, claims, number, lookout: Lookout::default() })
+    }
+
+    /// What keeps this side from going on: the other one is gone.
+    #[inline]
+    pub(super) fn check_open(&self) -> Result<()> {
+        self.handle.check_open(self.ring.sides())
     }
 }
 
@@ -216,6 +231,17 @@ impl<T> End<T> {
         u64::from(self.number) << OWNER_BITS | u64::from(me.bits())
     }
 
+    /// Before a value is sent: now and then whether anybody living will take it. `taken` says how many were.
+    pub(super) fn look_out(&mut self, taken: impl FnOnce() -> u64) -> Result<()> {
+        let is_alone = self.lookout.is_alone(&self.handle, taken);
+        if is_alone { Err(Error::Disconnected) } else { Ok(()) }
+    }
+
+    /// The further values of a batch.
+    pub(super) fn count_further(&mut self, sent: usize) {
+        self.lookout.count(sent.saturating_sub(1));
+    }
+
     /// Whether the other side has handles.
     ///
     /// # Errors
@@ -228,8 +254,7 @@ impl<T> End<T> {
 
     /// What a `try_` call says that could do nothing. Now and then it looks who is dead.
     pub(super) fn would_block(&mut self) -> Error {
-        self.tries = self.tries.wrapping_add(1);
-        if self.tries % TRIES_PER_REAP == 1 {
+        if self.lookout.is_time() {
             self.handle.attachment().reap();
         }
         Error::WouldBlock
@@ -242,9 +267,9 @@ impl<T> End<T> {
     }
 
     #[cfg(test)]
-    pub(super) fn sleepers(&self) -> &Sleepers {
+    pub(super) fn words(&self) -> &Words {
         // SAFETY: the ring is longer than this, and aligned; atomics.
-        unsafe { self.handle.body().0.cast::<Sleepers>().as_ref() }
+        unsafe { self.handle.body().0.cast::<Words>().as_ref() }
     }
 }
 
@@ -288,6 +313,10 @@ impl Waiter for PeerWait<'_> {
             return Err(Error::Disconnected);
         }
         self.wait.sleep(word, expected).map_err(Error::from)
+    }
+
+    fn overslept(&self) -> bool {
+        self.wait.overslept()
     }
 
     fn fence_peers(&mut self) {

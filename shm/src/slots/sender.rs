@@ -33,9 +33,8 @@ impl<T: Pod> SlotSender<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Disconnected`] when the ring is full and the last receiver is gone: where there is room, nobody looks
-    /// who will take it. [`Error::TooManyHandles`], [`Error::Interrupted`], [`Error::Forked`]. The value was not sent
-    /// then.
+    /// [`Error::Disconnected`] when the last receiver is gone. [`Error::TooManyHandles`], [`Error::Interrupted`],
+    /// [`Error::Forked`]. The value was not sent then.
     #[inline]
     pub fn send(&mut self, value: &T) -> Result<()> {
         self.send_until(value, Until::NEVER)
@@ -59,6 +58,7 @@ impl<T: Pod> SlotSender<T> {
     #[inline]
     pub fn send_until(&mut self, value: &T, until: impl Into<Until>) -> Result<()> {
         let me = self.end.me()?;
+        self.end.check_open()?;
         let side = match &mut self.side {
             Some((owner, side)) if *owner == me && side.has_room_at_hand() => side,
             _ => self.make_ready(until.into())?,
@@ -72,6 +72,7 @@ impl<T: Pod> SlotSender<T> {
     #[cold]
     #[inline(never)]
     fn make_ready(&mut self, until: Until) -> Result<&mut Producer<T>> {
+        self.look_out()?;
         let has_room = self.side()?.1.has_room().map_err(|_| corrupt())?;
         if !has_room {
             if until.is_now() {
@@ -81,7 +82,9 @@ impl<T: Pod> SlotSender<T> {
             let (end, side) = self.side()?;
             side.wait_for_room(&mut end.wait(until)).map_err(stopped)?;
         }
-        Ok(self.side()?.1)
+        let (end, side) = self.side()?;
+        side.pause_after(end.lookout.calls_left());
+        Ok(side)
     }
 
     /// Sends copies of several values, in order, and looks for a sleeping receiver once for all that had room. Returns
@@ -105,8 +108,18 @@ impl<T: Pod> SlotSender<T> {
     }
 
     fn push_batch(&mut self, values: &[T]) -> Result<usize> {
-        let (_, side) = self.side()?;
-        side.push_batch(values).map_err(|_| corrupt())
+        self.end.check_open()?;
+        self.look_out()?;
+        let (end, side) = self.side()?;
+        let sent = side.push_batch(values).map_err(|_| corrupt())?;
+        end.count_further(sent);
+        Ok(sent)
+    }
+
+    /// Before values for which no room is at hand: whether anybody living will take them.
+    fn look_out(&mut self) -> Result<()> {
+        let (end, side) = self.side()?;
+        end.look_out(|| side.taken())
     }
 
     /// How many values are in the ring: never too few, but some may be gone already.

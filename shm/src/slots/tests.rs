@@ -83,12 +83,13 @@ fn the_receiver_gets_what_is_left_and_then_the_end() {
 }
 
 #[test]
-fn the_sender_learns_that_it_is_alone_when_it_has_no_room() {
-    let (mut sender, receiver) = ring::<u8>(1);
+fn the_sender_learns_that_it_is_alone_with_the_next_value() {
+    let (mut sender, receiver) = ring::<u8>(2);
+    sender.send(&0).unwrap();
     drop(receiver);
-    assert!(sender.send(&1).is_ok(), "there is room");
-    assert!(matches!(sender.send(&2), Err(Error::Disconnected)));
+    assert!(matches!(sender.send(&1), Err(Error::Disconnected)), "there is room");
     assert!(matches!(sender.try_send(&2), Err(Error::Disconnected)));
+    assert!(matches!(sender.send_batch(&[3, 4], Until::NOW), Err(Error::Disconnected)));
 }
 
 #[test]
@@ -115,12 +116,12 @@ fn the_words_that_are_woken_are_those_on_which_the_sides_sleep() {
     let (mut sender, mut receiver) = ring::<u64>(1);
     let words = again(sender.handle());
     let look = end::End::<u64>::new(words).unwrap();
-    assert_eq!(look.sleepers().may_sleep(), (false, false));
+    assert_eq!(look.words().may_sleep(), (false, false));
     assert!(receiver.recv_until(SHORT).is_err());
-    assert_eq!(look.sleepers().may_sleep(), (true, false));
+    assert_eq!(look.words().may_sleep(), (true, false));
     sender.send(&1).unwrap();
     assert!(sender.send_until(&2, SHORT).is_err());
-    assert!(look.sleepers().may_sleep().1);
+    assert!(look.words().may_sleep().1);
 }
 
 #[test]

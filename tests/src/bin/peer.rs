@@ -27,6 +27,8 @@ mod ordered;
 mod parcels;
 #[path = "peer/permits.rs"]
 mod permits;
+#[path = "peer/sides.rs"]
+mod sides;
 #[path = "peer/tasks.rs"]
 mod tasks;
 #[path = "peer/values.rs"]
@@ -59,6 +61,7 @@ fn main() {
         || names::run(&command, &mut args)
         || parcels::run(&command, &mut args)
         || permits::run(&command, &mut args)
+        || sides::run(&command, &mut args)
         || values::run(&command, &mut args)
         || ordered::run(&command, &mut args)
         || tasks::run(&command, &mut args)

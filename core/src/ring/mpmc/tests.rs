@@ -304,3 +304,23 @@ fn laps_at_the_end_of_all_numbers_are_corrupt_and_no_circle() {
         }
     }
 }
+
+#[test]
+fn a_hint_that_lags_by_a_whole_large_ring_is_no_damage() {
+    // What a process leaves that was stopped between its CAS and the hint, while others went round.
+    let capacity = MAX_STEPS + 100;
+    let m = ring(capacity);
+    for index in 0..capacity {
+        // SAFETY: a slot of the ring, which nobody else uses.
+        unsafe { m.ring.slots.add(index as usize).write(Pair::new(FULL, index)) };
+    }
+    assert_eq!(m.ring.push(7, |_| {}), Err(PushError::Full));
+    assert_eq!((m.ring.len(), m.ring.is_full()), (capacity, true));
+    for index in 0..capacity - 1 {
+        // SAFETY: as above. All but the last are taken.
+        unsafe { m.ring.slots.add(index as usize).write(Pair::new(taken(FULL), 0)) };
+    }
+    assert_eq!((m.ring.len(), m.ring.is_empty()), (1, false));
+    assert_eq!(m.ring.pop(|_, _| {}), Ok((capacity - 1, capacity - 1)));
+    assert_eq!(m.ring.pop(|_, _| {}), Err(PopError::Empty));
+}

@@ -7,9 +7,10 @@ use bytemuck::Pod;
 
 use crate::primitive::{AtomicU64, CachePadded, DataCell};
 use crate::ring::Corrupt;
+use crate::ring::sides::Sides;
 use crate::sync::EventCount;
 
-/// What attaching checks. Written by `init` only.
+/// What attaching checks, written by `init` only; and whether a side is gone, which who keeps handles writes.
 #[repr(C)]
 pub struct Geometry {
     /// How many slots.
@@ -20,6 +21,8 @@ pub struct Geometry {
     pub value_size: AtomicU64,
     /// `align_of::<T>()` of who made the ring.
     pub value_align: AtomicU64,
+    /// The ring itself does not look at it.
+    pub sides: Sides,
 }
 
 /// What stands before the slots: one cache line for each who writes.

@@ -9,6 +9,7 @@ use super::layout::{AttachError, Geometry, Header, Layout, Slot};
 use crate::futex::Scope;
 use crate::primitive::{AtomicU64, CachePadded, DataCell, Ordering};
 use crate::ring::position;
+use crate::ring::sides::Sides;
 use crate::sync::EventCount;
 
 /// A ring at an address, its geometry checked and copied. Makes producers and consumers.
@@ -45,6 +46,7 @@ impl<T: Pod> Slots<T> {
                 slot_size: AtomicU64::new(size_of::<Slot<T>>() as u64),
                 value_size: AtomicU64::new(size_of::<T>() as u64),
                 value_align: AtomicU64::new(align_of::<T>() as u64),
+                sides: Sides::new(),
             }),
             head: CachePadded::new(AtomicU64::new(0)),
             not_empty: CachePadded::new(EventCount::new()),
@@ -130,6 +132,12 @@ impl<T: Pod> Slots<T> {
     pub fn wake_all(&self, scope: Scope) {
         self.header().not_empty.wake_all(scope);
         self.header().not_full.wake_all(scope);
+    }
+
+    /// Whether a side is gone, for who keeps handles: in a line that is written seldom.
+    #[inline]
+    pub fn sides(&self) -> &Sides {
+        &self.header().geometry.sides
     }
 
     #[inline]

@@ -188,23 +188,34 @@ impl Desk {
         letter.map(Some)
     }
 
-    /// Waits until every item that was put is finished.
-    pub(super) fn join(&self, until: Until, hook: &mut Option<Hook>) -> Result<()> {
+    /// Waits until every item that was put is finished; `is_patient`: also while nobody has the receiving side.
+    pub(super) fn join(
+        &self,
+        until: Until,
+        is_patient: bool,
+        hook: &mut Option<Hook>,
+    ) -> Result<()> {
         let me = self.me()?;
         if until.is_now() {
             self.attachment().reap();
-            return self.is_joined(me, hook).unwrap_or(Err(Error::WouldBlock));
+            return self.is_joined(me, is_patient, hook).unwrap_or(Err(Error::WouldBlock));
         }
         let mut spin: Spin = self.end.spin.clone();
         let mut wait = Wait::new(self.attachment(), Some(&mut spin), until.deadline());
         let finished = self.table.finished_event();
         // Who finishes notifies after a locked instruction: the sleeper need not fence it.
-        finished.wait_until(&mut wait, FenceMode::Symmetric, |_| self.is_joined(me, hook))?
+        finished
+            .wait_until(&mut wait, FenceMode::Symmetric, |_| self.is_joined(me, is_patient, hook))?
     }
 
     /// The end of a join, if it has come.
-    fn is_joined(&self, me: OwnerId, hook: &mut Option<Hook>) -> Option<Result<()>> {
-        let nobody_left = self.receivers_are_gone();
+    fn is_joined(
+        &self,
+        me: OwnerId,
+        is_patient: bool,
+        hook: &mut Option<Hook>,
+    ) -> Option<Result<()>> {
+        let nobody_left = !is_patient && self.receivers_are_gone();
         while let Some(seen) = self.table.overdue() {
             self.set_aside(seen, me, hook);
         }

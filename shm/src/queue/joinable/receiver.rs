@@ -15,11 +15,11 @@ use super::desk::{Desk, SIDES};
 use super::lease::ByteLease;
 use super::letter::{DeadLetter, Hook};
 use super::order::order_of;
-use crate::member::{Handle, Wait};
+use crate::member::{Handle, Lookout, Wait};
 use crate::message::{Batch, Message, Note};
 use crate::object::Role;
 use crate::queue::family::expect_role;
-use crate::queue::{self, End, TRIES_PER_REAP};
+use crate::queue::{self, End};
 use crate::wait::Until;
 use crate::{Error, Result};
 
@@ -62,7 +62,7 @@ pub struct ByteJoinableReceiver {
     last: u32,
     /// This handle's number: leases taken through it do not keep it waiting for their return.
     tag: u64,
-    tries: u32,
+    lookout: Lookout,
     hook: Option<Hook>,
 }
 
@@ -77,7 +77,16 @@ impl ByteJoinableReceiver {
     fn at(end: End, desk: Arc<Desk>) -> Result<Self> {
         let note = Note::new(end.handle.attachment(), end.me)?;
         let tag = next_number();
-        Ok(Self { note, end, desk, claim: None, last: 0, tag, tries: 0, hook: None })
+        Ok(Self {
+            note,
+            end,
+            desk,
+            claim: None,
+            last: 0,
+            tag,
+            lookout: Lookout::default(),
+            hook: None,
+        })
     }
 
     /// A lease of the oldest item, waiting for one for as long as it takes. What was given back comes first.
@@ -201,7 +210,7 @@ impl ByteJoinableReceiver {
     /// [`Error::Disconnected`].
     pub fn join_until(&mut self, until: impl Into<Until>) -> Result<()> {
         self.ready()?;
-        self.desk.join(until.into(), &mut self.hook)
+        self.desk.join(until.into(), self.end.is_patient, &mut self.hook)
     }
 
     /// How many items were put and are not finished: true at a moment during the call.
@@ -222,6 +231,12 @@ impl ByteJoinableReceiver {
     /// The most items that wait to be received; `None` for an unbounded queue. Leased ones do not count.
     pub fn capacity(&self) -> Option<u64> {
         self.end.capacity()
+    }
+
+    /// Whether receives wait for items while nobody has the sending side: somebody may open the queue by its name. Off at
+    /// first: they fail with [`Error::Disconnected`] when the last sender is gone and nothing can come any more.
+    pub fn set_patient(&mut self, on: bool) {
+        self.end.is_patient = on;
     }
 
     /// Closes the queue for everybody: sends fail, receivers get what is there and then [`Error::Closed`].
@@ -257,8 +272,7 @@ impl ByteJoinableReceiver {
     #[cold]
     fn take_slow(&mut self, me: OwnerId, until: Until) -> Result<ByteLease> {
         if until.is_now() {
-            self.tries = self.tries.wrapping_add(1);
-            if self.tries % TRIES_PER_REAP == 1 {
+            if self.lookout.is_time() {
                 self.desk.attachment().reap();
             }
             return self.take_or_end(me)?.ok_or(Error::WouldBlock);

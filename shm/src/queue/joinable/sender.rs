@@ -169,9 +169,11 @@ impl ByteJoinableSender {
     /// # Errors
     ///
     /// [`Error::TimedOut`](crate::Error::TimedOut); [`Error::WouldBlock`](crate::Error::WouldBlock) where it may not wait; [`Error::Disconnected`](crate::Error::Disconnected) when the last receiver
-    /// is gone and left something unfinished: nobody can finish it any more. [`Error::Interrupted`](crate::Error::Interrupted), [`Error::Forked`](crate::Error::Forked).
+    /// is gone and left something unfinished: nobody can finish it any more, unless somebody comes
+    /// ([`ByteJoinableSender::set_patient`]). [`Error::Interrupted`](crate::Error::Interrupted), [`Error::Forked`](crate::Error::Forked).
     pub fn join_until(&mut self, until: impl Into<Until>) -> Result<()> {
-        self.desk.join(until.into(), &mut self.hook)
+        let is_patient = self.items.end().is_patient;
+        self.desk.join(until.into(), is_patient, &mut self.hook)
     }
 
     /// How many items were put and are not finished: true at a moment during the call.
@@ -219,6 +221,30 @@ impl ByteJoinableSender {
         self.items.capacity()
     }
 
+    /// Whether this handle goes on while nobody has the receiving side: the next worker may open the queue by its name, or
+    /// the only one is being started again. Then items are put as long as there is room, and a join waits on. Off at first:
+    /// both fail with [`Error::Disconnected`](crate::Error::Disconnected) when the last receiver is gone.
+    ///
+    /// ```
+    /// use slipring::joinable::JoinableOptions;
+    /// use slipring::{ByteJoinableReceiver, ByteJoinableSender, Error, Named, Until};
+    ///
+    /// # let name = format!("doc-patient-tasks-{}", std::process::id());
+    /// # let name = name.as_str();
+    /// let mut sender = ByteJoinableSender::create(name, JoinableOptions::bounded(8))?;
+    /// drop(ByteJoinableReceiver::open(name)?);
+    /// assert!(matches!(sender.send(b"task"), Err(Error::Disconnected)));
+    /// sender.set_patient(true);
+    /// sender.send(b"task")?;
+    /// assert!(matches!(sender.join_until(Until::NOW), Err(Error::WouldBlock)));
+    /// ByteJoinableReceiver::open(name)?.recv()?.done()?;
+    /// sender.join()?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn set_patient(&mut self, on: bool) {
+        self.items.set_patient(on);
+    }
+
     /// Closes the queue for everybody: sends fail, receivers get what is there and then [`Error::Closed`](crate::Error::Closed).
     pub fn close(&self) {
         self.items.close();
@@ -231,7 +257,9 @@ impl ByteJoinableSender {
     /// [`Error::Forked`](crate::Error::Forked).
     pub fn try_clone(&self) -> Result<Self> {
         self.desk.me()?;
-        Self::new(self.handle().clone())
+        let mut another = Self::new(self.handle().clone())?;
+        another.set_patient(self.items.end().is_patient);
+        Ok(another)
     }
 
     pub(super) fn items(&self) -> &queue::ByteSender {

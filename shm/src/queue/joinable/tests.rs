@@ -427,3 +427,24 @@ fn messages_come_with_the_numbers_of_their_leases_and_never_more_than_were_asked
     tx.join_until(Until::NOW).unwrap();
     assert_eq!((rx.leases(), segment.blocks_in_use()), (0, 0));
 }
+
+#[test]
+fn a_patient_receiver_waits_for_the_next_putter() {
+    let name = format!("patient-tasks-{}", std::process::id());
+    let mut rx = ByteJoinableReceiver::create(name.as_str(), JoinableOptions::bounded(4)).unwrap();
+    drop(ByteJoinableSender::open(name.as_str()).unwrap());
+    assert!(matches!(rx.try_recv(), Err(Error::Disconnected)));
+    rx.set_patient(true);
+    assert!(matches!(rx.try_clone().unwrap().try_recv(), Err(Error::WouldBlock)));
+    assert!(matches!(rx.recv_until(SHORT), Err(Error::TimedOut)));
+    ByteJoinableSender::open(name.as_str()).unwrap().send(b"task").unwrap();
+    rx.recv().unwrap().done().unwrap();
+
+    let (mut tx, rx) = JoinableQueue::<u8>::bounded(&segment(), 4).unwrap();
+    drop(rx);
+    tx.set_patient(true);
+    tx.try_clone().unwrap().send(&7).unwrap();
+    assert!(matches!(tx.join_until(SHORT), Err(Error::TimedOut)), "somebody may come");
+    tx.set_patient(false);
+    assert!(matches!(tx.join_until(SHORT), Err(Error::Disconnected)));
+}

@@ -29,6 +29,13 @@ macro_rules! common {
                 self.0.end.shape.store.capacity()
             }
 
+            /// Whether this handle goes on while nobody has the other side: somebody may open the queue by its name. Off at
+            /// first: sends, and receives once everything was taken, fail with
+            /// [`Error::Disconnected`](crate::Error::Disconnected) when the last one there is gone.
+            pub fn set_patient(&mut self, on: bool) {
+                self.0.end.is_patient = on;
+            }
+
             /// Closes the queue for everybody: sends fail, receivers get what is there and then
             /// [`Error::Closed`](crate::Error::Closed). A send that is under way in another process may still succeed,
             /// and go unread.

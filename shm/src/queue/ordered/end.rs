@@ -214,6 +214,8 @@ pub(super) struct End {
     pub(super) handle: Handle,
     pub(super) shape: Shape,
     pub(super) spin: Spin,
+    /// Whether it goes on while nobody has the other side.
+    pub(super) is_patient: bool,
     /// Who we were at the last call: a fork changes it.
     pub(super) me: OwnerId,
 }
@@ -262,7 +264,7 @@ impl End {
         crash_point!("ordered.end.begun");
         let attachment = handle.attachment();
         let (me, spin) = (attachment.me()?, attachment.new_spin());
-        Ok(Self { shape, spin, me, handle })
+        Ok(Self { shape, spin, is_patient: false, me, handle })
     }
 
     /// The end that `handle` is, if it is of this side, and its queue of this order.
@@ -277,7 +279,7 @@ impl End {
 
     /// Another handle of the same side.
     pub(super) fn another(&self) -> Result<Self> {
-        Self::new(self.handle.clone())
+        Ok(Self { is_patient: self.is_patient, ..Self::new(self.handle.clone())? })
     }
 
     #[inline]
@@ -303,10 +305,21 @@ impl End {
         self.shape.words().wake_all();
     }
 
+    /// All who had the other side were found dead.
+    #[cold]
+    pub(super) fn alone(&self) -> Result<()> {
+        self.check_open()?;
+        // Where the dead could not be buried now, the hint is not there yet.
+        if self.is_patient { Ok(()) } else { Err(Error::Disconnected) }
+    }
+
     /// What keeps this side from going on: the queue was closed, or the other side is gone.
     #[inline]
     pub(super) fn check_open(&self) -> Result<()> {
-        self.handle.check_open(self.shape.words().sides())
+        match self.handle.check_open(self.shape.words().sides()) {
+            Err(Error::Disconnected) if self.is_patient => Ok(()),
+            checked => checked,
+        }
     }
 
     /// How one call waits. One that may not wait for messages or room still waits a little for its turn, which others

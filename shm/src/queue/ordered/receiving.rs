@@ -7,10 +7,9 @@ use slipring_core::primitive::FenceMode;
 use slipring_core::ring::heap::Popped;
 
 use super::end::{End, Order, Store, damaged, would_block};
-use crate::member::{Handle, Wait};
+use crate::member::{Handle, Lookout, Wait};
 use crate::message::{Note, Taken};
 use crate::object::Role;
-use crate::queue::TRIES_PER_REAP;
 use crate::wait::Until;
 use crate::{Error, Result};
 
@@ -19,7 +18,7 @@ pub(super) struct Receiving {
     /// Goes before `end`: whoever drops the last handle needs a note line to empty the queue.
     taker: Taker,
     pub(super) end: End,
-    tries: u32,
+    lookout: Lookout,
 }
 
 /// What one receiving handle needs to take messages safely.
@@ -36,7 +35,11 @@ impl Receiving {
 
     fn new(end: End) -> Result<Self> {
         let note = Note::new(end.handle.attachment(), end.me)?;
-        Ok(Self { taker: Taker { note, returns: Returns::default() }, end, tries: 0 })
+        Ok(Self {
+            taker: Taker { note, returns: Returns::default() },
+            end,
+            lookout: Lookout::default(),
+        })
     }
 
     /// Another one, for another thread.
@@ -74,8 +77,7 @@ impl Receiving {
         let taken = match taker.try_take(end, me, &mut wait) {
             Ok(Some(taken)) => Ok(taken),
             Ok(None) if until.is_now() => {
-                self.tries = self.tries.wrapping_add(1);
-                if self.tries % TRIES_PER_REAP == 1 {
+                if self.lookout.is_time() {
                     end.attachment().reap();
                 }
                 let taken = taker.take_or_end(end, me, &mut wait);

@@ -7,7 +7,7 @@ use slipring_core::primitive::FenceMode;
 use slipring_core::ring::spsc_slots::PushError;
 
 use super::end::{End, Order, Store, damaged, would_block};
-use crate::member::{Handle, Wait};
+use crate::member::{Handle, Lookout, Wait};
 use crate::message::payload;
 use crate::object::Role;
 use crate::wait::Until;
@@ -17,6 +17,9 @@ use crate::{Error, Result};
 pub(super) struct Sending {
     pub(super) end: End,
     magazines: Magazines,
+    /// Messages sent with this handle.
+    sent: u64,
+    lookout: Lookout,
 }
 
 /// What is being published.
@@ -35,7 +38,8 @@ impl Sending {
     }
 
     fn new(end: End) -> Self {
-        Self { end, magazines: Magazines::default() }
+        let (magazines, lookout) = (Magazines::default(), Lookout::default());
+        Self { end, magazines, sent: 0, lookout }
     }
 
     /// Another one, for another thread.
@@ -52,6 +56,9 @@ impl Sending {
             return Err(Error::TooLong { len, max });
         }
         self.end.check_open()?;
+        if self.lookout.is_due() {
+            self.look()?;
+        }
         match Descriptor::inline(message) {
             Some(inline) => {
                 let word = inline.encode();
@@ -69,8 +76,20 @@ impl Sending {
                 })?;
             }
         }
-        self.end.shape.words().not_empty.notify_after_rmw(1, Scope::Shared);
+        self.sent = self.sent.wrapping_add(1);
+        if self.end.shape.words().not_empty.notify_after_rmw(1, Scope::Shared) {
+            self.lookout.glance_soon();
+        }
         Ok(())
+    }
+
+    /// Now and then whether anybody living will take what is sent.
+    #[cold]
+    fn look(&mut self) -> Result<()> {
+        let Self { end, lookout, sent, .. } = self;
+        // Others' messages look as if fewer had been taken: then the kernel is asked in vain.
+        let taken = || sent.wrapping_sub(end.shape.store.len());
+        if lookout.is_alone(&end.handle, taken) { end.alone() } else { Ok(()) }
     }
 
     /// Who we are; after a fork, nothing that was the parent's is ours.

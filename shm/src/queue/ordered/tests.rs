@@ -10,7 +10,7 @@ use slipring_core::wait::Waiter;
 use super::end::End;
 use super::end::Store;
 use super::*;
-use crate::{Error, SegmentOptions, Until};
+use crate::{Error, Named, SegmentOptions, Until};
 
 const SHORT: Duration = Duration::from_millis(2);
 /// Inline, small, and of several pages.
@@ -286,4 +286,28 @@ fn a_named_queue_is_found_and_seen() {
     assert_eq!((queue.kind, &*queue.state), ("ordered queue", "by priority, open"));
     assert_eq!((queue.depth, queue.capacity, queue.held.len()), (Some(2), Some(3), 0));
     assert_eq!((rx.recv().unwrap(), rx.recv().unwrap()), ("one".to_owned(), "two".to_owned()));
+}
+
+#[test]
+fn a_patient_side_goes_on_without_the_other() {
+    let name = format!("patient-lifo-{}", std::process::id());
+    let mut tx = ByteLifoSender::create(name.as_str(), OrderedOptions::bounded(4)).unwrap();
+    drop(ByteLifoReceiver::open(name.as_str()).unwrap());
+    assert!(matches!(tx.send(b"one"), Err(Error::Disconnected)));
+    tx.set_patient(true);
+    tx.try_clone().unwrap().send(b"one").unwrap();
+    let mut rx = ByteLifoReceiver::open(name.as_str()).unwrap();
+    assert_eq!(rx.recv().unwrap(), b"one");
+    drop(tx);
+    assert!(matches!(rx.try_recv(), Err(Error::Disconnected)));
+    rx.set_patient(true);
+    assert!(matches!(rx.try_recv(), Err(Error::WouldBlock)));
+
+    let (mut tx, rx) = PriorityQueue::<u8>::bounded(&segment(), 4).unwrap();
+    drop(rx);
+    assert!(matches!(tx.send(1, &7), Err(Error::Disconnected)));
+    tx.set_patient(true);
+    tx.send(1, &7).unwrap();
+    tx.close();
+    assert!(matches!(tx.send(2, &8), Err(Error::Closed)));
 }
