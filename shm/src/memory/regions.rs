@@ -13,6 +13,7 @@ use slipring_core::owner::OwnerId;
 use slipring_core::primitive::FenceMode;
 
 use super::geometry::{DIRECTORY_ENTRIES, NOTE_LINES, NOTE_SIZE, PARTICIPANT_SIZE, Region};
+use super::give_back;
 use super::mapping::Mapping;
 use crate::error::{Error, Result};
 use crate::sys::{clock, file, lock};
@@ -241,6 +242,33 @@ impl Regions {
 
     fn note_offset(&self, index: u64) -> u64 {
         self.mapping.geometry().region(Region::Notes).0 + index * NOTE_SIZE
+    }
+
+    /// Gives the memory of large blocks back that lay free for long, as `me`, if it is time to look for such.
+    #[inline]
+    pub(crate) fn tidy(&self, me: OwnerId) {
+        if self.pool.may_have_idle() {
+            self.tidy_now(me);
+        }
+    }
+
+    #[cold]
+    fn tidy_now(&self, me: OwnerId) {
+        let patience = give_back::patience(self.mapping.budget());
+        self.pool.tidy(&patience, me, self, |offset, len| self.give_back(offset, len));
+    }
+
+    /// Gives whole free large blocks back to the kernel at once, as `me`. Returns about how many bytes that were.
+    pub(crate) fn trim(&self, me: OwnerId) -> u64 {
+        let before = self.mapping.committed_bytes();
+        self.pool.trim(me, self, |offset, len| self.give_back(offset, len));
+        before.saturating_sub(self.mapping.committed_bytes())
+    }
+
+    fn give_back(&self, offset: u64, len: u64) {
+        let (data, _) = self.mapping.geometry().region(Region::BlockData);
+        // What cannot be given back can be committed again: nothing is lost.
+        let _ = self.mapping.decommit(data + offset, len);
     }
 
     fn pool_offset(&self, region: block::Region) -> u64 {
