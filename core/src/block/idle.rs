@@ -82,7 +82,8 @@ impl Idle {
         let mut seen = self.0.load(Ordering::Relaxed);
         loop {
             let due = due.unwrap_or(seen >> TIME_SHIFT);
-            let next = due << TIME_SHIFT | seen & FREED | u64::from(left) * FREED;
+            let freed = if left { FREED } else { seen & FREED };
+            let next = due << TIME_SHIFT | freed;
             match self.0.compare_exchange(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(other) => seen = other,
