@@ -65,7 +65,8 @@ mod tests {
 
     #[test]
     fn who_only_polls_sends_or_sends_nothing_but_short_messages_does_so_too() {
-        let calls: [(&str, fn(&mut ByteSender, &mut ByteReceiver)); 3] = [
+        type Call = fn(&mut ByteSender, &mut ByteReceiver);
+        let calls: [(&str, Call); 3] = [
             ("try_recv", |_, rx| assert!(rx.try_recv().is_err())),
             ("loan", |tx, _| drop(tx.loan(70_000).unwrap())),
             ("short messages", |tx, rx| {
