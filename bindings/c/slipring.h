@@ -433,6 +433,15 @@ slipring_status slipring_segment_set_interruptible(slipring_handle segment,
 slipring_status slipring_segment_of(slipring_handle handle,
                                     slipring_handle *out);
 
+// Gives the memory of long messages that were received back to the machine at once; about how many bytes that were goes to
+// `*out`, which may be NULL. All but a small reserve goes back by itself within a second.
+//
+// # Safety
+//
+// `out` is NULL or may be written to.
+slipring_status slipring_segment_trim(slipring_handle segment,
+                                      uint64_t *out);
+
 // Gives any handle back. A loan that was not sent, and a message that is looked at, go with theirs.
 slipring_status slipring_close(slipring_handle handle);
 

@@ -6,46 +6,23 @@
 //! its control word, and a look gives it back if that note is old and still there. [`Pool::trim`] gives back whatever is
 //! free.
 //!
-//! # Memory
-//!
-//! ```text
-//! byte 64 of the meta region, a line of its own:
-//!   63                                        2      1       0
-//! +---------------------------------------------+--------+-------+
-//! | the next look: not before this time         | giving | freed |
-//! +---------------------------------------------+--------+-------+
-//! ```
-//!
-//! freed: a large block was freed since the last look began, or did not lie free for long enough then. giving: somebody
-//! has blocks in hand to give them back; it may stay set where that one was killed, until the next look. Times are those of
-//! the pool's clock ([`Pool::with_clock`]).
-//!
 //! # Invariants
 //!
 //! * I1. A block is handed to `give_back` only while it is OWNED by the caller, taken from FREE by CAS.
-//! * I2. Where a committed large block is free, not kept in reserve, and nobody is looking, `freed` is set.
-//!
-//! # Ordering
-//!
-//! * E1 "freed": `note_free`'s fetch_or (AcqRel), after the block was listed → the CAS of `begin_look` (AcqRel), which clears
-//!   the bit: the look sees the block listed, or the bit stays for the next one.
+//! * I2. Where a committed large block is free, not kept in reserve, and nobody is looking, `Idle` says freed.
 //!
 //! # Crash points
 //!
 //! | killed | leaves | mended by |
 //! |---|---|---|
-//! | after `begin_look` | `freed` clear, blocks free | the death procedure sets `freed` (I2) |
+//! | after `Idle::begin` | `freed` clear, blocks free | the death procedure sets `freed` (I2) |
 //! | with a block in hand | a block OWNED by the dead, its memory perhaps given back | the death procedure frees and lists it; who takes it commits it again |
 //! | before listing it | a free block without a bit | the death procedure lists it |
 
 use super::descriptor::BlockRef;
 use super::geometry::Geometry;
-use super::pool::{Backing, FREED, Pool, Region};
+use super::pool::{Backing, Pool, Region};
 use crate::owner::OwnerId;
-use crate::primitive::Ordering;
-
-const GIVING: u64 = 2;
-const TIME_SHIFT: u32 = 2;
 
 /// When free blocks are given back. Times are in the unit of the pool's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,19 +49,6 @@ struct Look {
 }
 
 impl Pool {
-    /// Whether a look may find something: a block was freed that can be given back.
-    #[inline]
-    pub fn may_have_idle(&self) -> bool {
-        // ORDERING: Relaxed; a hint.
-        self.idle_word().load(Ordering::Relaxed) & FREED != 0
-    }
-
-    /// Whether somebody has blocks in hand to give them back. A hint: it may be one who was killed a moment ago.
-    pub fn is_giving_back(&self) -> bool {
-        // ORDERING: Relaxed; a hint.
-        self.idle_word().load(Ordering::Relaxed) & GIVING != 0
-    }
-
     /// Hands each large block that lay free for long, as `patience` says, to `give_back` as a range of data, and frees it
     /// again. Does nothing where it is too early for a look, or another process is at it. Returns how many bytes were
     /// handed over.
@@ -96,7 +60,7 @@ impl Pool {
         mut give_back: impl FnMut(u64, u64),
     ) -> u64 {
         let now = self.now();
-        if !self.begin_look(now, patience) {
+        if !self.idle().begin(now, patience.between) {
             return 0;
         }
         crash_point!("pool.tidy.begun");
@@ -120,7 +84,7 @@ impl Pool {
             }
             true
         });
-        self.end_look(now, &look);
+        self.idle().end(look.waits || look.cut, look.cut.then_some(now));
         look.given
     }
 
@@ -132,8 +96,7 @@ impl Pool {
         backing: &B,
         mut give_back: impl FnMut(u64, u64),
     ) -> u64 {
-        // ORDERING: Relaxed, here and below; a hint.
-        self.idle_word().fetch_or(GIVING, Ordering::Relaxed);
+        self.idle().set_giving(true);
         let mut given = 0;
         self.each_whole_block(backing, |block, bytes| {
             if self.control(block).acquire(me) {
@@ -142,39 +105,8 @@ impl Pool {
             }
             true
         });
-        self.idle_word().fetch_and(!GIVING, Ordering::Relaxed);
+        self.idle().set_giving(false);
         given
-    }
-
-    /// Whether it is time for a look, and nobody else began it.
-    fn begin_look(&self, now: u64, patience: &Patience) -> bool {
-        // ORDERING: Relaxed; the CAS confirms it.
-        let seen = self.idle_word().load(Ordering::Relaxed);
-        // A time further away than any look is put off comes from a process gone mad.
-        let early = (seen >> TIME_SHIFT).saturating_sub(now);
-        if seen & FREED == 0 || (1..=patience.between).contains(&early) {
-            return false;
-        }
-        let begun = (now + patience.between) << TIME_SHIFT | GIVING;
-        let word = self.idle_word();
-        // ORDERING: AcqRel, E1.
-        word.compare_exchange(seen, begun, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-    }
-
-    /// What is left to do is noted (I2), for whoever looks next.
-    fn end_look(&self, now: u64, look: &Look) {
-        let left = u64::from(look.waits || look.cut) * FREED;
-        let word = self.idle_word();
-        // ORDERING: Relaxed, here and below; the bit sends nobody to anything that was not there at the last look.
-        let mut seen = word.load(Ordering::Relaxed);
-        loop {
-            let due = if look.cut { now } else { seen >> TIME_SHIFT };
-            let next = due << TIME_SHIFT | seen & FREED | left;
-            match word.compare_exchange(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return,
-                Err(other) => seen = other,
-            }
-        }
     }
 
     /// Calls `visit` for each listed block of a chunk or more that has memory, with its bytes, smaller ones first, until it
@@ -368,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_are_apart_and_a_time_that_cannot_be_does_not_end_them() {
+    fn looks_are_apart() {
         let m = Paid::new();
         m.burst(1, MIB);
         m.tidy(1000, PATIENCE);
@@ -376,9 +308,7 @@ mod tests {
         m.burst(1, MIB);
         assert_eq!(m.tidy(1064, PATIENCE), 0);
         assert!(m.pool().may_have_idle(), "too early: the hint stays");
-        let forged = (u64::MAX << TIME_SHIFT) | FREED | GIVING;
-        m.pool().idle_word().store(forged, Ordering::Relaxed);
-        assert_eq!((m.tidy(2000, PATIENCE), m.paid()), (MIB, 0));
+        assert_eq!((m.tidy(1105, PATIENCE), m.paid()), (MIB, 0));
     }
 
     #[test]
@@ -413,7 +343,7 @@ mod tests {
         let m = Paid::new();
         let block = m.burst(2, MIB)[0];
         let dead = OwnerId::new(9, 0);
-        assert!(m.pool().begin_look(1000, &PATIENCE));
+        assert!(m.pool().idle().begin(1000, PATIENCE.between));
         let (_, seen) = m.pool().control(block).seen_free(1000).unwrap();
         assert!(m.pool().control(block).acquire_seen(seen, dead));
         assert!(!m.pool().may_have_idle() && m.pool().is_giving_back());

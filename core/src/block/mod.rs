@@ -10,6 +10,7 @@
 //! | [`descriptor`] | the 64-bit word that travels through a ring: a few bytes, or a block and a length |
 //! | [`geometry`] | size classes and where their memory lies: pure arithmetic |
 //! | [`control`] | FREE, OWNED, INFLIGHT: who answers for a block |
+//! | `idle` | a word: whether large blocks may lie free, and when somebody looks next |
 //! | [`pool`] | allocate and free, bitmaps, magazines |
 //! | [`give_back`] | the memory of large blocks that lie free goes back to the machine |
 //! | [`recover`] | what the death procedure does with a dead owner's blocks |
@@ -19,6 +20,7 @@ pub mod control;
 pub mod descriptor;
 pub mod geometry;
 pub mod give_back;
+mod idle;
 pub mod note;
 pub mod pool;
 pub mod recover;

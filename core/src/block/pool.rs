@@ -32,9 +32,10 @@ use core::ptr::NonNull;
 
 use super::control::Control;
 use super::descriptor::BlockRef;
-use super::geometry::{ClassGeometry, Geometry};
+use super::geometry::{self, ClassGeometry, Geometry};
+use super::idle::Idle;
 use crate::owner::OwnerId;
-use crate::primitive::{AtomicU64, Ordering};
+use crate::primitive::{AtomicU64, Ordering, fence_after_rmw};
 
 /// How many words a handle collects freed blocks of before it lists them.
 const RETURN_WORDS: usize = 8;
@@ -49,9 +50,6 @@ pub enum Region {
     /// Blocks.
     Data,
 }
-
-/// The bit of the pool's idle word that says: a large block was freed. The rest of the word is drawn in `give_back.rs`.
-pub(super) const FREED: u64 = 1;
 
 /// Where the pool's memory comes from, piece by piece.
 pub trait Backing {
@@ -248,20 +246,9 @@ impl Pool {
         crash_point!("pool.free_now.before_list");
         self.list(block.class, block.index / 64, 1 << (block.index % 64));
         if can_be_given_back {
-            self.note_free();
+            self.idle().note();
         }
         true
-    }
-
-    /// A large block was freed and listed.
-    #[inline]
-    pub(super) fn note_free(&self) {
-        // ORDERING: AcqRel, E1 of `give_back.rs`. Not a load first: of that nothing would follow for the block that was just listed.
-        self.idle_word().fetch_or(FREED, Ordering::AcqRel);
-    }
-
-    pub(super) fn idle_word(&self) -> &AtomicU64 {
-        self.meta_word(super::geometry::IDLE)
     }
 
     /// Lists what a handle collected, as it goes away.
@@ -321,6 +308,23 @@ impl Pool {
     pub fn is_committed<B: Backing>(&self, block: BlockRef, len: u64, backing: &B) -> bool {
         Geometry::is_small(block.class)
             || backing.is_committed(Region::Data, self.data_offset(block), len)
+    }
+
+    /// Whether blocks may lie free that [`Pool::tidy`] would give back.
+    #[inline]
+    pub fn may_have_idle(&self) -> bool {
+        self.idle().may_have()
+    }
+
+    /// Whether somebody has free blocks in hand, to give their memory back. A hint: it may be one who was killed a moment ago.
+    pub fn is_giving_back(&self) -> bool {
+        self.idle().is_giving()
+    }
+
+    pub(super) fn idle(&self) -> &Idle {
+        // SAFETY: inside the first part of the meta region, which is safe to touch, aligned to 8, any bits are valid, and the
+        // region lives as long as the pool (`new`).
+        unsafe { self.meta.add(geometry::IDLE as usize).cast().as_ref() }
     }
 
     #[inline]
@@ -426,8 +430,9 @@ impl Pool {
             return;
         }
         let (summary, bit) = (self.summary(class, word / 64), 1 << (word % 64));
-        // ORDERING: AcqRel, a full fence here: whoever lists after it sees the bit clear, or we see its block.
+        // ORDERING: AcqRel, and a full fence: whoever lists after it sees the bit clear, or we see its block.
         summary.fetch_and(!bit, Ordering::AcqRel);
+        fence_after_rmw();
         crash_point!("pool.unlist.cleared");
         if self.word(class, word).load(Ordering::Acquire) != 0 {
             // ORDERING: AcqRel, as above.
@@ -488,9 +493,10 @@ impl Pool {
         let g = &self.geometry.classes()[usize::from(class)];
         // ORDERING: AcqRel, E2.
         self.word(g, word).fetch_or(bits, Ordering::AcqRel);
+        fence_after_rmw();
         crash_point!("pool.list.before_summary");
         let (summary, bit) = (self.summary(g, word / 64), 1 << (word % 64));
-        // ORDERING: Relaxed; behind the full fence of the RMW above, see `unlist_if_empty`.
+        // ORDERING: Relaxed; behind the full fence above, see `unlist_if_empty`.
         if summary.load(Ordering::Relaxed) & bit == 0 {
             // ORDERING: AcqRel, as in `unlist_if_empty`.
             summary.fetch_or(bit, Ordering::AcqRel);
@@ -526,7 +532,7 @@ impl Pool {
     }
 
     #[inline]
-    pub(super) fn meta_word(&self, offset: u64) -> &AtomicU64 {
+    fn meta_word(&self, offset: u64) -> &AtomicU64 {
         // SAFETY: the geometry's offsets lie inside the meta region and are aligned to 8.
         // SAFETY: all bit patterns are valid, and the region lives as long as the pool (`new`).
         unsafe { self.meta.add(offset as usize).cast::<AtomicU64>().as_ref() }

@@ -124,7 +124,7 @@ impl Pool {
             }
         }
         // Some of these may be large, and the dead one may have been looking for such.
-        self.note_free();
+        self.idle().note();
         repaired
     }
 
@@ -139,7 +139,7 @@ impl Pool {
             && self.reclaim_unless_held(block, ring, seen, lookup, &mut repaired)
         {
             self.list(block.class, block.index / 64, 1 << (block.index % 64));
-            self.note_free();
+            self.idle().note();
         }
         repaired
     }

@@ -4,12 +4,7 @@
 //! The walk is [`slipring_core::block::give_back`]. Here are its figures. Nobody has the task: whoever allocates
 //! a large block, refills his magazine or is about to sleep in the segment spends a look, a load where there is nothing.
 
-use slipring_core::block::{self, Backing, Patience};
-use slipring_core::owner::OwnerId;
-
-use super::geometry::Region;
-use super::regions::Regions;
-use crate::error::{Error, Result};
+use slipring_core::block::Patience;
 
 /// In milliseconds. A block is given back at the first call that comes `idle` after it was freed, or `between` later, if
 /// another process has just looked: within a second, where anybody calls. In the crash build everything comes sooner.
@@ -22,54 +17,9 @@ const PATIENCE: Patience = if cfg!(feature = "crash") {
 /// Of a small budget no more than this part is kept in reserve.
 const RESERVE_OF_BUDGET: u64 = 16;
 
-impl Regions {
-    /// Gives the memory of large blocks back that lay free for long, as `me`, if it is time to look for such.
-    #[inline]
-    pub(crate) fn tidy(&self, me: OwnerId) {
-        if self.pool.may_have_idle() {
-            self.tidy_now(me);
-        }
-    }
-
-    #[cold]
-    fn tidy_now(&self, me: OwnerId) {
-        let reserve = PATIENCE.reserve.min(self.mapping.budget() / RESERVE_OF_BUDGET);
-        let patience = Patience { reserve, ..PATIENCE };
-        self.pool.tidy(&patience, me, self, |offset, len| self.give_back(offset, len));
-    }
-
-    /// Gives whole free large blocks back to the kernel at once, as `me`. Returns about how many bytes that were.
-    pub(crate) fn trim(&self, me: OwnerId) -> u64 {
-        let before = self.mapping.committed_bytes();
-        self.pool.trim(me, self, |offset, len| self.give_back(offset, len));
-        before.saturating_sub(self.mapping.committed_bytes())
-    }
-
-    fn give_back(&self, offset: u64, len: u64) {
-        let (data, _) = self.mapping.geometry().region(Region::BlockData);
-        // What cannot be given back can be committed again: nothing is lost.
-        let _ = self.mapping.decommit(data + offset, len);
-    }
-}
-
-/// The pool's memory is the segment's.
-impl Backing for Regions {
-    type Error = Error;
-
-    #[inline]
-    fn commit(&self, region: block::Region, offset: u64, len: u64) -> Result<()> {
-        self.mapping.commit(self.pool_offset(region) + offset, len)
-    }
-
-    #[inline]
-    fn is_committed(&self, region: block::Region, offset: u64, len: u64) -> bool {
-        self.mapping.is_committed(self.pool_offset(region) + offset, len)
-    }
-
-    #[inline]
-    fn has_a_moment(&self, me: OwnerId) {
-        self.tidy(me);
-    }
+/// How long free blocks keep their memory in a segment of this budget.
+pub(crate) fn patience(budget: u64) -> Patience {
+    Patience { reserve: PATIENCE.reserve.min(budget / RESERVE_OF_BUDGET), ..PATIENCE }
 }
 
 #[cfg(all(test, not(feature = "crash")))]
@@ -115,7 +65,8 @@ mod tests {
 
     #[test]
     fn who_only_polls_sends_or_sends_nothing_but_short_messages_does_so_too() {
-        let calls: [(&str, fn(&mut ByteSender, &mut ByteReceiver)); 3] = [
+        type Call = fn(&mut ByteSender, &mut ByteReceiver);
+        let calls: [(&str, Call); 3] = [
             ("try_recv", |_, rx| assert!(rx.try_recv().is_err())),
             ("loan", |tx, _| drop(tx.loan(70_000).unwrap())),
             ("short messages", |tx, rx| {

@@ -6,13 +6,14 @@
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 
-use slipring_core::block::{self, Geometry as PoolGeometry, NoteLine, Pool};
+use slipring_core::block::{self, Backing, Geometry as PoolGeometry, NoteLine, Pool};
 use slipring_core::directory::Directory;
 use slipring_core::member::{Identity, MAX_PARTICIPANTS, MemberState, Record, TableHead};
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::FenceMode;
 
 use super::geometry::{DIRECTORY_ENTRIES, NOTE_LINES, NOTE_SIZE, PARTICIPANT_SIZE, Region};
+use super::give_back;
 use super::mapping::Mapping;
 use super::reopen;
 use crate::error::{Error, Result};
@@ -265,13 +266,58 @@ impl Regions {
         self.mapping.geometry().region(Region::Notes).0 + index * NOTE_SIZE
     }
 
-    /// Where in the segment a region of the pool begins.
-    pub(super) fn pool_offset(&self, region: block::Region) -> u64 {
+    /// Gives the memory of large blocks back that lay free for long, as `me`, if it is time to look for such.
+    #[inline]
+    pub(crate) fn tidy(&self, me: OwnerId) {
+        if self.pool.may_have_idle() {
+            self.tidy_now(me);
+        }
+    }
+
+    #[cold]
+    fn tidy_now(&self, me: OwnerId) {
+        let patience = give_back::patience(self.mapping.budget());
+        self.pool.tidy(&patience, me, self, |offset, len| self.give_back(offset, len));
+    }
+
+    /// Gives whole free large blocks back to the kernel at once, as `me`. Returns about how many bytes that were.
+    pub(crate) fn trim(&self, me: OwnerId) -> u64 {
+        let before = self.mapping.committed_bytes();
+        self.pool.trim(me, self, |offset, len| self.give_back(offset, len));
+        before.saturating_sub(self.mapping.committed_bytes())
+    }
+
+    fn give_back(&self, offset: u64, len: u64) {
+        let (data, _) = self.mapping.geometry().region(Region::BlockData);
+        // What cannot be given back can be committed again: nothing is lost.
+        let _ = self.mapping.decommit(data + offset, len);
+    }
+
+    fn pool_offset(&self, region: block::Region) -> u64 {
         let region = match region {
             block::Region::Meta => Region::BlockMeta,
             block::Region::Data => Region::BlockData,
         };
         self.mapping.geometry().region(region).0
+    }
+}
+
+impl Backing for Regions {
+    type Error = Error;
+
+    #[inline]
+    fn commit(&self, region: block::Region, offset: u64, len: u64) -> Result<()> {
+        self.mapping.commit(self.pool_offset(region) + offset, len)
+    }
+
+    #[inline]
+    fn is_committed(&self, region: block::Region, offset: u64, len: u64) -> bool {
+        self.mapping.is_committed(self.pool_offset(region) + offset, len)
+    }
+
+    #[inline]
+    fn has_a_moment(&self, me: OwnerId) {
+        self.tidy(me);
     }
 }
 
