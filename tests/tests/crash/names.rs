@@ -32,12 +32,12 @@ fn left(run: &Run) {
     std::fs::create_dir_all(&directory).unwrap();
     let mut env: Vec<_> = run.env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     let here = ("SLIPRING_DIR", directory.to_str().unwrap());
-    env.push(here);
+    env.extend([here, ("SLIPRING_TAKE_LEFT", "1")]);
     let mut dead = Peer::alone_with(&["accept-none", "dead"], &[here]);
     dead.expect("created");
     dead.kill();
     Peer::alone_with(&["victim-left", "own"], &env).end();
-    let next = Peer::alone_with(&["name-create", "next"], &[here]);
+    let next = Peer::alone_with(&["name-create", "next"], &[here, ("SLIPRING_TAKE_LEFT", "1")]);
     assert_eq!(next.line_within(PATIENCE).as_deref(), Some("created"));
     let files = std::fs::read_dir(&directory).unwrap();
     let files: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();

@@ -86,6 +86,7 @@ impl Inherited {
 pub(crate) fn from_text(text: &str, kinds: Kinds) -> Result<Inherited> {
     let mut take = |number| take_fd(RawFd::try_from(number).unwrap_or(-1));
     let place = Place::parse(text, &mut take)?;
+    // Such a process has opened it before: the place is a parcel's then.
     if fork::attached_to(place.proof.as_fd())?.is_some() {
         return Inherited::take_over(place, kinds);
     }
