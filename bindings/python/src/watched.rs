@@ -11,7 +11,8 @@ pub enum Watched {
     Get(Watch<ByteReceiver>),
     GetTask(Watch<ByteJoinableReceiver>),
     Put(Watch<ByteSender>),
-    PutTask(Watch<ByteJoinableSender>),
+    // Far larger than the others.
+    PutTask(Box<Watch<ByteJoinableSender>>),
 }
 
 macro_rules! each {
@@ -38,7 +39,7 @@ impl Watched {
     pub fn of_tx(tx: &Tx) -> Result<Self> {
         Ok(match tx.another()? {
             Tx::Plain(tx) => Self::Put(Watch::new(tx)?),
-            Tx::Tasks(tx) => Self::PutTask(Watch::new(*tx)?),
+            Tx::Tasks(tx) => Self::PutTask(Box::new(Watch::new(*tx)?)),
         })
     }
 

@@ -220,7 +220,7 @@ impl Mapping {
             let bytes = (run.end - run.start) * CHUNK;
             self.count(bytes)?;
             crash_point!("mapping.commit.counted");
-            if let Err(error) = self.populate(run.start * CHUNK, bytes) {
+            if let Err(error) = self.allocate(run.start * CHUNK, bytes) {
                 self.uncount(bytes);
                 return Err(error);
             }
@@ -281,24 +281,15 @@ impl Mapping {
         self.header().committed.store(set * CHUNK, Ordering::Relaxed);
     }
 
-    /// Makes a range exist, through the descriptor: as a segment is made or attached to, when it is certainly ours.
+    /// Makes a range exist. Through the mapping, which needs no descriptor, it is not all or nothing: what a full file system
+    /// did not refuse would stay taken, and be nobody's. So that is for a program that closed the descriptor.
     fn allocate(&self, offset: u64, len: u64) -> Result<()> {
+        let (at, bytes) = (offset as usize, len as usize);
         until_allocated(len, || match self.file.open() {
             Ok(fd) => memory::allocate(fd, offset, len),
-            Err(error) => Err(AllocateError::Io(error)),
-        })
-    }
-
-    /// The same through the mapping, so that no descriptor is needed any more.
-    fn populate(&self, offset: u64, len: u64) -> Result<()> {
-        let (at, bytes) = (offset as usize, len as usize);
-        until_allocated(len, || match memory::populate(&self.map, at, bytes) {
-            Some(done) => done,
-            // An old kernel.
-            None => match self.file.open() {
-                Ok(fd) => memory::allocate(fd, offset, len),
-                Err(error) => Err(AllocateError::Io(error)),
-            },
+            Err(closed) => {
+                memory::populate(&self.map, at, bytes).unwrap_or(Err(AllocateError::Io(closed)))
+            }
         })
     }
 

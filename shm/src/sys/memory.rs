@@ -60,9 +60,9 @@ pub(crate) fn set_size(fd: BorrowedFd<'_>, bytes: u64) -> io::Result<()> {
     Ok(rustix::fs::ftruncate(fd, bytes)?)
 }
 
-/// Makes the range exist, so that touching it cannot fail for want of space. All or nothing.
+/// Makes the range exist, so that touching it cannot fail for want of space. All or nothing. The file's size stays.
 pub(crate) fn allocate(fd: BorrowedFd<'_>, offset: u64, len: u64) -> Result<(), AllocateError> {
-    rustix::fs::fallocate(fd, FallocateFlags::empty(), offset, len).map_err(|error| match error {
+    rustix::fs::fallocate(fd, FallocateFlags::KEEP_SIZE, offset, len).map_err(|error| match error {
         Errno::NOSPC | Errno::DQUOT | Errno::NOMEM => AllocateError::NoSpace,
         Errno::INTR => AllocateError::Interrupted,
         error => AllocateError::Io(error.into()),
