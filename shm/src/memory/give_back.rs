@@ -6,20 +6,19 @@
 
 use slipring_core::block::Patience;
 
-/// In milliseconds. A block is given back at the first call that comes `idle` after it was freed, or `between` later, if
-/// another process has just looked: within a second, where anybody calls. In the crash build everything comes sooner.
-const PATIENCE: Patience = if cfg!(feature = "crash") {
-    Patience { between: 5, idle: 10, reserve: 0, at_once: 1 << 20 }
-} else {
-    // A look that gives `at_once` back takes some 20 ms of its caller.
-    Patience { between: 200, idle: 600, reserve: 32 << 20, at_once: 256 << 20 }
-};
 /// Of a small budget no more than this part is kept in reserve.
 const RESERVE_OF_BUDGET: u64 = 16;
 
-/// How long free blocks keep their memory in a segment of this budget.
+/// How long free blocks keep their memory in a segment of this budget, in milliseconds. A block is given back at the first call
+/// that comes `idle` after it was freed, or `between` later, if another process has just looked: within a second, where
+/// anybody calls. In the crash build everything comes sooner.
 pub(crate) fn patience(budget: u64) -> Patience {
-    Patience { reserve: PATIENCE.reserve.min(budget / RESERVE_OF_BUDGET), ..PATIENCE }
+    if cfg!(feature = "crash") {
+        return Patience { between: 5, idle: 10, reserve: 0, at_once: 1 << 20 };
+    }
+    let reserve = (32 << 20).min(budget / RESERVE_OF_BUDGET);
+    // A look that gives `at_once` back takes some 20 ms of its caller.
+    Patience { between: 200, idle: 600, reserve, at_once: 256 << 20 }
 }
 
 #[cfg(all(test, not(feature = "crash")))]
