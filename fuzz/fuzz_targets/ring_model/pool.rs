@@ -188,10 +188,7 @@ impl Rig {
     fn assert_exhausted(&self, len: u64, error: AllocError<Infallible>) {
         let own = self.pool.geometry().class_for(len).unwrap();
         let of_class = self.pool.geometry().class(own).unwrap();
-        assert_eq!(
-            error,
-            AllocError::Exhausted { block: of_class.payload, count: of_class.count }
-        );
+        assert_eq!(error, AllocError::Exhausted { block: of_class.payload, count: of_class.count });
         let in_use = self.used.values().filter(|used| used.block.class >= own).count();
         let classes = &self.pool.geometry().classes()[usize::from(own)..];
         assert_eq!(in_use as u32, classes.iter().map(|class| class.count).sum());
