@@ -29,12 +29,6 @@ pub trait Waiter {
     /// `Stop` when the call has to give up, and nobody woke it. The condition was false just before.
     fn sleep(&mut self, word: &AtomicU32, expected: u32) -> Result<(), Self::Stop>;
 
-    /// Whether the last sleep ended by itself: a slice of time is over, and nobody woke the sleeper. Then it is time to ask
-    /// who is dead. To ask before each sleep would cost a second system call for each lock that is contended.
-    fn overslept(&self) -> bool {
-        true
-    }
-
     /// Makes every running process of the segment execute a full fence (`membarrier`), and executes one here. Called
     /// by a sleeper whose wakers have a compiler barrier only ([`FenceMode::Asymmetric`]).
     ///

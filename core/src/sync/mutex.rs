@@ -112,7 +112,7 @@ impl Mutex {
 
     #[cold]
     fn lock_slow<W: Waiter>(&self, me: OwnerId, waiter: &mut W) -> Result<Acquired, W::Stop> {
-        let (mut keep, mut ask) = (0, false);
+        let mut keep = 0;
         loop {
             // ORDERING: Relaxed; whatever is found is confirmed by a CAS.
             let seen = self.word.load(Ordering::Relaxed);
@@ -125,19 +125,16 @@ impl Mutex {
             if seen & WAITERS == 0 && waiter.spin() {
                 continue;
             }
-            let dead = OwnerId::from_bits(seen).is_none_or(|owner| ask && waiter.is_dead(owner));
-            if dead && self.take_exact(seen, me, keep) {
+            if OwnerId::from_bits(seen).is_none_or(|owner| waiter.is_dead(owner))
+                && self.take_exact(seen, me, keep)
+            {
                 return Ok(Acquired::AfterDeath);
             }
             if seen & WAITERS == 0 && !self.announce(seen) {
                 continue;
             }
-            if let Err(stop) = waiter.sleep(&self.word, seen | WAITERS) {
-                // It may have slept for less than a slice, and nobody has asked yet.
-                return self.try_inherit(me, |owner| waiter.is_dead(owner)).ok_or(stop);
-            }
+            waiter.sleep(&self.word, seen | WAITERS)?;
             keep = WAITERS; // I3: others may sleep behind us
-            ask = waiter.overslept();
         }
     }
 
@@ -307,68 +304,6 @@ mod tests {
         assert_eq!(lock.try_lock(id(2), |_| false), Some(Acquired::AfterDeath));
         assert!(lock.unlock(id(2), Scope::Private));
         assert_eq!(lock.try_lock(id(2), |_| false), Some(Acquired::Clean));
-    }
-
-    /// Sleeps for nothing, and counts how often it was asked who is dead. In its third sleep the lock is given back.
-    struct Counting<'a> {
-        lock: &'a Mutex,
-        sleeps: u32,
-        asked: u32,
-        overslept: bool,
-    }
-
-    impl Waiter for Counting<'_> {
-        type Stop = ();
-
-        fn scope(&self) -> Scope {
-            Scope::Private
-        }
-
-        fn spin(&mut self) -> bool {
-            false
-        }
-
-        fn sleep(&mut self, _: &AtomicU32, _: u32) -> Result<(), ()> {
-            self.sleeps += 1;
-            if self.sleeps == 3 {
-                self.lock.unlock(id(1), Scope::Private);
-            }
-            if self.sleeps == 9 { Err(()) } else { Ok(()) }
-        }
-
-        fn overslept(&self) -> bool {
-            self.overslept
-        }
-
-        fn fence_peers(&mut self) {}
-
-        fn is_dead(&mut self, owner: OwnerId) -> bool {
-            self.asked += 1;
-            owner == id(7)
-        }
-    }
-
-    #[test]
-    fn nobody_asks_whether_a_holder_lives_who_gives_the_lock_back_in_time() {
-        for (overslept, asked) in [(false, 0), (true, 2)] {
-            let lock = Mutex::new();
-            let _ = lock.try_lock(id(1), |_| false);
-            let mut waiter = Counting { lock: &lock, sleeps: 0, asked: 0, overslept };
-            assert_eq!(lock.lock(id(2), &mut waiter), Ok(Acquired::Clean));
-            assert_eq!((waiter.sleeps, waiter.asked), (3, asked));
-        }
-    }
-
-    #[test]
-    fn a_dead_holder_is_asked_about_after_a_slice_and_before_giving_up() {
-        for (overslept, sleeps) in [(true, 1), (false, 9)] {
-            let lock = Mutex::new();
-            let _ = lock.try_lock(id(7), |_| false);
-            let mut waiter = Counting { lock: &lock, sleeps: 0, asked: 0, overslept };
-            assert_eq!(lock.lock(id(2), &mut waiter), Ok(Acquired::AfterDeath));
-            assert_eq!((waiter.sleeps, waiter.asked), (sleeps, 1));
-            assert!(lock.unlock(id(2), Scope::Private));
-        }
     }
 
     #[test]

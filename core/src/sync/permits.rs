@@ -227,7 +227,6 @@ impl Permits {
         near: u32,
         waiter: &mut W,
     ) -> Result<u32, W::Stop> {
-        let mut ask = false;
         loop {
             let free = |owner| (owner == 0).then_some(me.bits());
             if let Ok(index) = self.look(self.upwards(near), free) {
@@ -238,16 +237,11 @@ impl Permits {
             }
             let key = self.head.sleepers.key();
             crash_point!("permits.acquire.announced");
-            let dead = |owner| ask && waiter.is_dead(owner);
+            let dead = |owner| waiter.is_dead(owner);
             if let Ok(index) = self.look(self.upwards(near), free_or_dead(me, dead)) {
                 return Ok(index);
             }
-            if let Err(stop) = self.head.sleepers.sleep(key, waiter) {
-                // It may have slept for less than a slice, and nobody has asked yet.
-                let dead = |owner| waiter.is_dead(owner);
-                return self.look(self.upwards(near), free_or_dead(me, dead)).map_err(|_| stop);
-            }
-            ask = waiter.overslept();
+            self.head.sleepers.sleep(key, waiter)?;
         }
     }
 

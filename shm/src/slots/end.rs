@@ -315,10 +315,6 @@ impl Waiter for PeerWait<'_> {
         self.wait.sleep(word, expected).map_err(Error::from)
     }
 
-    fn overslept(&self) -> bool {
-        self.wait.overslept()
-    }
-
     fn fence_peers(&mut self) {
         self.wait.fence_peers();
     }

@@ -99,10 +99,6 @@ impl<P: Place> Waiter for Relock<'_, P> {
         Ok(())
     }
 
-    fn overslept(&self) -> bool {
-        self.0.overslept()
-    }
-
     fn fence_peers(&mut self) {
         self.0.fence_peers();
     }

@@ -152,7 +152,6 @@ pub(crate) struct Wait<'a, P> {
     spun: u32,
     spin_end: u64,
     sleeps: u32,
-    overslept: bool,
 }
 
 impl<'a, P: Place> Wait<'a, P> {
@@ -162,7 +161,7 @@ impl<'a, P: Place> Wait<'a, P> {
         spin: Option<&'a mut Spin>,
         deadline: Option<Deadline>,
     ) -> Self {
-        Self { place, spin, deadline, spun: 0, spin_end: 0, sleeps: 0, overslept: false }
+        Self { place, spin, deadline, spun: 0, spin_end: 0, sleeps: 0 }
     }
 
     /// One slice of sleep in the caller's system call, which is given its end, if it has one.
@@ -186,7 +185,6 @@ impl<'a, P: Place> Wait<'a, P> {
         }
         self.spun = 0;
         self.sleeps = self.sleeps.wrapping_add(1);
-        self.overslept = wake == Wake::TimedOut;
         self.after_sleep(wake)
     }
 
@@ -250,10 +248,6 @@ impl<P: Place> Waiter for Wait<'_, P> {
 
     fn sleep(&mut self, word: &AtomicU32, expected: u32) -> Result<(), Stop> {
         self.sleep_with(|end| futex::wait(word, expected, P::SCOPE, end))
-    }
-
-    fn overslept(&self) -> bool {
-        self.overslept
     }
 
     fn fence_peers(&mut self) {
