@@ -32,5 +32,3 @@ def test_a_lock_that_cannot_be_made_at_its_first_use_is_an_exception(kind):
     lines = done.stdout.split()
     assert len(lines) == 4, done.stdout
     assert "no" not in lines and "PanicException" not in lines, lines
-
-
