@@ -1,4 +1,4 @@
-"""Locks of subclasses that never call ``super().__init__()``, where making what is inside fails: an exception, no crash."""
+"""Locks of subclasses that never call ``super().__init__()``, where making what is inside fails: no crash."""
 
 import subprocess
 import sys
