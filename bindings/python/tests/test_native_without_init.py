@@ -6,7 +6,8 @@ import sys
 import pytest
 
 PROGRAM = """
-import resource, slipring
+import resource
+import slipring.synchronize
 
 class Lazy(slipring.synchronize.{kind}):
     def __init__(self):
