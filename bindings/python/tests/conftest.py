@@ -79,3 +79,14 @@ def interruptible():
     yield
     with contextlib.suppress(TypeError):
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(params=[True, False], ids=["duplex", "one-way"])
+def ends(request):
+    """(receiver, sender) of a pipe of slipring's."""
+    from slipring.connection import Pipe
+
+    reader, writer = Pipe(request.param)
+    yield reader, writer
+    reader.close()
+    writer.close()

@@ -20,15 +20,6 @@ from slipring.context import _default_context
 PATIENCE = 20.0
 
 
-@pytest.fixture(params=[True, False], ids=["duplex", "one-way"])
-def ends(request):
-    """(receiver, sender) of a pipe."""
-    reader, writer = Pipe(request.param)
-    yield reader, writer
-    reader.close()
-    writer.close()
-
-
 # --- messages ---
 
 

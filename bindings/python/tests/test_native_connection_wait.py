@@ -13,15 +13,6 @@ from slipring.connection import Pipe, wait
 PATIENCE = 20.0
 
 
-@pytest.fixture(params=[True, False], ids=["duplex", "one-way"])
-def ends(request):
-    """(receiver, sender) of a pipe."""
-    reader, writer = Pipe(request.param)
-    yield reader, writer
-    reader.close()
-    writer.close()
-
-
 def test_poll_keeps_its_time(ends):
     reader, writer = ends
     for timeout in (0, 0.0, -1, -0.5):
