@@ -2,33 +2,24 @@
 //! a block is never freed under a living owner, and never lost.
 #![cfg(loom)]
 
-#[path = "support/memory.rs"]
-mod memory;
+#[path = "support/one_block.rs"]
+mod one_block;
 
-use core::convert::Infallible;
 use core::ptr::NonNull;
 
 use loom::model::Builder;
 use loom::sync::Arc;
 use loom::thread;
-use memory::Memory;
+use one_block::{LEN, Memory, NoMore, pool_with_block_of};
 use slipring_core::block::recover::{Lookup, Repaired};
-use slipring_core::block::{
-    AllocError, Backing, BlockRef, Control, Descriptor, FRESH_BYTES, Geometry, Magazines, NoteLine,
-    Pool, Region, State,
-};
+use slipring_core::block::{AllocError, BlockRef, Descriptor, Magazines, NoteLine, Pool, State};
 use slipring_core::owner::OwnerId;
-use slipring_core::primitive::{AtomicU64, DataCell};
+use slipring_core::primitive::DataCell;
 use slipring_core::ring::mpmc::Ring;
 use slipring_core::ring::stack::{self, Stack};
 
 /// loom packs a pair into one word, which leaves no bits for a ring's number but these.
 const RING: u32 = 0;
-/// Eleven classes of 64 KiB each: of the largest there is one block, so that the procedure looks at one.
-const DATA: usize = 11 << 16;
-const META: usize = 1 << 18;
-/// Only the largest class holds so much.
-const LEN: u64 = 1 << 16;
 
 fn producer() -> OwnerId {
     OwnerId::new(1, 0)
@@ -68,62 +59,14 @@ struct World {
     /// The living taker's, then the dead one's.
     notes: [NoteLine; 2],
     payload: DataCell<u32>,
-    _memory: [Memory; 3],
-}
-
-/// An atomic word of the model is an object of its own, so each is made where it is first committed.
-struct Fresh(NonNull<u8>);
-
-impl Backing for Fresh {
-    type Error = Infallible;
-
-    fn commit(&self, region: Region, offset: u64, len: u64) -> Result<(), Infallible> {
-        if region == Region::Data {
-            return Ok(());
-        }
-        // SAFETY: within the meta region, of which nobody has been told yet; a side control takes 64 bytes.
-        unsafe {
-            let at = self.0.add(offset as usize);
-            match len {
-                8 => at.cast().write(AtomicU64::new(0)),
-                64 => at.cast().write(Control::new()),
-                other => panic!("{other} bytes at {offset}"),
-            }
-        }
-        Ok(())
-    }
-
-    fn is_committed(&self, _: Region, _: u64, _: u64) -> bool {
-        true
-    }
-}
-
-/// Everything is committed by then.
-struct NoMore;
-
-impl Backing for NoMore {
-    type Error = ();
-
-    fn commit(&self, region: Region, _: u64, _: u64) -> Result<(), ()> {
-        if region == Region::Data { Ok(()) } else { Err(()) }
-    }
-
-    fn is_committed(&self, _: Region, _: u64, _: u64) -> bool {
-        true
-    }
+    _memory: ([Memory; 2], Memory),
 }
 
 /// A world in which the producer owns the block.
 fn world(through: Through) -> (Arc<World>, BlockRef) {
-    let memory = [Memory::new(META, 4096), Memory::new(DATA, 4096), Memory::new(1024, 128)];
-    let [meta, data, slots] = [0, 1, 2].map(|n: usize| NonNull::new(memory[n].at()).unwrap());
-    let geometry = Geometry::new(META as u64, DATA as u64).unwrap();
-    for offset in (0..FRESH_BYTES).step_by(64) {
-        // SAFETY: inside the first part of the meta region, which holds words at multiples of 64 bytes.
-        unsafe { meta.add(offset as usize).cast().write(AtomicU64::new(0)) };
-    }
-    // SAFETY: regions of these sizes, aligned, kept beside the pool; their atomic words are made before their use.
-    let pool = unsafe { Pool::new(meta, data, geometry) };
+    let (pool, block, memory) = pool_with_block_of(producer());
+    let ring_memory = Memory::new(1024, 128);
+    let slots = NonNull::new(ring_memory.at()).unwrap();
     // SAFETY: aligned, large enough for two slots, and kept beside the view.
     let channel = unsafe {
         match through {
@@ -136,8 +79,8 @@ fn world(through: Through) -> (Arc<World>, BlockRef) {
         assert!(line.claim(taker));
         line
     });
-    let block = pool.alloc(&mut Magazines::default(), LEN, producer(), &Fresh(meta)).unwrap();
-    let world = World { pool, channel, notes, payload: DataCell::new(0), _memory: memory };
+    let world =
+        World { pool, channel, notes, payload: DataCell::new(0), _memory: (memory, ring_memory) };
     (Arc::new(world), block)
 }
 

@@ -2,27 +2,15 @@
 //! lost, and what was freed is looked for.
 #![cfg(loom)]
 
-#[path = "support/memory.rs"]
-mod memory;
-
-use core::convert::Infallible;
-use core::ptr::NonNull;
+#[path = "support/one_block.rs"]
+mod one_block;
 
 use loom::sync::Arc;
 use loom::thread;
-use memory::Memory;
-use slipring_core::block::{
-    AllocError, Backing, BlockRef, Control, FRESH_BYTES, Geometry, Lookup, Magazines, Patience,
-    Pool, Region, State,
-};
+use one_block::{LEN, Memory, NoMore, pool_with_block_of};
+use slipring_core::block::{AllocError, BlockRef, Lookup, Magazines, Patience, Pool, State};
 use slipring_core::owner::OwnerId;
-use slipring_core::primitive::{AtomicU64, DataCell};
-
-/// Eleven classes of 64 KiB each: of the largest there is one block, which is a whole chunk.
-const DATA: usize = 11 << 16;
-const META: usize = 1 << 18;
-/// Only the largest class holds so much.
-const LEN: u64 = 1 << 16;
+use slipring_core::primitive::DataCell;
 /// What the clock says. A block may be given back as soon as it is free.
 const NOW: u64 = 5;
 const PATIENCE: Patience = Patience { between: 1, idle: 0, reserve: 0, at_once: u64::MAX };
@@ -46,48 +34,6 @@ struct World {
     _memory: [Memory; 2],
 }
 
-/// An atomic word of the model is an object of its own, so each is made where it is first committed.
-struct Fresh(NonNull<u8>);
-
-impl Backing for Fresh {
-    type Error = Infallible;
-
-    fn commit(&self, region: Region, offset: u64, len: u64) -> Result<(), Infallible> {
-        if region == Region::Data {
-            return Ok(());
-        }
-        // SAFETY: within the meta region, of which nobody has been told yet; a side control takes 64 bytes.
-        unsafe {
-            let at = self.0.add(offset as usize);
-            match len {
-                8 => at.cast().write(AtomicU64::new(0)),
-                64 => at.cast().write(Control::new()),
-                other => panic!("{other} bytes at {offset}"),
-            }
-        }
-        Ok(())
-    }
-
-    fn is_committed(&self, _: Region, _: u64, _: u64) -> bool {
-        true
-    }
-}
-
-/// Everything is committed by then.
-struct NoMore;
-
-impl Backing for NoMore {
-    type Error = ();
-
-    fn commit(&self, region: Region, _: u64, _: u64) -> Result<(), ()> {
-        if region == Region::Data { Ok(()) } else { Err(()) }
-    }
-
-    fn is_committed(&self, _: Region, _: u64, _: u64) -> bool {
-        true
-    }
-}
-
 /// No ring has anything, and nobody notes anything.
 struct Nothing;
 
@@ -103,16 +49,8 @@ impl Lookup for Nothing {
 
 /// A world in which the user owns the block.
 fn world() -> (Arc<World>, BlockRef) {
-    let memory = [Memory::new(META, 4096), Memory::new(DATA, 4096)];
-    let [meta, data] = [0, 1].map(|n: usize| NonNull::new(memory[n].at()).unwrap());
-    let geometry = Geometry::new(META as u64, DATA as u64).unwrap();
-    for offset in (0..FRESH_BYTES).step_by(64) {
-        // SAFETY: inside the first part of the meta region, which holds words at multiples of 64 bytes.
-        unsafe { meta.add(offset as usize).cast().write(AtomicU64::new(0)) };
-    }
-    // SAFETY: regions of these sizes, aligned, kept beside the pool; their atomic words are made before their use.
-    let pool = unsafe { Pool::new(meta, data, geometry) }.with_clock(|| NOW);
-    let block = pool.alloc(&mut Magazines::default(), LEN, user(), &Fresh(meta)).unwrap();
+    let (pool, block, memory) = pool_with_block_of(user());
+    let pool = pool.with_clock(|| NOW);
     (Arc::new(World { pool, payload: DataCell::new(0), _memory: memory }), block)
 }
 
