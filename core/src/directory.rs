@@ -159,7 +159,8 @@ impl Directory {
         crash_point!("directory.publish.after_state");
     }
 
-    /// Ends an object, or a reservation: the extent is free again. The caller holds the recovery lock.
+    /// Ends an object, or a reservation: the extent is free again. The caller holds the recovery lock, but for a reservation
+    /// of its own.
     pub fn free(&self, id: ObjectId) {
         let entry = self.entry(id.index);
         // ORDERING: Relaxed, under the recovery lock; then Release with the new generation (I2).
@@ -221,8 +222,8 @@ impl Directory {
     /// A free extent that is large enough and not more than twice too large.
     fn find_free(&self, len: u64) -> Option<Place> {
         let is_free = |index: &u32| {
-            // ORDERING: Relaxed; under the recovery lock.
-            self.entry(*index).state.load(Ordering::Relaxed) == FREE
+            // ORDERING: Acquire; pairs with `free`, where that was done without the recovery lock.
+            self.entry(*index).state.load(Ordering::Acquire) == FREE
         };
         let mut free = (0..self.used()).filter(is_free).map(|index| self.place(index));
         free.find(|p| p.len >= len && p.len / 2 <= len && self.fits(p))

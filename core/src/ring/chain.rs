@@ -8,7 +8,7 @@
 //! # Memory
 //!
 //! ```text
-//! line 0:  | capacity (u64) | bounded (u32) | 0 | sides (u32) |   written once, but for `sides`
+//! line 0:  | capacity (u64) | bounded (u32) | grower (u32) | sides (u32) |   written once, but for the last two
 //! line 2:  | tail level (u32) |  hint          line 4:  | head level (u32) |  hint
 //! line 6:  | not_empty (event count) |         line 8:  | not_full (event count) |
 //! line 10: | level 0 | level 1 | ... | level 25 |   offsets of rings in units of 64 bytes, 0 = none
@@ -26,6 +26,9 @@
 //!
 //! # Crash points
 //!
+//! Who makes a larger ring has the lock `grower` meanwhile, so that others do not make another. Killed with it: the next
+//! takes it, by the lock's own rules.
+//!
 //! Between `hang` and the closing of the old ring: the next sender that finds it full closes it. Between making a ring
 //! and `hang`: memory that the arena takes back with its dead owner.
 
@@ -33,7 +36,7 @@ use super::mpmc::MAX_CAPACITY;
 use super::sides::Sides;
 use crate::futex::Scope;
 use crate::primitive::{AtomicU32, AtomicU64, CachePadded, Ordering};
-use crate::sync::EventCount;
+use crate::sync::{EventCount, Mutex};
 
 /// The most rings of a chain.
 pub const MAX_LEVELS: usize = 26;
@@ -57,7 +60,7 @@ pub struct Chain {
 struct Words {
     capacity: AtomicU64,
     bounded: AtomicU32,
-    reserved: AtomicU32,
+    grower: Mutex,
     sides: Sides,
 }
 
@@ -79,7 +82,7 @@ impl Chain {
             head: CachePadded::new(Words {
                 capacity: AtomicU64::new(capacity),
                 bounded: AtomicU32::new(u32::from(matches!(bound, Bound::Bounded(_)))),
-                reserved: AtomicU32::new(0),
+                grower: Mutex::new(),
                 sides: Sides::new(),
             }),
             tail_level: CachePadded::new(AtomicU32::new(0)),
@@ -123,6 +126,11 @@ impl Chain {
         let Some(word) = self.levels.get(level) else { return Err(0) };
         // ORDERING: AcqRel, E1; on failure Acquire, E1 from the winner.
         word.compare_exchange(0, ring, Ordering::AcqRel, Ordering::Acquire).map(|_| ())
+    }
+
+    /// The lock of who makes the next ring.
+    pub fn grower(&self) -> &Mutex {
+        &self.head.grower
     }
 
     /// The level where senders were last seen.

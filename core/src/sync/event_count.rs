@@ -90,6 +90,15 @@ impl EventCount {
         self.notify_fenced(count, scope)
     }
 
+    /// Whether a notification is owed for what was published: somebody may be asleep. The publication before it was a locked
+    /// read-modify-write. Where this says no, whoever goes to sleep afterwards sees what was published.
+    #[inline]
+    pub fn is_owed_after_rmw(&self) -> bool {
+        fence_after_rmw();
+        // ORDERING: Relaxed; E1's fence stands before it.
+        self.word.load(Ordering::Relaxed) & SLEEPERS != 0
+    }
+
     #[inline]
     fn notify_fenced(&self, count: u32, scope: Scope) -> bool {
         // ORDERING: Relaxed; E1's fence stands before it.

@@ -44,8 +44,10 @@ pub struct Attachment {
     interruptible: AtomicU32,
     /// When this process last looked for the dead. Private memory.
     last_reap: AtomicU64,
-    /// Under the lock: counting, and all that is done under the recovery lock, which is waited for. No foreign code, and no
-    /// attachment is dropped.
+    /// Who was alive when, for those who wait for a lock.
+    alive: Alive,
+    /// Under the lock: counting, and all that is done under the recovery lock. No foreign code, and no attachment is dropped;
+    /// nobody waits for the recovery lock with it.
     pub(crate) private: PrivateLock<Private>,
 }
 
@@ -120,6 +122,7 @@ impl Attachment {
             me: AtomicU32::new(0),
             interruptible: AtomicU32::new(0),
             last_reap: AtomicU64::new(0),
+            alive: Alive::new(),
             private: PrivateLock::new(Private::default()),
         })
     }
@@ -278,17 +281,26 @@ impl Attachment {
     ///
     /// [`Error::TimedOut`] if a living process keeps the lock for very long: it was stopped.
     pub(crate) fn with_recovery<R>(&self, f: impl FnOnce() -> R) -> Result<R> {
-        let _private = self.private.lock();
-        self.with_recovery_held(LONG_PATIENCE, f)
+        self.with_recovery_for(LONG_PATIENCE, |_| f())
     }
 
-    /// The same for a caller that holds the private lock, and has so much patience.
+    /// The same with so much patience, and `f` gets what is behind the private lock. While the recovery lock is another's that
+    /// one is free: other threads drop handles meanwhile.
+    pub(crate) fn with_recovery_for<R>(
+        &self,
+        patience: Duration,
+        f: impl FnOnce(&mut Private) -> R,
+    ) -> Result<R> {
+        recovery_lock::with(self.fd()?, patience, || self.private.lock(), |private| f(private))
+    }
+
+    /// The same for a caller that holds the private lock: others of this process wait behind it, so it has little patience.
     pub(crate) fn with_recovery_held<R>(
         &self,
         patience: Duration,
         f: impl FnOnce() -> R,
     ) -> Result<R> {
-        recovery_lock::with(self.fd()?, patience, f)
+        recovery_lock::with(self.fd()?, patience, || (), |()| f())
     }
 
     /// Runs `f` under the recovery lock if it is to be had at once: not where a thread of ours waits for it, either.
@@ -348,13 +360,56 @@ impl Place for Attachment {
     }
 
     fn is_dead(&self, owner: OwnerId) -> bool {
-        Attachment::is_dead(self, owner)
+        let now = clock::coarse();
+        if self.alive.was(owner, now) {
+            return false;
+        }
+        let is_dead = Attachment::is_dead(self, owner);
+        if !is_dead {
+            self.alive.note(owner, now);
+        }
+        is_dead
     }
 
     fn fence_peers(&self) {
         // Where the call fails the segment would not have said that it is asymmetric; the slice bounds the harm.
         let _ = membarrier::fence_registered();
     }
+}
+
+/// Who was alive when. Without it each lock that is contended would cost two system calls: one to ask whether its holder lives,
+/// one to sleep. A few participants at a time, in private memory; one that is forgotten is asked about again.
+#[derive(Debug)]
+struct Alive([AtomicU64; 16]);
+
+impl Alive {
+    /// So long somebody who was alive counts as such: half of a slice, so that it is asked again after each sleep.
+    const MILLIS: u32 = 25;
+
+    fn new() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+
+    fn was(&self, owner: OwnerId, now: u64) -> bool {
+        // ORDERING: Relaxed; a word that stands for itself.
+        let seen = self.word(owner).load(Ordering::Relaxed);
+        (seen >> 32) as u32 == owner.bits() && millis(now).wrapping_sub(seen as u32) < Self::MILLIS
+    }
+
+    fn note(&self, owner: OwnerId, now: u64) {
+        let seen = u64::from(owner.bits()) << 32 | u64::from(millis(now));
+        // ORDERING: Relaxed; as above.
+        self.word(owner).store(seen, Ordering::Relaxed);
+    }
+
+    fn word(&self, owner: OwnerId) -> &AtomicU64 {
+        &self.0[owner.index() as usize % self.0.len()]
+    }
+}
+
+/// Milliseconds; of those that are far apart the same number may come again.
+fn millis(nanos: u64) -> u32 {
+    (nanos / 1_000_000) as u32
 }
 
 /// How a blocking call of this segment's objects waits.
@@ -378,4 +433,22 @@ fn identity() -> Identity {
         **known = Some(who);
     }
     Identity { joined: clock::now(), ..who }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_alive_counts_as_such_for_a_moment() {
+        let (alive, now) = (Alive::new(), 5_000_000_000);
+        let (one, other) = (OwnerId::new(3, 7), OwnerId::new(3 + 16, 7));
+        assert!(!alive.was(one, now) && !alive.was(one, 0));
+        alive.note(one, now);
+        assert!(alive.was(one, now) && alive.was(one, now + 24_000_000));
+        assert!(!alive.was(one, now + 25_000_000));
+        assert!(!alive.was(OwnerId::new(3, 8), now), "the next one with that number");
+        alive.note(other, now);
+        assert!(alive.was(other, now) && !alive.was(one, now));
+    }
 }

@@ -19,6 +19,7 @@
 use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Once, Weak};
+use std::time::Duration;
 
 use slipring_core::owner::OwnerId;
 
@@ -27,7 +28,7 @@ use crate::member::recovery_lock::LONG_PATIENCE;
 use crate::memory::wake_hook;
 use crate::object::{self, Hooks};
 use crate::sys::proof::Kept;
-use crate::sys::{file, process};
+use crate::sys::{clock, file, process};
 use crate::wait::PrivateLock;
 use crate::{Error, Result};
 
@@ -37,6 +38,9 @@ struct Known {
     file: (u64, u64),
     attachment: Weak<Attachment>,
 }
+
+/// Between two tries for a recovery lock that another process has.
+const NAP: Duration = Duration::from_micros(100);
 
 /// All attachments of this process, and, during a fork, those that take part in it.
 struct List {
@@ -142,22 +146,35 @@ pub(crate) fn for_program<R>(start: impl FnOnce() -> R) -> R {
 /// Takes the private lock and prepares the child's place. Where none is to be had the child is told so by
 /// [`Error::Forked`]; the fork itself goes on.
 fn prepare_one(attachment: &Attachment) {
-    attachment.private.lock_for_fork();
     if FOR_PROGRAM.get() {
-        return;
+        return attachment.private.lock_for_fork();
     }
-    // SAFETY: locked for the fork by this thread, just now.
-    unsafe {
-        attachment.private.with_held(|private| {
-            private.embryo = conceive(attachment, private).ok();
-        });
+    let mut proof = attachment.me().and_then(|_| attachment.reopen()).ok();
+    let deadline = clock::deadline_in(LONG_PATIENCE);
+    loop {
+        attachment.private.lock_for_fork();
+        // SAFETY: locked for the fork by this thread, just now.
+        let is_settled = unsafe {
+            attachment.private.with_held(|private| {
+                let Some(fd) = proof.as_ref().map(AsFd::as_fd) else { return true };
+                let embryo = conceive(attachment, private, fd);
+                let is_settled = !matches!(embryo, Err(Error::TimedOut));
+                private.embryo =
+                    embryo.ok().and_then(|id| Some((id, Kept::for_child(proof.take()?).ok()?)));
+                is_settled
+            })
+        };
+        if is_settled || clock::has_passed(deadline) {
+            return;
+        }
+        // While another process has the recovery lock, other threads of this one drop handles.
+        attachment.private.unlock_after_fork();
+        std::thread::sleep(NAP);
     }
 }
 
-fn conceive(attachment: &Attachment, private: &Private) -> Result<(OwnerId, Kept)> {
-    attachment.me()?;
-    let proof = attachment.reopen()?;
-    let embryo = attachment.with_recovery_held(LONG_PATIENCE, || -> Result<OwnerId> {
+fn conceive(attachment: &Attachment, private: &Private, proof: BorrowedFd<'_>) -> Result<OwnerId> {
+    let embryo = attachment.with_recovery_held(Duration::ZERO, || -> Result<OwnerId> {
         attachment.reap_held();
         let embryo = attachment.begin_embryo(proof.as_fd())?;
         for (id, role) in private.handles.keys() {
@@ -167,8 +184,7 @@ fn conceive(attachment: &Attachment, private: &Private) -> Result<(OwnerId, Kept
         Ok(embryo)
     })??;
     crash_point!("fork.prepare.done");
-    let kept = Kept::for_child(proof).map_err(Error::io("keep the proof of a child's life"))?;
-    Ok((embryo, kept))
+    Ok(embryo)
 }
 
 unsafe extern "C" fn parent() {

@@ -37,6 +37,26 @@ impl Handle {
         roles: [Role; N],
         init: impl FnOnce(NonNull<u8>, Place) -> Result<()>,
     ) -> Result<[Self; N]> {
+        Self::create_with(
+            attachment,
+            kind,
+            body_len,
+            roles,
+            || Ok(()),
+            |body, place, ()| init(body, place),
+        )
+    }
+
+    /// The same for an object that needs another: `prepare` makes that, without the recovery lock and after the object has its
+    /// entry in the directory, and `init` is given it.
+    pub(crate) fn create_with<const N: usize, P>(
+        attachment: &Arc<Attachment>,
+        kind: Kind,
+        body_len: u64,
+        roles: [Role; N],
+        prepare: impl FnOnce() -> Result<P>,
+        init: impl FnOnce(NonNull<u8>, Place, P) -> Result<()>,
+    ) -> Result<[Self; N]> {
         let me = attachment.me()?;
         let place = attachment
             .with_recovery(|| object::reserve(attachment, kind, HEADER_BYTES + body_len, me))??;
@@ -46,16 +66,20 @@ impl Handle {
             let _ = attachment.decommit_arena(place.offset, place.len);
         });
         crash_point!("object.create.paid");
-        let mut private = attachment.private.lock();
-        attachment.with_recovery_held(LONG_PATIENCE, || {
-            let made = paid
-                .and_then(|()| object::commit_and_init(attachment, place, |body| init(body, place)))
-                .and_then(|()| header(attachment, place));
+        let prepared = paid.and_then(|()| prepare());
+        let made = attachment.with_recovery_for(LONG_PATIENCE, |private| {
+            let init = |prepared| {
+                object::commit_and_init(attachment, place, |body| init(body, place, prepared))
+            };
+            let made = prepared.and_then(init).and_then(|()| header(attachment, place));
             match made {
                 Ok(header) => {
                     roles.iter().for_each(|role| header.holders(*role).add(me));
                     crash_point!("object.create.before_publish");
                     attachment.directory.publish(place.id);
+                    for role in roles {
+                        *private.handles.entry((place.id, role)).or_default() += 1;
+                    }
                     Ok(())
                 }
                 Err(e) => {
@@ -63,12 +87,11 @@ impl Handle {
                     Err(e)
                 }
             }
-        })??;
+        });
+        // The lock was not to be had: nobody else knows of the reservation.
+        made.inspect_err(|_| attachment.directory.free(place.id))??;
         let body = attachment.arena(place.offset + HEADER_BYTES, body_len)?;
-        Ok(roles.map(|role| {
-            *private.handles.entry((place.id, role)).or_default() += 1;
-            Self { attachment: attachment.clone(), place, role, body }
-        }))
+        Ok(roles.map(|role| Self { attachment: attachment.clone(), place, role, body }))
     }
 
     /// A handle of a side that a parent or spawner already holds for us.
@@ -112,27 +135,32 @@ impl Handle {
         then: impl FnOnce(OwnerId),
     ) -> Result<Vec<Self>> {
         let me = attachment.me()?;
-        let mut private = attachment.private.lock();
-        let taken = attachment.with_recovery_held(LONG_PATIENCE, || -> Result<Vec<_>> {
-            if !attachment.is_proof_of(proof, embryo) {
-                let what = "what is in a parcel or a berth that was taken before";
-                return Err(Error::NotInherited(what.into()));
-            }
-            let held = wanted.iter().map(|wanted| {
-                let (place, body) = object::held_by(attachment, embryo, *wanted)?;
-                Ok((place, wanted.2, body))
-            });
-            let held = held.collect::<Result<Vec<_>>>()?;
-            for (place, role, _) in &held {
-                header(attachment, *place)?.holders(*role).add(me);
-                crash_point!("object.take_over.held");
-            }
-            then(me);
-            Ok(held)
-        })??;
-        let handles = taken.into_iter().map(|(place, role, body)| {
-            *private.handles.entry((place.id, role)).or_default() += 1;
-            Self { attachment: attachment.clone(), place, role, body }
+        let taken =
+            attachment.with_recovery_for(LONG_PATIENCE, |private| -> Result<Vec<_>> {
+                if !attachment.is_proof_of(proof, embryo) {
+                    let what = "what is in a parcel or a berth that was taken before";
+                    return Err(Error::NotInherited(what.into()));
+                }
+                let held = wanted.iter().map(|wanted| {
+                    let (place, body) = object::held_by(attachment, embryo, *wanted)?;
+                    Ok((place, wanted.2, body))
+                });
+                let held = held.collect::<Result<Vec<_>>>()?;
+                for (place, role, _) in &held {
+                    header(attachment, *place)?.holders(*role).add(me);
+                    crash_point!("object.take_over.held");
+                }
+                then(me);
+                for (place, role, _) in &held {
+                    *private.handles.entry((place.id, *role)).or_default() += 1;
+                }
+                Ok(held)
+            })??;
+        let handles = taken.into_iter().map(|(place, role, body)| Self {
+            attachment: attachment.clone(),
+            place,
+            role,
+            body,
         });
         Ok(handles.collect())
     }
@@ -144,14 +172,14 @@ impl Handle {
     /// [`Error::NoSuchObject`] where that has ended, [`Error::WrongKind`].
     pub(crate) fn open_root(attachment: &Arc<Attachment>, kind: Kind, role: Role) -> Result<Self> {
         let me = attachment.me()?;
-        let mut private = attachment.private.lock();
-        let (place, body) = attachment.with_recovery_held(LONG_PATIENCE, || -> Result<_> {
-            let (place, body) = object::find_root(attachment, kind)?;
-            header(attachment, place)?.holders(role).add(me);
-            crash_point!("object.open_root.held");
-            Ok((place, body))
-        })??;
-        *private.handles.entry((place.id, role)).or_default() += 1;
+        let (place, body) =
+            attachment.with_recovery_for(LONG_PATIENCE, |private| -> Result<_> {
+                let (place, body) = object::find_root(attachment, kind)?;
+                header(attachment, place)?.holders(role).add(me);
+                crash_point!("object.open_root.held");
+                *private.handles.entry((place.id, role)).or_default() += 1;
+                Ok((place, body))
+            })??;
         Ok(Self { attachment: attachment.clone(), place, role, body })
     }
 
@@ -274,9 +302,11 @@ impl Drop for Handle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::Region;
-    use crate::sys::file;
+    use crate::memory::{LOCK_BASE, Region};
+    use crate::sys::{file, lock};
     use crate::{Event, Segment, SegmentOptions};
+    use std::os::fd::AsFd;
+    use std::time::{Duration, Instant};
 
     /// A segment and an event in it, the first object; and the first words of the event's entry in the directory, which
     /// a peer gone mad writes to.
@@ -301,6 +331,25 @@ mod tests {
             scribble(3, arena_len / 2);
             assert!(attachment.directory.find(id).is_some(), "it lies in the arena");
             assert!(matches!(adopt(), Err(Error::Corrupt { .. })));
+        });
+    }
+
+    #[test]
+    fn a_handle_is_dropped_while_another_thread_waits_for_the_recovery_lock() {
+        let segment = Segment::with(SegmentOptions::new().reserve(64 << 20)).unwrap();
+        let event = Event::new(&segment).unwrap();
+        let another = event.handle().clone();
+        let other = segment.attachment().reopen().unwrap();
+        assert!(lock::try_lock_byte(other.as_fd(), LOCK_BASE).unwrap());
+        std::thread::scope(|s| {
+            let waiting = s.spawn(|| Event::new(&segment).unwrap());
+            std::thread::sleep(Duration::from_millis(50));
+            let start = Instant::now();
+            drop(another);
+            drop(event.handle().clone());
+            assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+            drop(other);
+            drop(waiting.join().unwrap());
         });
     }
 

@@ -26,35 +26,35 @@ impl Drop for Held<'_> {
     }
 }
 
-/// Runs `f` under the recovery lock of the segment in `file`.
+/// Runs `f` under the recovery lock of the segment in `file`, with what `outer` gives: the guard of a lock that comes before
+/// this one. It is let go while this one is waited for, so that those who want no more than the outer one need not wait.
 ///
 /// # Errors
 ///
 /// [`Error::TimedOut`] where another process keeps it for longer than `patience`.
-pub(crate) fn with<R>(
+pub(crate) fn with<G, R>(
     file: BorrowedFd<'_>,
     patience: Duration,
-    f: impl FnOnce() -> R,
+    mut outer: impl FnMut() -> G,
+    f: impl FnOnce(&mut G) -> R,
 ) -> Result<R> {
-    wait(file, patience)?;
-    let held = Held(file);
-    crash_point!("attachment.recovery.locked");
-    let result = f();
-    crash_point!("attachment.recovery.done");
-    drop(held);
-    Ok(result)
-}
-
-/// Tries again and again, for so long.
-fn wait(file: BorrowedFd<'_>, patience: Duration) -> Result<()> {
     let deadline = clock::deadline_in(patience);
     let mut nap = Duration::from_micros(5);
-    while !lock::try_lock_byte(file, LOCK_BASE).map_err(lock_error)? {
+    loop {
+        let mut guard = outer();
+        if lock::try_lock_byte(file, LOCK_BASE).map_err(lock_error)? {
+            let held = Held(file);
+            crash_point!("attachment.recovery.locked");
+            let result = f(&mut guard);
+            crash_point!("attachment.recovery.done");
+            drop(held);
+            return Ok(result);
+        }
+        drop(guard);
         if clock::has_passed(deadline) {
             return Err(Error::TimedOut);
         }
         std::thread::sleep(nap);
         nap = (nap * 2).min(Duration::from_millis(1));
     }
-    Ok(())
 }

@@ -174,8 +174,8 @@ pub fn unlink<'a>(name: impl Into<Name<'a>>) -> Result<()> {
     if !is_segment(file.as_fd())? {
         return Err(Error::NotASegment { why: "it was not made by slipring".into() });
     }
-    let gone =
-        recovery_lock::with(file.as_fd(), LONG_PATIENCE, || unlink_if_its(&path, file.as_fd()));
+    let unlink = |(): &mut ()| unlink_if_its(&path, file.as_fd());
+    let gone = recovery_lock::with(file.as_fd(), LONG_PATIENCE, || (), unlink);
     gone?.map_err(|e| name.refused("take the name away", e))
 }
 

@@ -1,6 +1,7 @@
 //! What senders and receivers have in common: the chain of rings, and where in it one handle is.
 
 use std::ptr::NonNull;
+use std::time::Duration;
 
 use slipring_core::directory::Place;
 use slipring_core::futex::Scope;
@@ -11,10 +12,12 @@ use slipring_core::ring::mpmc::{self, Ring};
 
 use super::family::expect_role;
 use super::options::QueueOptions;
-use crate::member::{Attachment, Handle};
+use crate::member::recovery_lock::LONG_PATIENCE;
+use crate::member::{Attachment, Handle, Wait};
 use crate::memory::{Region, Regions};
 use crate::object::{self, Kind, RING_UNIT, Role, SharedWords};
-use crate::wait::Spin;
+use crate::sys::clock;
+use crate::wait::{SLICE, Spin, Until};
 use crate::{Error, Result, Segment};
 
 /// Bytes of a queue's words, for the layout fingerprint.
@@ -66,17 +69,18 @@ pub(crate) fn create_as<const N: usize>(
 ) -> Result<[Handle; N]> {
     let attachment = segment.attachment();
     let (Bound::Bounded(capacity) | Bound::Unbounded(capacity)) = options.bound();
-    let ring_len = Ring::bytes(capacity).map_err(|_| Error::Capacity {
+    Ring::bytes(capacity).map_err(|_| Error::Capacity {
         what: "a queue's capacity",
         wanted: capacity,
         min: 1,
         max: mpmc::MAX_CAPACITY,
-    })? as u64;
+    })?;
     let me = attachment.me()?;
-    Handle::create(attachment, kind, BODY_BYTES + more, roles, |body, _| {
+    let ring = || NewRing::make(attachment, me, capacity, LONG_PATIENCE);
+    Handle::create_with(attachment, kind, BODY_BYTES + more, roles, ring, |body, _, ring| {
         // SAFETY: the body has as many bytes and more.
         init(unsafe { body.add(BODY_BYTES as usize) });
-        make_ring(attachment, me, ring_len, capacity, |ring_id| {
+        ring.hang(|ring_id| {
             let chain = Chain::new(options.bound(), ring_id);
             let max_len = AtomicU64::new(options.max_len());
             // SAFETY: committed memory for a body, reserved for us and aligned to 128.
@@ -85,34 +89,55 @@ pub(crate) fn create_as<const N: usize>(
     })
 }
 
-/// Makes a ring, and the directory's entry for it live once `hang` has made it somebody's. Under the recovery lock.
-fn make_ring(
-    attachment: &Attachment,
-    me: OwnerId,
-    len: u64,
-    capacity: u64,
-    hang: impl FnOnce(u32),
-) -> Result<()> {
-    let place = object::reserve(attachment, Kind::Ring, len, me)?;
-    crash_point!("queue.make_ring.reserved");
-    let made = attachment.commit_arena(place.offset, place.len).and_then(|()| {
+/// A ring that is made and belongs to no queue yet. Dropped, it is free again: nobody else knows of it.
+pub(super) struct NewRing<'a> {
+    attachment: &'a Attachment,
+    place: Place,
+}
+
+impl<'a> NewRing<'a> {
+    /// Makes one. Its memory is paid for and filled without the recovery lock: for a large one that takes long.
+    pub(super) fn make(
+        attachment: &'a Attachment,
+        me: OwnerId,
+        capacity: u64,
+        patience: Duration,
+    ) -> Result<Self> {
+        let len = Ring::bytes(capacity).unwrap_or(usize::MAX) as u64;
+        let reserve = |_: &mut _| object::reserve(attachment, Kind::Ring, len, me);
+        let place = attachment.with_recovery_for(patience, reserve)??;
+        let new = Self { attachment, place };
+        crash_point!("queue.make_ring.reserved");
+        attachment.commit_arena(place.offset, place.len).inspect_err(|_| {
+            // Half of it is of no use to us, and others may need it.
+            let _ = attachment.decommit_arena(place.offset, place.len);
+        })?;
         let at = attachment.arena(place.offset, len)?;
         // SAFETY: committed memory of an extent that is reserved for us, aligned to 128, which outlives the view:
         // the ring ends with its queue, of which every view's owner has a handle.
         unsafe { Ring::init(at, capacity) }.map_err(|_| Error::NoSpace { wanted: len })?;
-        u32::try_from(place.offset / RING_UNIT).map_err(|_| Error::NoSpace { wanted: len })
-    });
-    match made {
-        Ok(ring_id) => {
-            hang(ring_id);
-            crash_point!("queue.make_ring.hung");
-            attachment.directory.publish(place.id);
-            Ok(())
-        }
-        Err(error) => {
-            attachment.directory.free(place.id);
-            Err(error)
-        }
+        new.number()?;
+        Ok(new)
+    }
+
+    fn number(&self) -> Result<u32> {
+        let no_space = |_| Error::NoSpace { wanted: self.place.len };
+        u32::try_from(self.place.offset / RING_UNIT).map_err(no_space)
+    }
+
+    /// The directory's entry is live once `hang` has made the ring somebody's. Under the recovery lock.
+    fn hang(self, hang: impl FnOnce(u32)) -> Result<()> {
+        hang(self.number()?);
+        crash_point!("queue.make_ring.hung");
+        self.attachment.directory.publish(self.place.id);
+        std::mem::forget(self);
+        Ok(())
+    }
+}
+
+impl Drop for NewRing<'_> {
+    fn drop(&mut self) {
+        self.attachment.directory.free(self.place.id);
     }
 }
 
@@ -288,29 +313,62 @@ impl End {
     }
 
     /// Hangs a larger ring in behind the one that the cursor is at, unless somebody did, and closes that one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] where others keep us from it until the deadline, [`Error::WouldBlock`] where a call that may not
+    /// wait has waited for them for a moment. No memory.
     #[cold]
-    pub(crate) fn grow(&self, first: u64) -> Result<()> {
-        let (attachment, chain, level) =
-            (self.handle.attachment(), self.chain(), self.cursor.level);
+    pub(crate) fn grow(&self, first: u64, until: Until) -> Result<()> {
+        let (chain, level) = (self.chain(), self.cursor.level);
         let next = level + 1;
         if next >= MAX_LEVELS {
             return Err(Error::NoSpace { wanted: self.cursor.ring.capacity() });
         }
         if chain.level(next).is_none() {
             let capacity = Chain::capacity_of_level(first, next);
-            let len = Ring::bytes(capacity).unwrap_or(usize::MAX) as u64;
-            attachment.with_recovery(|| {
-                if chain.level(next).is_some() {
-                    return Ok(());
-                }
-                make_ring(attachment, self.me, len, capacity, |ring_id| {
-                    // Under the recovery lock nobody else hangs one in.
-                    let _ = chain.hang(next, ring_id);
-                })
-            })??;
+            self.hang(next, capacity, until).map_err(|error| match error {
+                Error::TimedOut if until.is_now() => Error::WouldBlock,
+                error => error,
+            })?;
         }
         self.cursor.ring.close_if_full();
         Ok(())
+    }
+
+    /// Makes a ring for this level, unless somebody is at it, or was.
+    fn hang(&self, level: usize, capacity: u64, until: Until) -> Result<()> {
+        let (attachment, chain, me) = (self.handle.attachment(), self.chain(), self.me);
+        // Others are at it for as long as it takes to fill a ring, unless they were stopped there.
+        let patience = if until.is_now() { SLICE } else { LONG_PATIENCE };
+        let latest = clock::deadline_in(patience);
+        let deadline =
+            until.deadline().filter(|_| !until.is_now()).into_iter().chain([latest]).min();
+        let deadline = deadline.unwrap_or(latest);
+        let _how = chain.grower().lock(me, &mut Wait::new(attachment, None, Some(deadline)))?;
+        let _growing = Growing { chain, me };
+        if chain.level(level).is_some() {
+            return Ok(());
+        }
+        let ring = NewRing::make(attachment, me, capacity, clock::remaining(deadline))?;
+        attachment.with_recovery_for(clock::remaining(deadline), |_| {
+            // We have the lock for it, so nobody else hangs one in.
+            ring.hang(|ring_id| {
+                let _ = chain.hang(level, ring_id);
+            })
+        })?
+    }
+}
+
+/// The lock of who makes the next ring, in our hands.
+struct Growing<'a> {
+    chain: &'a Chain,
+    me: OwnerId,
+}
+
+impl Drop for Growing<'_> {
+    fn drop(&mut self) {
+        self.chain.grower().unlock(self.me, Scope::Shared);
     }
 }
 

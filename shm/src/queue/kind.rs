@@ -17,7 +17,7 @@ use crate::object::{About, Found, Kind, ObjectKind, RING_UNIT, Role, never_lease
 pub(crate) struct QueueKind;
 
 impl ObjectKind for QueueKind {
-    nothing! { free_locks side_left unmake }
+    nothing! { side_left unmake }
 
     fn layout(&self) -> &'static [u64] {
         &[size_of::<Holders>() as u64, end::BODY_BYTES]
@@ -29,6 +29,12 @@ impl ObjectKind for QueueKind {
 
     fn survey(&self, regions: &Regions, place: Place) -> Option<Box<dyn Found>> {
         Some(Box::new(Rings(rings_of(regions, place))))
+    }
+
+    fn free_locks(&self, regions: &Regions, place: Place, dead: OwnerId) {
+        if let Some(chain) = chain_at(regions, place) {
+            chain.grower().recover(dead, Scope::Shared);
+        }
     }
 
     fn side_emptied(&self, regions: &Regions, place: Place, role: Role) {

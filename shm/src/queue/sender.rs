@@ -10,6 +10,7 @@ use super::sending::{Sending, word_of};
 use crate::member::{Attachment, Handle};
 use crate::message::Loan;
 use crate::object::Role;
+use crate::sys::clock;
 use crate::wait::Until;
 use crate::{Error, Result};
 
@@ -110,8 +111,8 @@ impl ByteSender {
         Ok(())
     }
 
-    /// Sends copies of several messages, in order, and wakes receivers once for all of them; where there is no room it
-    /// waits for some, message by message. Returns how many were sent: all, unless the deadline passed, or something else
+    /// Sends copies of several messages, in order, and wakes receivers once for all of them, or sooner where the iterator
+    /// takes its time; where there is no room it waits for some, message by message. Returns how many were sent: all, unless the deadline passed, or something else
     /// came between, which the next call then says.
     ///
     /// # Errors
@@ -136,15 +137,23 @@ impl ByteSender {
         until: impl Into<Until>,
     ) -> Result<usize> {
         let (me, until) = (self.to.ready()?, until.into());
-        let mut sent = 0;
-        for (message, marked) in messages {
+        let mut messages = messages.into_iter();
+        // How many come is known of what is in memory already. Others come from wherever, and may be waited for.
+        let at_once = matches!(messages.size_hint(), (least, Some(most)) if least == most);
+        let (mut sent, mut announced, mut tick) = (0, 0, clock::coarse());
+        loop {
+            if self.to.announce_meanwhile(sent - announced, at_once, &mut tick) {
+                announced = sent;
+            }
+            let Some((message, marked)) = messages.next() else { break };
             if sent == 0 {
                 self.to.look_out()?;
             }
             // Before it waits for room, what is there already must be known.
             let put = match self.to.put(message.as_ref(), marked, me, Until::NOW) {
                 Err(Error::WouldBlock) if !until.is_now() => {
-                    self.to.announce(sent);
+                    self.to.announce(sent - announced);
+                    announced = sent;
                     self.to.put(message.as_ref(), marked, me, until)
                 }
                 put => put,
@@ -155,7 +164,7 @@ impl ByteSender {
                 Err(_) => break,
             }
         }
-        self.to.announce(sent);
+        self.to.announce(sent - announced);
         self.to.count_further(sent);
         Ok(sent)
     }
@@ -188,8 +197,8 @@ impl ByteSender {
     ///
     /// # Errors
     ///
-    /// As [`ByteSender::send_until`]; the loan is given back to the segment then. [`Error::Forked`] for a loan that was
-    /// taken before a fork, or in another segment.
+    /// As [`ByteSender::send_until`]; the loan is given back to the segment then. [`Error::ForeignLoan`] for a loan
+    /// that was taken before a fork, or in another segment.
     #[inline]
     pub fn send_loan_until(&mut self, loan: Loan, until: impl Into<Until>) -> Result<()> {
         self.offer_loan(loan, until).map_err(|(_, error)| error)
@@ -324,9 +333,7 @@ impl ByteSender {
     pub(crate) fn offer(&mut self, loan: &Loan, until: Until) -> Result<()> {
         let me = self.to.ready()?;
         self.to.check_len(loan.len())?;
-        if !loan.belongs_to(self.to.end.handle.attachment(), me) {
-            return Err(Error::Forked);
-        }
+        loan.check(self.to.end.handle.attachment(), me)?;
         self.to.look_out()?;
         let (block, len) = loan.block();
         self.to.publish(word_of(Descriptor::Block { block, len }, loan.is_marked()), me, until)?;

@@ -10,6 +10,7 @@ use slipring_core::ring::mpmc::PushError;
 use super::end::{Cursor, End};
 use crate::member::{Lookout, Wait};
 use crate::message::payload;
+use crate::sys::clock;
 use crate::wait::Until;
 use crate::{Error, Result};
 
@@ -70,6 +71,26 @@ impl Sending {
     fn look(&mut self) -> Result<()> {
         let Self { end, lookout, .. } = self;
         if lookout.is_alone(&end.handle, || end.taken()) { end.alone() } else { Ok(()) }
+    }
+
+    /// Between two messages of a batch, of which so many were not announced: whether they need not be any more. The next one
+    /// may be long in coming. Where it comes `at_once`, as all did since the clock stood at `tick`, they are announced with
+    /// the rest.
+    #[inline]
+    pub(super) fn announce_meanwhile(
+        &mut self,
+        unannounced: usize,
+        at_once: bool,
+        tick: &mut u64,
+    ) -> bool {
+        if unannounced > 0 && self.end.chain().not_empty.is_owed_after_rmw() {
+            let before = std::mem::replace(tick, clock::coarse());
+            if at_once && before == *tick {
+                return false;
+            }
+            self.announce(unannounced);
+        }
+        true
     }
 
     /// The further messages of a batch.
@@ -159,7 +180,7 @@ impl Sending {
                 }
                 Err(PushError::Full) => match self.end.bound {
                     Bound::Unbounded(first) => {
-                        self.end.grow(first)?;
+                        self.end.grow(first, until)?;
                         message.push(&self.end, &self.end.cursor)
                     }
                     Bound::Bounded(_) if until.is_now() => return Err(Error::WouldBlock),

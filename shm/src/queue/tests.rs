@@ -1,11 +1,17 @@
 //! What queues promise within one process; what they promise between processes is in the package `tests`.
 
-use std::time::Duration;
+use std::os::fd::AsFd;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::codec::MessagePack;
+use crate::memory::LOCK_BASE;
 use crate::message::encode;
+use crate::sys::lock;
 use crate::{Batch, Error, SegmentOptions, Until};
+
+const SHORT: Duration = Duration::from_millis(20);
 
 fn segment() -> Segment {
     Segment::with(SegmentOptions::new().reserve(4 << 30)).unwrap()
@@ -82,7 +88,10 @@ fn loans_and_views_give_their_blocks_back() {
         let view = rx.recv_view().unwrap();
         assert_eq!(view.to_vec(), vec![5; len / 2]);
         let foreign = tx.loan(10).unwrap();
-        assert!(matches!(other_tx.send_loan(foreign), Err(Error::Forked)), "another segment's");
+        assert!(
+            matches!(other_tx.send_loan(foreign), Err(Error::ForeignLoan)),
+            "another segment's"
+        );
     }
     drop((tx, rx));
     assert_eq!(segment.blocks_in_use(), 0);
@@ -319,5 +328,92 @@ fn a_view_is_its_receivers_to_write() {
         unsafe { view.as_mut_ptr().write(b'I') };
         assert_eq!((view.is_block(), view.to_vec()[0], view.len()), (is_block, b'I', text.len()));
     }
+    assert_eq!(segment.blocks_in_use(), 0);
+}
+
+#[test]
+fn to_grow_keeps_the_deadline_while_somebody_is_stopped_with_the_recovery_lock() {
+    let segment = segment();
+    let (mut tx, mut rx) = ByteQueue::unbounded(&segment).unwrap();
+    let attachment = segment.attachment();
+    let other = attachment.reopen().unwrap();
+    assert!(lock::try_lock_byte(other.as_fd(), LOCK_BASE).unwrap());
+    let (start, mut sent) = (Instant::now(), 0);
+    let ended = loop {
+        match tx.try_send(b"one") {
+            Ok(()) => sent += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(ended, Error::WouldBlock), "{ended}");
+    assert!(matches!(tx.send_until(b"one", SHORT), Err(Error::TimedOut)));
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    drop(other);
+    tx.try_send(b"one").unwrap();
+    assert_eq!(attachment.directory.reserved_by(attachment.me().unwrap()).count(), 0);
+    for _ in 0..=sent {
+        rx.try_recv().unwrap();
+    }
+}
+
+#[test]
+fn a_ring_that_is_not_hung_in_is_given_back() {
+    let segment = segment();
+    let attachment = segment.attachment();
+    let me = attachment.me().unwrap();
+    let other = attachment.reopen().unwrap();
+    let ring = end::NewRing::make(attachment, me, 64, Duration::ZERO).unwrap();
+    assert_eq!(attachment.directory.reserved_by(me).count(), 1);
+    assert!(lock::try_lock_byte(other.as_fd(), LOCK_BASE).unwrap(), "not held while it is filled");
+    drop(ring);
+    assert_eq!(attachment.directory.reserved_by(me).count(), 0);
+}
+
+#[test]
+fn receivers_hear_of_what_a_slow_iterator_has_given_before_it_goes_on() {
+    let segment = segment();
+    let (mut tx, mut rx) = ByteQueue::bounded(&segment, 64).unwrap();
+    let (came, times) = mpsc::channel();
+    let receiver = std::thread::spawn(move || {
+        while rx.recv().is_ok() {
+            came.send(Instant::now()).unwrap();
+        }
+    });
+    let wait = |last: &mut Option<Instant>| {
+        std::thread::sleep(Duration::from_millis(70));
+        *last = Some(Instant::now());
+    };
+    for is_known in [true, false] {
+        let (mut given, mut last) = (Vec::new(), None);
+        let from_anywhere = (0..8).map(|_| {
+            given.extend(last);
+            wait(&mut last);
+            b"one"
+        });
+        let sent = if is_known {
+            tx.send_batch(from_anywhere, Until::NEVER)
+        } else {
+            tx.send_batch(from_anywhere.filter(|_| true), Until::NEVER)
+        };
+        assert_eq!(sent.unwrap(), 8);
+        given.extend(last);
+        let mut took: Vec<_> = given.iter().map(|at| times.recv().unwrap() - *at).collect();
+        took.sort();
+        // A sleep that nobody ends lasts 50 ms, so half of them would be half of that.
+        assert!(took[4] < Duration::from_millis(10), "{took:?}");
+    }
+    drop(tx);
+    receiver.join().unwrap();
+}
+
+#[test]
+fn a_clone_sends_as_its_handle_does() {
+    let segment = segment();
+    let (tx, mut rx) = ByteQueue::bounded(&segment, 4).unwrap();
+    let blocks = ByteSender::of_blocks(End::new(tx.handle().clone()).unwrap());
+    blocks.try_clone().unwrap().send(b"short").unwrap();
+    assert_eq!(segment.blocks_in_use(), 1);
+    assert_eq!(rx.recv().unwrap(), b"short");
+    tx.try_clone().unwrap().send(b"short").unwrap();
     assert_eq!(segment.blocks_in_use(), 0);
 }

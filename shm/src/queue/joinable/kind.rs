@@ -15,7 +15,7 @@ use crate::queue::{QueueKind, rings_of};
 pub(crate) struct JoinableKind;
 
 impl ObjectKind for JoinableKind {
-    nothing! { free_locks unmake }
+    nothing! { unmake }
 
     fn layout(&self) -> &'static [u64] {
         &[leases::LAYOUT_BYTES]
@@ -28,6 +28,10 @@ impl ObjectKind for JoinableKind {
     fn survey(&self, regions: &Regions, place: Place) -> Option<Box<dyn Found>> {
         let rings = QueueKind.survey(regions, place)?;
         Some(Box::new(RingsAndTable { rings, desks: Desks::new(regions, place) }))
+    }
+
+    fn free_locks(&self, regions: &Regions, place: Place, dead: OwnerId) {
+        QueueKind.free_locks(regions, place, dead);
     }
 
     fn side_left(&self, regions: &Regions, place: Place, role: Role, me: OwnerId) {
