@@ -108,6 +108,10 @@ pub enum Error {
     TooManyObjects,
     /// Too many handles of one object.
     TooManyHandles,
+    /// Another handle uses this side of a slot ring.
+    SideInUse,
+    /// The loan is of another segment, or was taken before a fork.
+    ForeignLoan,
     /// Every lease that the joinable queue can give is in use, some of them by dead letters.
     TooManyLeases {
         /// How many there can be at a time.
@@ -197,7 +201,7 @@ pub enum Error {
     NotHeld,
     /// The barrier is broken, or was reset while the caller waited.
     BrokenBarrier,
-    /// This process was forked without taking part in the segment.
+    /// This process was forked without a place in the segment.
     Forked,
     /// The program closed descriptors that this library works with, as daemons do that close all above 2.
     DescriptorsClosed,
@@ -298,6 +302,12 @@ impl fmt::Display for Error {
             Self::TooManyHandles => {
                 f.write_str("the object has as many handles as it can; close some")
             }
+            Self::SideInUse => f.write_str(
+                "another handle uses this side of the slot ring, which is for one at a time; drop that one",
+            ),
+            Self::ForeignLoan => f.write_str(
+                "the loan is of another segment, or was taken before a fork; take it from the handle that sends it",
+            ),
             Self::TooManyLeases { max } => write!(
                 f,
                 "all {max} leases of the queue are in use; finish some items, take dead letters out, \
@@ -362,7 +372,8 @@ impl fmt::Display for Error {
                 f.write_str("the barrier is broken: somebody gave up, aborted it or died; reset it")
             }
             Self::Forked => f.write_str(
-                "this process was forked without taking part in the segment; attach to it here",
+                "this process was forked without a place in the segment: all were taken, or its parent had no descriptor \
+                 left, or a stopped process held it up; attach to it here when that is over",
             ),
             Self::DescriptorsClosed => f.write_str(
                 "this process closed the descriptors of its segment or pipe; leave those open that the program did not \
@@ -402,7 +413,9 @@ fn remedy(source: &io::Error) -> &'static str {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io { source, .. } | Self::NoNames { source, .. } => Some(source),
+            Self::Io { source, .. }
+            | Self::NoNames { source, .. }
+            | Self::CannotWatch { source } => Some(source),
             _ => None,
         }
     }
@@ -444,6 +457,16 @@ mod tests {
         assert!(error.to_string().starts_with("could not open it: "), "{error}");
         assert!(error.source().is_some());
         assert!(Error::Closed.source().is_none());
+        let source = || io::Error::from(io::ErrorKind::OutOfMemory);
+        assert!(Error::CannotWatch { source: source() }.source().is_some());
+        assert!(Error::NoNames { directory: PathBuf::new(), source: source() }.source().is_some());
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_said_and_nothing_else() {
+        assert!(!Error::SideInUse.to_string().contains("as many handles"));
+        assert!(!Error::ForeignLoan.to_string().contains("attach"));
+        assert!(Error::Forked.to_string().contains("all were taken"));
     }
 
     #[test]

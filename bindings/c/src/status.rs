@@ -122,7 +122,8 @@ impl slipring_status {
             | Error::Budget { .. }
             | Error::TooManyParticipants { .. }
             | Error::TooManyObjects
-            | Error::TooManyHandles => Self::SLIPRING_E_NO_ROOM,
+            | Error::TooManyHandles
+            | Error::SideInUse => Self::SLIPRING_E_NO_ROOM,
             Error::NoSuchName { .. } | Error::NoSuchObject => Self::SLIPRING_E_NO_SUCH_NAME,
             Error::NameTaken { .. } => Self::SLIPRING_E_NAME_TAKEN,
             Error::ForeignOwner { .. } | Error::NotPermitted { .. } => Self::SLIPRING_E_PERMISSION,
@@ -136,7 +137,9 @@ impl slipring_status {
             | Error::UnsupportedCpu
             | Error::Corrupt { .. } => Self::SLIPRING_E_SEGMENT,
             Error::WrongKind { .. } | Error::TypeMismatch { .. } => Self::SLIPRING_E_KIND,
-            Error::Capacity { .. } | Error::BadName { .. } => Self::SLIPRING_E_INVALID,
+            Error::Capacity { .. } | Error::BadName { .. } | Error::ForeignLoan => {
+                Self::SLIPRING_E_INVALID
+            }
             Error::OverLimit { .. } => Self::SLIPRING_E_OVER_LIMIT,
             Error::NotHeld => Self::SLIPRING_E_NOT_HELD,
             Error::BrokenBarrier => Self::SLIPRING_E_BROKEN_BARRIER,

@@ -43,7 +43,9 @@ pub fn raise(error: Error) -> PyErr {
         | Error::Decode(_)
         | Error::Encode(_) => PyTypeError::new_err(text),
         Error::NotHeld => PyRuntimeError::new_err(text),
-        Error::NotInherited(_) | Error::Forked | Error::NoRuntime => PyRuntimeError::new_err(text),
+        Error::NotInherited(_) | Error::Forked | Error::ForeignLoan | Error::NoRuntime => {
+            PyRuntimeError::new_err(text)
+        }
         Error::BrokenBarrier => BrokenBarrierError::new_err(text),
         Error::Io { op, source } => io_error(op, source),
         Error::CannotWatch { source } => io_error("watch a segment", source),
@@ -64,6 +66,7 @@ pub fn raise(error: Error) -> PyErr {
         | Error::TooManyParticipants { .. }
         | Error::TooManyObjects
         | Error::TooManyHandles
+        | Error::SideInUse
         | Error::TooManyLeases { .. }
         | Error::NoSuchObject => SegmentError::new_err(text),
         Error::Interrupted => PyOSError::new_err((EINTR, text)),

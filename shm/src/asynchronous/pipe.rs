@@ -52,7 +52,7 @@ impl PipeWriter {
     /// As [`PipeWriter::send_async`], and [`Error::Forked`](crate::Error::Forked) for a loan that was taken before a
     /// fork, or in another segment.
     pub async fn send_loan_async(&mut self, loan: Loan) -> Result<()> {
-        until_done(self, |writer| unless_blocked(writer.offer(&loan))).await??;
+        until_done(self, |writer| unless_blocked(writer.offer(&loan, Until::NOW))).await??;
         drop(loan.sent());
         Ok(())
     }

@@ -102,7 +102,7 @@ impl<T: Pod> Value<T> {
     ///
     /// # Errors
     ///
-    /// No memory. [`Error::TypeMismatch`] for a `T` that is aligned to more than 64 bytes.
+    /// No memory. [`Error::Capacity`] for a `T` that is aligned to more than 64 bytes.
     pub fn new(segment: &Segment, value: T) -> Result<Self> {
         Ok(Self { cells: create(segment, value, Locked::Yes)?, of: PhantomData })
     }
@@ -227,7 +227,7 @@ impl<T: Pod> RawValue<T> {
     ///
     /// # Errors
     ///
-    /// No memory. [`Error::TypeMismatch`] for a `T` that is aligned to more than 64 bytes.
+    /// No memory. [`Error::Capacity`] for a `T` that is aligned to more than 64 bytes.
     pub fn new(segment: &Segment, value: T) -> Result<Self> {
         Ok(Self { cells: create(segment, value, Locked::No)?, of: PhantomData })
     }

@@ -180,9 +180,14 @@ impl Loan {
         self.marked
     }
 
-    /// Whether it is a block of this segment, taken by this process.
-    pub(crate) fn belongs_to(&self, attachment: &Arc<Attachment>, me: OwnerId) -> bool {
-        Arc::ptr_eq(&self.held.attachment, attachment) && self.held.me == me
+    /// Looks whether it is a block of this segment, taken by this process.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ForeignLoan`](crate::Error::ForeignLoan).
+    pub(crate) fn check(&self, attachment: &Arc<Attachment>, me: OwnerId) -> crate::Result<()> {
+        let is_ours = Arc::ptr_eq(&self.held.attachment, attachment) && self.held.me == me;
+        if is_ours { Ok(()) } else { Err(crate::Error::ForeignLoan) }
     }
 
     pub(crate) fn block(&self) -> (BlockRef, u64) {

@@ -136,13 +136,13 @@ fn a_loan_that_is_offered_in_vain_stays_and_goes_once() {
     while writer.try_send(&[]).is_ok() {}
     let mut loan = writer.loan(100_000).unwrap();
     loan.write_at(99_999, b"!");
-    let mut slot = Some(loan);
-    assert!(matches!(writer.offer_loan(&mut slot, Until::NOW), Err(Error::WouldBlock)));
-    assert!(slot.is_some());
+    let (loan, error) = writer.offer_loan(loan, Until::NOW).unwrap_err();
+    assert!(matches!(error, Error::WouldBlock));
+    let foreign = Pipe::one_way(&Segment::create().unwrap()).unwrap().1.loan(1).unwrap();
+    let (_, error) = writer.offer_loan(foreign, Until::NOW).unwrap_err();
+    assert!(matches!(error, Error::ForeignLoan));
     while reader.try_recv().is_ok() {}
-    writer.offer_loan(&mut slot, Until::NOW).unwrap();
-    assert!(slot.is_none());
-    writer.offer_loan(&mut slot, Until::NOW).unwrap();
+    writer.offer_loan(loan, Until::NOW).unwrap();
     let found = reader.try_recv().unwrap();
     assert_eq!((found.len(), found[99_999]), (100_000, b'!'));
     assert!(reader.is_empty());

@@ -221,27 +221,13 @@ impl PipeWriter {
     ///
     /// # Errors
     ///
-    /// As [`PipeWriter::send_until`]; the loan is given back to the segment then. [`Error::Forked`] for a loan that was
+    /// As [`PipeWriter::send_until`]; the loan is given back to the segment then. [`Error::ForeignLoan`] for a loan that was
     /// taken before a fork, or in another segment.
     pub fn send_loan_until(&mut self, loan: Loan, until: impl Into<Until>) -> Result<()> {
-        let me = self.ready()?;
-        self.check_len(loan.len())?;
-        if !loan.belongs_to(self.end().attachment(), me) {
-            return Err(Error::Forked);
-        }
-        let (block, len) = loan.block();
-        self.send_block(block, len, me, until.into())?;
-        drop(loan.sent());
-        Ok(())
+        self.offer_loan(loan, until).map_err(|(_, error)| error)
     }
 
-    /// The same, for who wants to try again: what is in `slot` stays there unless it was sent. An empty slot is sent already.
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeWriter::send_loan_until`], but the loan is not given back.
-    ///
-    /// # Examples
+    /// As [`PipeWriter::send_loan_until`], but what was not sent comes back, with the reason: it can be sent again.
     ///
     /// ```
     /// use slipring::{Error, Pipe, PipeOptions, Segment, Until};
@@ -251,24 +237,46 @@ impl PipeWriter {
     /// while writer.try_send(&[7; 40]).is_ok() {}
     /// let mut loan = writer.loan(1 << 20)?;
     /// loan.write_at(0, b"written once");
-    /// let mut slot = Some(loan);
-    /// while writer.offer_loan(&mut slot, Until::NOW).is_err() {
+    /// while let Err((back, _)) = writer.offer_loan(loan, Until::NOW) {
+    ///     loan = back;
     ///     reader.recv()?;
     /// }
-    /// assert!(slot.is_none());
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn offer_loan(&mut self, slot: &mut Option<Loan>, until: impl Into<Until>) -> Result<()> {
-        let me = self.ready()?;
-        let Some(loan) = slot.as_ref() else { return Ok(()) };
-        self.check_len(loan.len())?;
-        if !loan.belongs_to(self.end().attachment(), me) {
-            return Err(Error::Forked);
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeWriter::send_loan_until`], with the loan.
+    pub fn offer_loan(
+        &mut self,
+        loan: Loan,
+        until: impl Into<Until>,
+    ) -> std::result::Result<(), (Loan, Error)> {
+        match self.offer(&loan, until.into()) {
+            Ok(()) => {
+                drop(loan.sent());
+                Ok(())
+            }
+            Err(error) => Err((loan, error)),
         }
-        let (block, len) = loan.block();
-        self.send_block(block, len, me, until.into())?;
-        slot.take().map(Loan::sent);
-        Ok(())
+    }
+
+    /// As [`PipeWriter::offer_loan`], with a slot in which the loan stays unless it was sent. An empty slot is sent already.
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeWriter::offer_loan`].
+    #[deprecated(note = "use `offer_loan`, which gives the loan back with the error")]
+    pub fn offer_loan_in(
+        &mut self,
+        slot: &mut Option<Loan>,
+        until: impl Into<Until>,
+    ) -> Result<()> {
+        let Some(loan) = slot.take() else { return Ok(()) };
+        self.offer_loan(loan, until).map_err(|(loan, error)| {
+            *slot = Some(loan);
+            error
+        })
     }
 
     /// Asks the kernel whether anybody has the other end. A send looks at what the other side has said itself, and asks the
@@ -344,15 +352,13 @@ impl PipeWriter {
         if len > max { Err(Error::TooLong { len, max }) } else { Ok(()) }
     }
 
-    /// Publishes what is in a loan if that takes no waiting. It stays the caller's where that fails.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn offer(&mut self, loan: &Loan) -> Result<()> {
+    /// Publishes what is in a loan. It stays the caller's where that fails.
+    pub(crate) fn offer(&mut self, loan: &Loan, until: Until) -> Result<()> {
         let me = self.ready()?;
-        if !loan.belongs_to(self.end().attachment(), me) {
-            return Err(Error::Forked);
-        }
+        self.check_len(loan.len())?;
+        loan.check(self.end().attachment(), me)?;
         let (block, len) = loan.block();
-        self.send_block(block, len, me, Until::NOW)
+        self.send_block(block, len, me, until)
     }
 
     /// A quarter of the ring at most.

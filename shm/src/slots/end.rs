@@ -135,8 +135,8 @@ fn layout_of<T: Pod>(capacity: u64) -> Result<(Layout<T>, u64)> {
         |max| Error::Capacity { what: "a slot ring's capacity", wanted: capacity, min: 1, max };
     let layout = Layout::<T>::new(capacity).map_err(|_| out_of_range(most::<T>()))?;
     if layout.align() > MAX_ALIGN {
-        let (ours, theirs) = (layout.align() as u64, MAX_ALIGN as u64);
-        return Err(Error::TypeMismatch { what: "alignment", ours, theirs });
+        let (wanted, max) = (layout.align() as u64, MAX_ALIGN as u64);
+        return Err(Error::Capacity { what: "an alignment", wanted, min: 1, max });
     }
     Ok((layout, (layout.bytes() + size_of::<Claims>()) as u64))
 }
@@ -184,7 +184,7 @@ impl<T> End<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::TooManyHandles`] if another has it.
+    /// [`Error::SideInUse`] if another has it.
     #[cold]
     pub(super) fn claim(&self, me: OwnerId) -> Result<()> {
         let word = self.claim_word();
@@ -197,7 +197,7 @@ impl<T> End<T> {
             if let Some(owner) = OwnerId::from_bits(seen as u32)
                 && !self.handle.attachment().is_dead(owner)
             {
-                return Err(Error::TooManyHandles);
+                return Err(Error::SideInUse);
             }
             // ORDERING: Acquire on success and on failure, E1.
             match word.compare_exchange(seen, self.name(me), Ordering::Acquire, Ordering::Acquire) {

@@ -7,7 +7,7 @@
 //! # Who is the sender, who the receiver
 //!
 //! A fork gives the child a copy of every handle, but only one may use each side. The first to use its handle has the
-//! side; others get [`Error::TooManyHandles`](crate::Error::TooManyHandles) as long as that one lives and has its
+//! side; others get [`Error::SideInUse`](crate::Error::SideInUse) as long as that one lives and has its
 //! handle. When it drops the handle, or its process dies, the next to use one takes over where the last one stopped.
 //! Drop the handle of the side that a process does not use: as long as it has one, the other side does not learn that
 //! it is alone.
@@ -64,8 +64,7 @@ impl<T: Pod> Slots<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Capacity`](crate::Error::Capacity), no memory. [`Error::TypeMismatch`](crate::Error::TypeMismatch) for
-    /// a `T` that is aligned to more than 128 bytes.
+    /// [`Error::Capacity`](crate::Error::Capacity), also for a `T` that is aligned to more than 128 bytes; no memory.
     #[allow(clippy::new_ret_no_self, reason = "a ring is used through its two sides alone")]
     pub fn new(segment: &Segment, capacity: u64) -> Result<(SlotSender<T>, SlotReceiver<T>)> {
         let [tx, rx] = end::create::<T>(segment, capacity)?;

@@ -16,7 +16,7 @@ use crate::{Error, Result};
 /// Receives values from a slot ring. One at a time may be in use: it cannot be cloned, and of the copies that a fork
 /// makes the first one used has the side. See the [module](super).
 ///
-/// Each operation that touches the ring gives [`Error::TooManyHandles`] where another process, or another handle of
+/// Each operation that touches the ring gives [`Error::SideInUse`] where another process, or another handle of
 /// this one, has the side.
 pub struct SlotReceiver<T: Pod> {
     end: End<T>,
@@ -34,7 +34,7 @@ impl<T: Pod> SlotReceiver<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Disconnected`] when the last sender is gone and everything was taken. [`Error::TooManyHandles`],
+    /// [`Error::Disconnected`] when the last sender is gone and everything was taken. [`Error::SideInUse`],
     /// [`Error::Interrupted`], [`Error::Forked`].
     #[inline]
     pub fn recv(&mut self) -> Result<T> {
@@ -113,7 +113,7 @@ impl<T: Pod> SlotReceiver<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::TooManyHandles`], [`Error::Forked`].
+    /// [`Error::SideInUse`], [`Error::Forked`].
     pub fn len(&mut self) -> Result<u64> {
         Ok(self.side()?.1.len())
     }

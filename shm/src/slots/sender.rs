@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// Sends values to a slot ring. One at a time may be in use: it cannot be cloned, and of the copies that a fork makes
 /// the first one used has the side. See the [module](super).
 ///
-/// Each operation that touches the ring gives [`Error::TooManyHandles`] where another process, or another handle of
+/// Each operation that touches the ring gives [`Error::SideInUse`] where another process, or another handle of
 /// this one, has the side.
 pub struct SlotSender<T: Pod> {
     end: End<T>,
@@ -33,7 +33,7 @@ impl<T: Pod> SlotSender<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Disconnected`] when the last receiver is gone. [`Error::TooManyHandles`], [`Error::Interrupted`],
+    /// [`Error::Disconnected`] when the last receiver is gone. [`Error::SideInUse`], [`Error::Interrupted`],
     /// [`Error::Forked`]. The value was not sent then.
     #[inline]
     pub fn send(&mut self, value: &T) -> Result<()> {
@@ -126,7 +126,7 @@ impl<T: Pod> SlotSender<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::TooManyHandles`], [`Error::Forked`].
+    /// [`Error::SideInUse`], [`Error::Forked`].
     pub fn len(&mut self) -> Result<u64> {
         Ok(self.side()?.1.len())
     }

@@ -145,13 +145,13 @@ fn a_second_handle_of_a_side_has_to_wait_until_the_first_is_dropped() {
     let (mut sender, mut receiver) = ring::<u8>(4);
     let mut second = SlotSender::<u8>::from_handle(again(sender.handle())).unwrap();
     sender.send(&1).unwrap();
-    assert!(matches!(second.send(&2), Err(Error::TooManyHandles)));
-    assert!(matches!(second.len(), Err(Error::TooManyHandles)));
+    assert!(matches!(second.send(&2), Err(Error::SideInUse)));
+    assert!(matches!(second.len(), Err(Error::SideInUse)));
     drop(sender);
     second.send(&2).unwrap();
     let mut heir = SlotReceiver::<u8>::from_handle(again(receiver.handle())).unwrap();
     assert_eq!(receiver.recv().unwrap(), 1);
-    assert!(matches!(heir.try_recv(), Err(Error::TooManyHandles)));
+    assert!(matches!(heir.try_recv(), Err(Error::SideInUse)));
     drop(receiver);
     assert_eq!(heir.recv().unwrap(), 2);
 }
@@ -182,7 +182,7 @@ fn of_a_forks_copies_the_first_one_used_has_the_side_until_its_process_is_dead()
             }
         }
         assert_eq!(told.recv().unwrap(), 1);
-        assert!(matches!(sender.try_send(&8), Err(Error::TooManyHandles)));
+        assert!(matches!(sender.try_send(&8), Err(Error::SideInUse)));
         let mut status = 0;
         // SAFETY: `child` is a child of ours that waits for this; `status` is a valid place.
         let reaped = unsafe {
@@ -202,8 +202,8 @@ fn a_side_that_is_in_use_is_not_the_childs() {
         sender.send(&1).unwrap();
         assert_eq!(receiver.recv().unwrap(), 1);
         assert!(in_child(|| {
-            let refused = matches!(sender.send(&9), Err(Error::TooManyHandles))
-                && matches!(receiver.try_recv(), Err(Error::TooManyHandles));
+            let refused = matches!(sender.send(&9), Err(Error::SideInUse))
+                && matches!(receiver.try_recv(), Err(Error::SideInUse));
             // Nor does dropping a copy take it away.
             drop((copy(&sender), copy(&receiver)));
             refused

@@ -53,7 +53,7 @@ impl<T: Pod> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// No memory. [`Error::TypeMismatch`](crate::Error::TypeMismatch) for a `T` that is aligned to more than 64 bytes.
+    /// No memory. [`Error::Capacity`](crate::Error::Capacity) for a `T` that is aligned to more than 64 bytes.
     pub fn new(segment: &Segment, value: T) -> Result<Self> {
         let head = TypedLock::new(Layout::new::<T>())?;
         let body = Body { head, value: DataCell::new(value) };
@@ -238,7 +238,10 @@ mod tests {
         unsafe impl Pod for TooWide {}
         let segment = Segment::create().unwrap();
         let error = Mutex::new(&segment, TooWide([0; 128])).unwrap_err();
-        assert!(matches!(error, Error::TypeMismatch { what: "alignment", ours: 128, theirs: 64 }));
+        assert!(matches!(
+            error,
+            Error::Capacity { what: "an alignment", wanted: 128, min: 1, max: 64 }
+        ));
         let mutex = Mutex::new(&segment, 5_u64).unwrap();
         assert_eq!(reopen::<_, u64>(&mutex).unwrap().lock().unwrap().get(), 5);
         let size = reopen::<_, [u64; 128]>(&mutex).unwrap_err();

@@ -42,10 +42,11 @@ impl TypedLock {
     ///
     /// # Errors
     ///
-    /// [`Error::TypeMismatch`] for an alignment that no object can give.
+    /// [`Error::Capacity`] for an alignment that no object can give.
     pub(crate) fn new(item: Layout) -> Result<Self> {
         if item.align() > MAX_ALIGN {
-            return Err(mismatch("alignment", item.align() as u64, MAX_ALIGN as u64));
+            let (wanted, max) = (item.align() as u64, MAX_ALIGN as u64);
+            return Err(Error::Capacity { what: "an alignment", wanted, min: 1, max });
         }
         Ok(Self {
             lock: Mutex::new(),

@@ -68,18 +68,21 @@ impl Ends {
         mut write: impl FnMut(*mut u8) + Send,
     ) -> PyResult<bool> {
         self.check_writable(py)?;
-        let mut written = None::<Option<Loan>>;
+        let mut written = None::<Loan>;
         let waited = handles::wait(py, &self.writer, deadline, closed, |writer, until| {
-            let slot = match &mut written {
-                Some(slot) => slot,
+            let loan = match written.take() {
+                Some(loan) => loan,
                 None => {
                     writer.probe()?;
                     let mut loan = writer.loan(len)?;
                     write(loan.as_mut_ptr());
-                    written.insert(Some(loan))
+                    loan
                 }
             };
-            writer.offer_loan(slot, until)
+            writer.offer_loan(loan, until).map_err(|(loan, error)| {
+                written = Some(loan);
+                error
+            })
         })?;
         sent(waited)
     }

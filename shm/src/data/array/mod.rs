@@ -67,8 +67,8 @@ impl<T: Pod> Array<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Capacity`](crate::Error::Capacity) if the segment could never hold so many; no memory. [`Error::TypeMismatch`](crate::Error::TypeMismatch) for a `T` that is
-    /// aligned to more than 64 bytes.
+    /// [`Error::Capacity`](crate::Error::Capacity) if the segment could never hold so many, and for a `T` that is aligned to more
+    /// than 64 bytes; no memory.
     pub fn new(segment: &Segment, len: usize) -> Result<Self> {
         let cells = Cells::zeros(segment, Kind::Array, Layout::new::<T>(), len, Locked::Yes)?;
         Ok(Self { cells, of: PhantomData })

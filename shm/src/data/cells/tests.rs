@@ -162,9 +162,13 @@ fn what_can_never_fit_is_refused_with_the_most_that_could() {
         assert!(wanted == len as u64 && (1 << 20..2 << 20).contains(&max), "{max}");
     }
     let error = Value::new(&segment, TooWide([0; 128])).unwrap_err();
-    assert!(matches!(error, Error::TypeMismatch { what: "alignment", ours: 128, theirs: 64 }));
+    assert!(matches!(
+        error,
+        Error::Capacity { what: "an alignment", wanted: 128, min: 1, max: 64 }
+    ));
     let layout = Layout::from_size_align(1, 4096).unwrap();
-    assert!(matches!(ArrayBytes::new(&segment, layout, 1), Err(Error::TypeMismatch { .. })));
+    let error = ArrayBytes::new(&segment, layout, 1).unwrap_err();
+    assert_eq!(error.to_string(), "an alignment of 4096 is out of range; it can be 1 to 64");
     assert_eq!(Array::<()>::new(&segment, usize::MAX).unwrap().len(), usize::MAX);
     // As many as it says can be made, but not in a segment with something else in it.
     let segment = Segment::with(SegmentOptions::new().reserve(64 << 20)).unwrap();
