@@ -3,18 +3,36 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use slipring::handoff::Transfer;
 use slipring::{
     ByteJoinableQueue, ByteJoinableReceiver, ByteLifoQueue, ByteLifoReceiver, BytePriorityQueue,
-    BytePriorityReceiver, ByteQueue, ByteReceiver, ByteSender, Handoff, Inherited, JoinableQueue,
-    JoinableReceiver, Pipe, PipeReader, Queue, Receiver, Result, Segment, SlotReceiver, Slots,
-    Until,
+    BytePriorityReceiver, ByteQueue, ByteReceiver, ByteSender, Error, Handoff, Inherited,
+    JoinableQueue, JoinableReceiver, Pipe, PipeReader, PipeWriter, Queue, Receiver, Result,
+    Segment, SlotReceiver, SlotSender, Slots, Until,
 };
 
-/// Every kind of channel.
-pub const KINDS: [&str; 9] =
-    ["bytes", "unbounded", "values", "items", "tasks", "lifo", "priority", "slots", "pipe"];
+/// Every kind of channel, and every way into a queue and a pipe.
+pub const KINDS: [&str; 14] = [
+    "bytes",
+    "batches",
+    "loans",
+    "async",
+    "unbounded",
+    "values",
+    "items",
+    "tasks",
+    "lifo",
+    "priority",
+    "slots",
+    "slot-batches",
+    "pipe",
+    "pipe-loans",
+];
+
+/// How long an asynchronous send may wait.
+const MOMENT: Duration = Duration::from_millis(1);
 
 type Call = Box<dyn FnMut(Until) -> Result<()>>;
 type Give = Box<dyn Fn(&mut Handoff)>;
@@ -70,6 +88,27 @@ impl Half {
 pub fn channel(kind: &str, segment: &Segment, capacity: u64) -> (Half, Half) {
     let made = match kind {
         "bytes" => ByteQueue::bounded(segment, capacity).map(|(tx, rx)| (bytes(tx), rx_bytes(rx))),
+        "batches" => ByteQueue::bounded(segment, capacity).map(|(tx, rx)| {
+            let send = |tx: &mut ByteSender, until| tx.send_batch([[7; 100]], until).map(drop);
+            (Half::new("tx", tx, send), rx_bytes(rx))
+        }),
+        "loans" => ByteQueue::bounded(segment, capacity).map(|(tx, rx)| {
+            let send = |tx: &mut ByteSender, until| {
+                let loan = tx.loan(100)?;
+                tx.send_loan_until(loan, until)
+            };
+            (Half::new("tx", tx, send), rx_bytes(rx))
+        }),
+        "async" => ByteQueue::bounded(segment, capacity).map(|(tx, rx)| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.expect("a runtime");
+            // It waits for room in any case, so it is given a moment.
+            let send = move |tx: &mut ByteSender, _| {
+                let sent = async { tokio::time::timeout(MOMENT, tx.send_async(&[7; 100])).await };
+                runtime.block_on(sent).unwrap_or(Err(Error::WouldBlock))
+            };
+            (Half::new("tx", tx, send), rx_bytes(rx))
+        }),
         "unbounded" => ByteQueue::unbounded(segment).map(|(tx, rx)| (bytes(tx), rx_bytes(rx))),
         "values" => Queue::<u64>::bounded(segment, capacity).map(|(tx, rx)| {
             (Half::new("tx", tx, |tx, until| tx.send_until(&7, until)), rx_values(rx))
@@ -89,6 +128,20 @@ pub fn channel(kind: &str, segment: &Segment, capacity: u64) -> (Half, Half) {
         "slots" => Slots::<u64>::new(segment, capacity).map(|(tx, rx)| {
             (Half::new("tx", tx, |tx, until| tx.send_until(&7, until)), rx_slots(rx))
         }),
+        "slot-batches" => Slots::<u64>::new(segment, capacity).map(|(tx, rx)| {
+            let send = |tx: &mut SlotSender<u64>, until| match tx.send_batch(&[7], until)? {
+                0 => Err(Error::WouldBlock),
+                _ => Ok(()),
+            };
+            (Half::new("tx", tx, send), rx_slots(rx))
+        }),
+        "pipe-loans" => Pipe::one_way(segment).map(|(rx, tx)| {
+            let send = |tx: &mut PipeWriter, until| {
+                let loan = tx.loan(100)?;
+                tx.offer_loan(loan, until).map_err(|(_, error)| error)
+            };
+            (Half::new("tx", tx, send), rx_pipe(rx))
+        }),
         "pipe" => Pipe::one_way(segment).map(|(rx, tx)| {
             (Half::new("tx", tx, |tx, until| tx.send_until(&[7; 8], until)), rx_pipe(rx))
         }),
@@ -104,14 +157,14 @@ pub fn channel(kind: &str, segment: &Segment, capacity: u64) -> (Half, Half) {
 /// If it was not given, or there is no such kind.
 pub fn receiver(kind: &str, inherited: &mut Inherited) -> Half {
     match kind {
-        "bytes" | "unbounded" => inherited.take("rx").map(rx_bytes),
+        "bytes" | "batches" | "loans" | "async" | "unbounded" => inherited.take("rx").map(rx_bytes),
         "values" => inherited.take("rx").map(rx_values),
         "items" => inherited.take("rx").map(rx_items),
         "tasks" => inherited.take("rx").map(rx_tasks),
         "lifo" => inherited.take("rx").map(rx_lifo),
         "priority" => inherited.take("rx").map(rx_priority),
-        "slots" => inherited.take("rx").map(rx_slots),
-        "pipe" => inherited.take("rx").map(rx_pipe),
+        "slots" | "slot-batches" => inherited.take("rx").map(rx_slots),
+        "pipe" | "pipe-loans" => inherited.take("rx").map(rx_pipe),
         kind => panic!("{kind:?} is no kind of channel"),
     }
     .expect("the peer was given a receiver")
