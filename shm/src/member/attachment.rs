@@ -360,7 +360,7 @@ impl Place for Attachment {
     }
 
     fn is_dead(&self, owner: OwnerId) -> bool {
-        let now = clock::coarse();
+        let now = clock::coarse_millis();
         if self.alive.was(owner, now) {
             return false;
         }
@@ -390,14 +390,14 @@ impl Alive {
         Self(std::array::from_fn(|_| AtomicU64::new(0)))
     }
 
-    fn was(&self, owner: OwnerId, now: u64) -> bool {
+    fn was(&self, owner: OwnerId, now: u32) -> bool {
         // ORDERING: Relaxed; a word that stands for itself.
         let seen = self.word(owner).load(Ordering::Relaxed);
-        (seen >> 32) as u32 == owner.bits() && millis(now).wrapping_sub(seen as u32) < Self::MILLIS
+        (seen >> 32) as u32 == owner.bits() && now.wrapping_sub(seen as u32) < Self::MILLIS
     }
 
-    fn note(&self, owner: OwnerId, now: u64) {
-        let seen = u64::from(owner.bits()) << 32 | u64::from(millis(now));
+    fn note(&self, owner: OwnerId, now: u32) {
+        let seen = u64::from(owner.bits()) << 32 | u64::from(now);
         // ORDERING: Relaxed; as above.
         self.word(owner).store(seen, Ordering::Relaxed);
     }
@@ -405,11 +405,6 @@ impl Alive {
     fn word(&self, owner: OwnerId) -> &AtomicU64 {
         &self.0[owner.index() as usize % self.0.len()]
     }
-}
-
-/// Milliseconds; of those that are far apart the same number may come again.
-fn millis(nanos: u64) -> u32 {
-    (nanos / 1_000_000) as u32
 }
 
 /// How a blocking call of this segment's objects waits.
@@ -441,12 +436,12 @@ mod tests {
 
     #[test]
     fn who_was_alive_counts_as_such_for_a_moment() {
-        let (alive, now) = (Alive::new(), 5_000_000_000);
+        let (alive, now) = (Alive::new(), 5_000);
         let (one, other) = (OwnerId::new(3, 7), OwnerId::new(3 + 16, 7));
         assert!(!alive.was(one, now) && !alive.was(one, 0));
         alive.note(one, now);
-        assert!(alive.was(one, now) && alive.was(one, now + 24_000_000));
-        assert!(!alive.was(one, now + 25_000_000));
+        assert!(alive.was(one, now) && alive.was(one, now + 24));
+        assert!(!alive.was(one, now + 25));
         assert!(!alive.was(OwnerId::new(3, 8), now), "the next one with that number");
         alive.note(other, now);
         assert!(alive.was(other, now) && !alive.was(one, now));

@@ -23,8 +23,8 @@ use crate::sys::clock;
 
 /// After so many messages it is looked whether any were taken.
 const MESSAGES: u32 = 32;
-/// After so many nanoseconds it is time to ask.
-const INTERVAL: u64 = 25_000_000;
+/// After so many milliseconds it is time to ask.
+const INTERVAL: u32 = 25;
 /// So many calls between two ticks of the clock, 1 to 10 ms, make a handle a quick one.
 const QUICK: u32 = 256;
 
@@ -41,10 +41,10 @@ pub(crate) struct Lookout {
     /// None were, and somebody was alive then: the next time need not be told.
     is_told: bool,
     /// The time of the last glance, and calls since the clock came to stand there.
-    seen: u64,
+    seen: u32,
     since_tick: u32,
     /// When the kernel was asked.
-    asked: u64,
+    asked: u32,
 }
 
 impl Lookout {
@@ -78,10 +78,10 @@ impl Lookout {
     /// For a call that found nothing: whether it is time to look who is dead.
     #[cold]
     pub(crate) fn is_time(&mut self) -> bool {
-        self.is_time_at(clock::coarse())
+        self.is_time_at(clock::coarse_millis())
     }
 
-    fn is_time_at(&mut self, now: u64) -> bool {
+    fn is_time_at(&mut self, now: u32) -> bool {
         let is_time = now.wrapping_sub(self.asked) >= INTERVAL;
         if is_time {
             self.asked = now;
@@ -93,7 +93,7 @@ impl Lookout {
     /// number that does not grow where none was.
     #[cold]
     pub(crate) fn is_time_to_ask(&mut self, taken: impl FnOnce() -> u64) -> bool {
-        let now = clock::coarse();
+        let now = clock::coarse_millis();
         let mut is_time = self.is_time_at(now);
         self.untaken = self.untaken.saturating_add(self.stride);
         if self.untaken >= MESSAGES {

@@ -16,6 +16,11 @@ pub(crate) fn coarse() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// The same in milliseconds; the number comes again after 49 days.
+pub(crate) fn coarse_millis() -> u32 {
+    (coarse() / 1_000_000) as u32
+}
+
 /// The instant `wait` from now; the far end of the clock where that is beyond it.
 pub(crate) fn deadline_in(wait: Duration) -> Deadline {
     deadline_at(now(), wait)
