@@ -4,7 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use slipring::{Error, Result, Until};
+use slipring::handoff::Transfer;
+use slipring::{ByteQueue, Error, Handoff, Result, Segment, Slots, Until};
 use slipring_tests::halves::{Half, KINDS, channel};
 use slipring_tests::peer::{PATIENCE, Peer};
 use slipring_tests::{segment, wait_until};
@@ -14,6 +15,9 @@ const MESSAGES: u32 = 64;
 /// In this time a sender that keeps sending hears of it, and a receiver that keeps trying.
 const SOON: Duration = Duration::from_millis(100);
 
+/// A wait that ends before a sleeper would look who is dead.
+const SHORT: Duration = Duration::from_millis(10);
+
 /// One test at a time: between fork and exec a peer that another thread starts has all descriptors of this process, and with
 /// them the proof of life that the next peer is given. Where that one is killed meanwhile it lives a little longer.
 fn alone() -> MutexGuard<'static, ()> {
@@ -22,12 +26,21 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// How many calls said Ok, or that they would have to wait, until one said that the other side is gone; and how long that
-/// took.
+/// took. None waits.
 fn until_it_is_heard(side: &mut Half, pause: Duration) -> (u32, Duration) {
+    until_it_is_heard_in(side, || Until::NOW, pause)
+}
+
+/// The same with calls that wait.
+fn until_it_is_heard_in(
+    side: &mut Half,
+    until: impl Fn() -> Until,
+    pause: Duration,
+) -> (u32, Duration) {
     let (start, mut calls) = (Instant::now(), 0);
     loop {
-        match side.go(Until::NOW) {
-            Ok(()) | Err(Error::WouldBlock) => calls += 1,
+        match side.go(until()) {
+            Ok(()) | Err(Error::WouldBlock | Error::TimedOut) => calls += 1,
             Err(Error::Disconnected) => return (calls, start.elapsed()),
             Err(error) => panic!("{error}"),
         }
@@ -38,8 +51,15 @@ fn until_it_is_heard(side: &mut Half, pause: Duration) -> (u32, Duration) {
     }
 }
 
+/// What a peer is given: one handle.
+fn handoff(segment: &Segment, name: &str, handle: &impl Transfer) -> Handoff {
+    let mut handoff = Handoff::new(segment);
+    handoff.give(name, handle).unwrap();
+    handoff
+}
+
 /// A channel whose receiver is a peer that has taken `count` messages.
-fn with_taker(kind: &str, segment: &slipring::Segment, count: u32) -> (Half, Peer) {
+fn with_taker(kind: &str, segment: &Segment, count: u32) -> (Half, Peer) {
     let (mut tx, rx) = channel(kind, segment, 4096);
     let peer = Peer::start(rx.handoff(segment), &["side-takes", kind, &count.to_string()]);
     drop(rx);
@@ -61,6 +81,40 @@ fn a_fast_sender_hears_of_a_kill_after_a_few_messages() {
             assert!(sent <= MESSAGES, "{kind}: {sent} messages were sent to nobody");
         }
     }
+}
+
+/// How many messages of a batch were sent. Where time has passed since the last send, the very first may be refused.
+fn sent_of(batch: Result<usize>) -> usize {
+    match batch {
+        Ok(sent) => sent,
+        Err(Error::Disconnected) => 0,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_batch_goes_no_further_than_so_many_messages() {
+    let _turn = alone();
+    let segment = segment();
+    let (mut tx, rx) = ByteQueue::bounded(&segment, 4096).unwrap();
+    let mut peer = Peer::start(handoff(&segment, "rx", &rx), &["side-held"]);
+    drop(rx);
+    peer.expect("holding");
+    tx.send(b"message").unwrap();
+    peer.kill();
+    let sent = sent_of(tx.send_batch(std::iter::repeat_n(b"message", 4000), Until::NOW));
+    assert!(sent <= MESSAGES as usize, "{sent} messages were sent to nobody");
+    assert!(matches!(tx.send_batch([b"message"], Until::NOW), Err(Error::Disconnected)));
+
+    let (mut tx, rx) = Slots::<u64>::new(&segment, 4096).unwrap();
+    let mut peer = Peer::start(handoff(&segment, "rx", &rx), &["side-held"]);
+    drop(rx);
+    peer.expect("holding");
+    tx.send(&7).unwrap();
+    peer.kill();
+    let sent = sent_of(tx.send_batch(&[7; 4000], Until::NOW));
+    assert!(sent <= MESSAGES as usize, "{sent} values were sent to nobody");
+    assert!(matches!(tx.send_batch(&[7], Until::NOW), Err(Error::Disconnected)));
 }
 
 #[test]
@@ -116,6 +170,33 @@ fn a_receiver_that_only_tries_hears_of_a_kill_soon() {
             let most = SOON.max(pause * 2) + took / (tries + 1) + Duration::from_millis(20);
             assert!(took <= most, "{kind}, one in {pause:?}: heard after {took:?} and {tries}");
         }
+    }
+}
+
+#[test]
+fn short_waits_hear_of_a_kill_soon() {
+    let _turn = alone();
+    for kind in KINDS {
+        let segment = segment();
+        let (tx, mut rx) = channel(kind, &segment, 8);
+        let mut peer = Peer::start(tx.handoff(&segment), &["side-held"]);
+        drop(tx);
+        peer.expect("holding");
+        assert!(matches!(rx.go(SHORT), Err(Error::TimedOut | Error::WouldBlock)), "{kind}");
+        peer.kill();
+        let (waits, took) = until_it_is_heard_in(&mut rx, || SHORT.into(), Duration::ZERO);
+        assert!(took <= SOON, "{kind}: a receiver heard after {took:?} and {waits} waits");
+    }
+    for kind in KINDS.into_iter().filter(|kind| *kind != "unbounded") {
+        let segment = segment();
+        let (mut tx, rx) = channel(kind, &segment, 8);
+        let mut peer = Peer::start(rx.handoff(&segment), &["side-held"]);
+        drop(rx);
+        peer.expect("holding");
+        while tx.go(Until::NOW).is_ok() {}
+        peer.kill();
+        let (waits, took) = until_it_is_heard_in(&mut tx, || SHORT.into(), Duration::ZERO);
+        assert!(took <= SOON, "{kind}: a sender heard after {took:?} and {waits} waits");
     }
 }
 

@@ -7,7 +7,6 @@ use slipring::{ByteJoinableReceiver, ByteJoinableSender, ByteReceiver, ByteSende
 use crate::ends::{Rx, Tx};
 
 /// One side of a queue with a descriptor.
-#[expect(clippy::large_enum_variant, reason = "there are few, and none is moved about")]
 pub enum Watched {
     Get(Watch<ByteReceiver>),
     GetTask(Watch<ByteJoinableReceiver>),

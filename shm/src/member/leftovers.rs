@@ -89,12 +89,17 @@ fn take_if_left(path: &Path, layout: u64) {
     if !header.is_named() || header.persists() {
         return;
     }
-    let _ = recovery_lock::with(file.as_fd(), Duration::ZERO, || {
-        if !is_used(file.as_fd()) {
-            crash_point!("name.left.found");
-            let _ = unlink_if_its(path, file.as_fd());
-        }
-    });
+    let _ = recovery_lock::with(
+        file.as_fd(),
+        Duration::ZERO,
+        || (),
+        |()| {
+            if !is_used(file.as_fd()) {
+                crash_point!("name.left.found");
+                let _ = unlink_if_its(path, file.as_fd());
+            }
+        },
+    );
 }
 
 /// Whether anybody has proof of life in the segment. Where that cannot be asked: somebody has.

@@ -22,7 +22,7 @@ use crate::member::Handle;
 use crate::sys::clock;
 
 /// After so many messages it is looked whether any were taken.
-const MESSAGES: u32 = 32;
+pub(crate) const MESSAGES: u32 = 32;
 /// After so many milliseconds it is time to ask.
 const INTERVAL: u32 = 25;
 /// So many calls between two ticks of the clock, 1 to 10 ms, make a handle a quick one.

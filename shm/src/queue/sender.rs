@@ -112,8 +112,8 @@ impl ByteSender {
     }
 
     /// Sends copies of several messages, in order, and wakes receivers once for all of them, or sooner where the iterator
-    /// takes its time; where there is no room it waits for some, message by message. Returns how many were sent: all, unless the deadline passed, or something else
-    /// came between, which the next call then says.
+    /// takes its time; where there is no room it waits for some, message by message. Returns how many were sent: all, unless
+    /// the deadline passed, or something else came between, which the next call then says.
     ///
     /// # Errors
     ///
@@ -146,11 +146,10 @@ impl ByteSender {
                 announced = sent;
             }
             let Some((message, marked)) = messages.next() else { break };
-            if sent == 0 {
-                self.to.look_out()?;
-            }
+            let put = self.to.look_out();
             // Before it waits for room, what is there already must be known.
-            let put = match self.to.put(message.as_ref(), marked, me, Until::NOW) {
+            let put = match put.and_then(|()| self.to.put(message.as_ref(), marked, me, Until::NOW))
+            {
                 Err(Error::WouldBlock) if !until.is_now() => {
                     self.to.announce(sent - announced);
                     announced = sent;
@@ -165,7 +164,6 @@ impl ByteSender {
             }
         }
         self.to.announce(sent - announced);
-        self.to.count_further(sent);
         Ok(sent)
     }
 

@@ -61,7 +61,7 @@ impl Sending {
         Ok(me)
     }
 
-    /// Before a message, or several: now and then whether anybody living will take it.
+    /// Before a message: now and then whether anybody living will take it.
     #[inline]
     pub(super) fn look_out(&mut self) -> Result<()> {
         if self.lookout.is_due() { self.look() } else { Ok(()) }
@@ -91,11 +91,6 @@ impl Sending {
             self.announce(unannounced);
         }
         true
-    }
-
-    /// The further messages of a batch.
-    pub(super) fn count_further(&mut self, sent: usize) {
-        self.lookout.count(sent.saturating_sub(1));
     }
 
     #[inline]

@@ -9,6 +9,7 @@ use slipring_core::ring::spsc_slots::Producer;
 
 use super::end::{End, corrupt, stopped};
 use crate::member::Handle;
+use crate::member::lookout::MESSAGES;
 use crate::wait::Until;
 use crate::{Error, Result};
 
@@ -107,10 +108,12 @@ impl<T: Pod> SlotSender<T> {
         Ok(sent)
     }
 
+    /// Sends those for which there is room, and no more than may go to nobody.
     fn push_batch(&mut self, values: &[T]) -> Result<usize> {
         self.end.check_open()?;
         self.look_out()?;
         let (end, side) = self.side()?;
+        let values = &values[..values.len().min(MESSAGES as usize)];
         let sent = side.push_batch(values).map_err(|_| corrupt())?;
         end.count_further(sent);
         Ok(sent)

@@ -171,6 +171,7 @@ impl<'a, P: Place> Wait<'a, P> {
     ) -> Result<(), Stop> {
         let before = clock::now();
         if self.deadline.is_some_and(|d| d.nanos <= before) {
+            self.place.reap();
             return Err(Stop::TimedOut);
         }
         self.place.tidy();
@@ -200,10 +201,11 @@ impl<'a, P: Place> Wait<'a, P> {
             Wake::Interrupted if self.place.interruptible() => Err(Stop::Interrupted),
             Wake::Interrupted => Ok(()),
             Wake::TimedOut => {
+                // Also at the deadline: those of a caller may all be shorter than a slice.
+                self.place.reap();
                 if self.deadline.is_some_and(clock::has_passed) {
                     return Err(Stop::TimedOut);
                 }
-                self.place.reap();
                 Ok(())
             }
         }
