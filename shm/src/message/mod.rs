@@ -27,6 +27,8 @@ pub(crate) use note::Note;
 pub use payload::{Loan, View};
 pub(crate) use taken::Taken;
 
+use crate::{Result, Until};
+
 /// What came with a message. Its bytes were copied to the buffer beside it, unless there is a view.
 ///
 /// ```
@@ -120,18 +122,23 @@ impl Batch {
         self.messages.clear();
     }
 
-    /// The longest message that is copied, in bytes.
-    pub(crate) fn max_copy(&self) -> usize {
-        self.max_copy
-    }
-
-    /// Where to append the bytes of the next message that is copied.
-    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
-    }
-
-    /// Puts a message behind the others. What was appended to the buffer since the last one are its bytes.
-    pub(crate) fn push(&mut self, message: Message) {
-        self.messages.push((message, self.bytes.len()));
+    /// Replaces what is in it by up to `max` messages, of which only the first is waited for. `take` has a deadline, the
+    /// longest message that it copies, and where it appends the bytes of that. Returns how many there were.
+    pub(crate) fn fill(
+        &mut self,
+        max: usize,
+        mut until: Until,
+        mut take: impl FnMut(Until, usize, &mut Vec<u8>) -> Result<Message>,
+    ) -> Result<usize> {
+        self.clear();
+        while self.len() < max {
+            match take(until, self.max_copy, &mut self.bytes) {
+                Ok(message) => self.messages.push((message, self.bytes.len())),
+                Err(error) if self.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+            until = Until::NOW;
+        }
+        Ok(self.len())
     }
 }

@@ -211,22 +211,13 @@ impl ByteReceiver {
         max: usize,
         until: impl Into<Until>,
     ) -> Result<usize> {
-        batch.clear();
-        let (me, mut until) = (self.ready()?, until.into());
-        while batch.len() < max {
-            match self.take(me, until) {
-                Ok(taken) => {
-                    let max_copy = batch.max_copy();
-                    let message = self.hand_over(taken, me, max_copy, batch.buffer());
-                    batch.push(message);
-                    until = Until::NOW;
-                }
-                Err(error) if batch.is_empty() => return Err(error),
-                Err(_) => break,
-            }
-        }
-        self.announce(batch.len());
-        Ok(batch.len())
+        let me = self.ready()?;
+        let received = batch.fill(max, until.into(), |until, max_copy, buffer| {
+            let taken = self.take(me, until)?;
+            Ok(self.hand_over(taken, me, max_copy, buffer))
+        })?;
+        self.announce(received);
+        Ok(received)
     }
 
     /// How many messages are in the queue: exact if nobody is at work meanwhile.

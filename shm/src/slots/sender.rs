@@ -35,7 +35,8 @@ impl<T: Pod> SlotSender<T> {
     /// # Errors
     ///
     /// [`Error::Disconnected`] when the last receiver is gone. [`Error::SideInUse`], [`Error::Interrupted`],
-    /// [`Error::Forked`]. The value was not sent then.
+    /// [`Error::Forked`]. The value was not sent then. Where the receiver was killed, up to 64 values, or those of the next
+    /// 25 ms, may be sent before that is said.
     #[inline]
     pub fn send(&mut self, value: &T) -> Result<()> {
         self.send_until(value, Until::NEVER)

@@ -165,20 +165,9 @@ impl ByteJoinableReceiver {
         max: usize,
         until: impl Into<Until>,
     ) -> Result<usize> {
-        batch.clear();
-        let mut until = until.into();
-        while batch.len() < max {
-            match self.recv_until(until) {
-                Ok(lease) => {
-                    let message = lease.into_message(batch.buffer());
-                    batch.push(message);
-                    until = Until::NOW;
-                }
-                Err(error) if batch.is_empty() => return Err(error),
-                Err(_) => break,
-            }
-        }
-        Ok(batch.len())
+        batch.fill(max, until.into(), |until, _, buffer| {
+            Ok(self.recv_until(until)?.into_message(buffer))
+        })
     }
 
     /// Calls `hook` with each item that this handle sets aside. It is called once for an item at most, in the process

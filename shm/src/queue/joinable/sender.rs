@@ -54,8 +54,9 @@ impl ByteJoinableSender {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`](crate::Error::Closed), [`Error::Disconnected`](crate::Error::Disconnected) when the last receiver is gone, [`Error::TooLong`](crate::Error::TooLong), no memory. Nothing
-    /// was put then.
+    /// [`Error::Closed`](crate::Error::Closed), [`Error::Disconnected`](crate::Error::Disconnected) when the last receiver is
+    /// gone, [`Error::TooLong`](crate::Error::TooLong), no memory. Nothing was put then. Where the last receiver was killed, up
+    /// to 64 messages, or those of the next 25 ms, may be put before that is said.
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> Result<()> {
         self.items.send(message)

@@ -20,7 +20,8 @@ impl ByteLifoSender {
     /// # Errors
     ///
     /// [`Error::Closed`](crate::Error::Closed), [`Error::Disconnected`](crate::Error::Disconnected) when the last
-    /// receiver is gone, [`Error::TooLong`](crate::Error::TooLong), no memory. The message was not sent then.
+    /// receiver is gone, [`Error::TooLong`](crate::Error::TooLong), no memory. The message was not sent then. Where the last
+    /// receiver was killed, up to 64 messages, or those of the next 25 ms, may be sent before that is said.
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> Result<()> {
         self.send_until(message, Until::NEVER)
@@ -54,7 +55,8 @@ impl BytePrioritySender {
     /// # Errors
     ///
     /// [`Error::Closed`](crate::Error::Closed), [`Error::Disconnected`](crate::Error::Disconnected) when the last
-    /// receiver is gone, [`Error::TooLong`](crate::Error::TooLong), no memory. The message was not sent then.
+    /// receiver is gone, [`Error::TooLong`](crate::Error::TooLong), no memory. The message was not sent then. Where the last
+    /// receiver was killed, up to 64 messages, or those of the next 25 ms, may be sent before that is said.
     #[inline]
     pub fn send(&mut self, key: u64, message: &[u8]) -> Result<()> {
         self.send_until(key, message, Until::NEVER)
