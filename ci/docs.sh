@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the user's guide with mdBook, which is installed into target/tools if it is not there (some minutes, once), and
-# the reference.
+# the reference. Compares the picture and the table at the top of README.md with docs/figures.md.
 source "$(dirname "$0")/lib.sh"
 
 mdbook=$(command -v mdbook || true)
@@ -16,5 +16,6 @@ guide() {
         [ "$name" = SUMMARY ] || [ -e "target/guide/$name.html" ] || die "$page is not in SUMMARY.md"
     done
 }
+step "the picture and the table in README.md" python3 ci/picture.py --check
 step "the guide, in target/guide" guide
 RUSTDOCFLAGS="-D warnings" step "the reference, in target/doc" cargo doc --workspace --no-deps

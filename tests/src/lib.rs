@@ -89,6 +89,8 @@ mod documents {
     mod readme {}
     #[doc = include_str!("../../docs/guide/src/introduction.md")]
     mod introduction {}
+    #[doc = include_str!("../../docs/guide/src/tour.md")]
+    mod tour {}
     #[doc = include_str!("../../docs/guide/src/choosing.md")]
     mod choosing {}
     #[doc = include_str!("../../docs/guide/src/values.md")]

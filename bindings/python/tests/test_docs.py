@@ -18,7 +18,7 @@ import slipring
 from slipring import _native
 
 ROOT = Path(__file__).parents[3]
-DOCUMENTS = ("README.md", "bindings/python/README.md", "docs/guide/src/python.md")
+DOCUMENTS = ("README.md", "bindings/python/README.md", "docs/guide/src/python.md", "docs/guide/src/tour.md")
 # A program of a document, and what it prints, if the next block says so.
 PROGRAM = re.compile(r"^```(python|diff)\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 
@@ -163,5 +163,6 @@ def test_a_document_has_programs(document):
     assert PROGRAM.search((ROOT / document).read_text(encoding="utf-8"))
 
 
-def test_the_summary_of_the_guide_has_the_chapter():
-    assert "(python.md)" in (ROOT / "docs/guide/src/SUMMARY.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("chapter", ["python.md", "python-differences.md"])
+def test_the_summary_of_the_guide_has_the_chapter(chapter):
+    assert f"({chapter})" in (ROOT / "docs/guide/src/SUMMARY.md").read_text(encoding="utf-8")
