@@ -7,9 +7,44 @@ use std::path::PathBuf;
 use slipring_core::primitive::UnsupportedCpu;
 
 /// `Result` with this crate's [`Error`].
+///
+/// ```
+/// use slipring::{ByteQueue, Result, Segment};
+///
+/// fn longest(messages: &[&[u8]]) -> Result<usize> {
+///     let segment = Segment::create()?;
+///     let (mut sender, mut receiver) = ByteQueue::unbounded(&segment)?;
+///     messages.iter().try_for_each(|message| sender.send(message))?;
+///     drop(sender);
+///     let mut longest = 0;
+///     while let Ok(message) = receiver.recv() {
+///         longest = longest.max(message.len());
+///     }
+///     Ok(longest)
+/// }
+///
+/// assert_eq!(longest(&[b"one", b"three"])?, 5);
+/// # Ok::<(), slipring::Error>(())
+/// ```
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What went wrong.
+///
+/// ```
+/// use slipring::{ByteQueue, Error, QueueOptions, Segment};
+///
+/// let segment = Segment::create()?;
+/// let options = QueueOptions::bounded(1).max_message(100);
+/// let (mut sender, _receiver) = ByteQueue::with(&segment, options)?;
+/// sender.send(b"fits")?;
+/// // What a program decides by is the variant …
+/// assert!(matches!(sender.try_send(b"no room"), Err(Error::WouldBlock)));
+/// // … and what a person reads is a sentence.
+/// let error = sender.send(&[0; 101]).unwrap_err();
+/// assert!(matches!(error, Error::TooLong { len: 101, max: 100 }));
+/// assert!(error.to_string().contains("100"));
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

@@ -79,6 +79,18 @@ pub struct RawValue<T: Pod> {
 }
 
 /// The lock of a [`Value`] is held while this lives, by the process that took it.
+///
+/// ```
+/// use slipring::{OrRecover, Segment, Value};
+///
+/// let segment = Segment::create()?;
+/// let highest = Value::new(&segment, 3.5_f64)?;
+/// let mut guard = highest.lock().or_recover()?;
+/// assert_eq!(guard.update(|value| value.max(7.25)), 7.25);
+/// drop(guard);
+/// assert_eq!(highest.raw().get(), 7.25);
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[must_use = "the lock is given back when the guard is dropped"]
 pub struct ValueGuard<'a, T: Pod> {
     pub(crate) held: Held<'a>,

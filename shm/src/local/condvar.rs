@@ -46,6 +46,23 @@ pub struct Condvar {
 
 /// A guard whose lock a [`Condvar`] can open and take again: [`Guard`](super::Guard) and
 /// [`ReentrantGuard`](super::ReentrantGuard).
+///
+/// ```
+/// use std::time::Duration;
+/// use slipring::OrRecover;
+/// use slipring::local::{Condvar, Mutex, Reopen};
+///
+/// /// Waits with the guard of whichever lock.
+/// fn nap<G: Reopen>(bell: &Condvar, guard: &mut G) {
+///     let _ = bell.wait_until(guard, Duration::from_millis(1));
+/// }
+///
+/// let (bell, lock) = (Condvar::new(), Mutex::new("awake"));
+/// let mut guard = lock.lock().or_recover()?;
+/// nap(&bell, &mut guard);
+/// assert_eq!(*guard, "awake");
+/// # Ok::<(), slipring::Error>(())
+/// ```
 pub trait Reopen: sealed::Sealed {}
 
 pub(super) mod sealed {

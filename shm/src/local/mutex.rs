@@ -55,6 +55,21 @@ pub struct Mutex<T> {
 }
 
 /// The lock is held while this lives. It may go to another thread, which gives the lock back then.
+///
+/// ```
+/// use slipring::OrRecover;
+/// use slipring::local::{Guard, Mutex};
+///
+/// fn longest<'a>(words: &'a Guard<'_, Vec<String>>) -> Option<&'a String> {
+///     words.iter().max_by_key(|word| word.len()) // the guard is a reference to the value
+/// }
+///
+/// let words = Mutex::new(vec!["a".to_owned(), "abc".to_owned()]);
+/// let mut guard = words.lock().or_recover()?;
+/// guard.push("ab".to_owned());
+/// assert_eq!(longest(&guard).unwrap(), "abc");
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[must_use = "the lock is given back when the guard is dropped"]
 pub struct Guard<'a, T> {
     mutex: &'a Mutex<T>,

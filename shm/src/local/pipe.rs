@@ -93,6 +93,21 @@ impl<S, R> fmt::Debug for Pipe<S, R> {
 }
 
 /// The receiving half of an end.
+///
+/// ```
+/// use slipring::Error;
+/// use slipring::local::Pipe;
+/// use slipring::Until;
+///
+/// let (mut reader, mut writer) = Pipe::<u32>::one_way()?;
+/// assert!(!reader.poll(Until::NOW)?);
+/// writer.send(1)?;
+/// drop(writer);
+/// assert!(reader.poll(Until::NOW)?);
+/// assert_eq!(reader.recv()?, 1);
+/// assert!(matches!(reader.recv(), Err(Error::Disconnected)), "end of file");
+/// # Ok::<(), Error>(())
+/// ```
 pub struct PipeReader<T> {
     receiver: Receiver<T>,
     /// Keeps the other direction's side of the same end present: an end is gone when both its halves are.
@@ -100,6 +115,19 @@ pub struct PipeReader<T> {
 }
 
 /// The sending half of an end.
+///
+/// ```
+/// use slipring::Error;
+/// use slipring::local::Pipe;
+///
+/// let (reader, mut writer) = Pipe::<Box<u32>>::one_way_with(1)?;
+/// writer.send(Box::new(1))?; // moved, not copied
+/// let full = writer.try_send(Box::new(2)).unwrap_err();
+/// assert!(matches!(full.error, Error::WouldBlock) && *full.value == 2);
+/// drop(reader);
+/// assert!(matches!(writer.send(full.value).unwrap_err().error, Error::Disconnected));
+/// # Ok::<(), Error>(())
+/// ```
 pub struct PipeWriter<T> {
     sender: Sender<T>,
     /// As in [`PipeReader`].

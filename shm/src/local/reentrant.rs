@@ -45,6 +45,21 @@ pub struct ReentrantMutex {
 }
 
 /// One locking: the lock is held at least while this lives, by the thread that took it.
+///
+/// ```
+/// use slipring::OrRecover;
+/// use slipring::local::ReentrantMutex;
+///
+/// let lock = ReentrantMutex::new();
+/// let guard = lock.lock().or_recover()?;
+/// // The same thread may have it again, another one may not.
+/// assert!(lock.try_lock().is_ok());
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| assert!(lock.try_lock().is_err()));
+/// });
+/// drop(guard);
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[must_use = "the lock is given back when the guard is dropped"]
 pub struct ReentrantGuard<'a> {
     mutex: &'a ReentrantMutex,

@@ -5,6 +5,24 @@ use std::fmt;
 use crate::Error;
 
 /// What sending a value gives.
+///
+/// ```
+/// use slipring::local::{Queue, SendResult, Sender};
+///
+/// /// Sends a line, and counts it if it was sent.
+/// fn put(lines: &mut Sender<String>, line: &str, count: &mut u32) -> SendResult<String> {
+///     lines.try_send(line.to_owned())?;
+///     *count += 1;
+///     Ok(())
+/// }
+///
+/// let (mut lines, _receiver) = Queue::bounded(1)?;
+/// let mut count = 0;
+/// put(&mut lines, "one", &mut count)?;
+/// assert_eq!(put(&mut lines, "two", &mut count).unwrap_err().value, "two");
+/// assert_eq!(count, 1);
+/// # Ok::<(), slipring::Error>(())
+/// ```
 pub type SendResult<T> = Result<(), SendError<T>>;
 
 /// Why a value was not sent, and the value.

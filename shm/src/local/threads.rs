@@ -46,6 +46,16 @@ static POLICY: AtomicU64 = AtomicU64::new(0);
 
 /// How long a blocked call may spin: holds for what is made from now on between the threads of this process, as
 /// [`Segment::set_spin`](crate::Segment::set_spin) does for what is in a segment.
+///
+/// ```
+/// use slipring::SpinPolicy;
+/// use slipring::local::{Event, set_spin};
+///
+/// // This program's threads wait for long, and it runs on a battery.
+/// set_spin(SpinPolicy::Never);
+/// let done = Event::new();
+/// assert!(!done.is_set());
+/// ```
 pub fn set_spin(policy: SpinPolicy) {
     // ORDERING: Relaxed; a number that stands for itself.
     POLICY.store(encode(policy), Ordering::Relaxed);

@@ -40,6 +40,19 @@ pub struct Segment {
 }
 
 /// How much memory a segment takes.
+///
+/// ```
+/// use slipring::{ByteQueue, Segment, SegmentOptions};
+///
+/// let segment = Segment::with(SegmentOptions::new().reserve(1 << 30))?;
+/// let (mut sender, _receiver) = ByteQueue::bounded(&segment, 4)?;
+/// let before = segment.memory();
+/// sender.send(&[0; 1 << 20])?;
+/// let after = segment.memory();
+/// assert!(after.committed >= before.committed + (1 << 20), "memory is paid for as it is used");
+/// assert_eq!((before.reserve, after.reserve), (1 << 30, 1 << 30));
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Memory {
@@ -52,6 +65,16 @@ pub struct Memory {
 }
 
 /// A process that takes part in a segment, or did when it died a moment ago.
+///
+/// ```
+/// use slipring::Segment;
+///
+/// let segment = Segment::create()?;
+/// let [me] = &segment.participants()[..] else { panic!("nobody else has it") };
+/// assert!(me.is_me && !me.is_dead && !me.is_embryo);
+/// assert_eq!(me.pid, std::process::id());
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Participant {

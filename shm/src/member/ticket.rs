@@ -10,6 +10,20 @@ use crate::object::{Kind, Role};
 use crate::{Error, Result, Segment};
 
 /// What a handle is, in terms that another process can use.
+///
+/// ```
+/// use slipring::handoff::{Ticket, Transfer};
+/// use slipring::{Event, Segment};
+///
+/// let segment = Segment::create()?;
+/// let event = Event::new(&segment)?;
+/// let ticket: Ticket = event.ticket()?;
+/// drop(event);
+/// // The ticket has kept the event.
+/// let event = Event::from_ticket(ticket, &segment)?;
+/// assert!(!event.is_set());
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Ticket {
     pub(crate) kind: Kind,
@@ -47,6 +61,26 @@ impl Ticket {
 }
 
 /// A handle that another process can be given: queues' and pipes' ends, locks, slot rings.
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use slipring::handoff::Transfer;
+/// use slipring::{Handoff, Inherited, Result, Segment, Semaphore};
+///
+/// /// Gives anything of `segment` to the process at the other end of `socket`.
+/// fn lend(handle: &impl Transfer, segment: &Segment, socket: &UnixStream) -> Result<()> {
+///     let mut handoff = Handoff::new(segment);
+///     handoff.give("it", handle)?;
+///     handoff.send(socket)
+/// }
+///
+/// let segment = Segment::create()?;
+/// let (here, there) = UnixStream::pair().unwrap();
+/// lend(&Semaphore::new(&segment, 3)?, &segment, &here)?;
+/// let permits: Semaphore = Inherited::receive(&there)?.take("it")?;
+/// assert_eq!(permits.value(), 3);
+/// # Ok::<(), slipring::Error>(())
+/// ```
 pub trait Transfer: Sized + sealed::Sealed {
     /// What stands for this handle on its way.
     ///

@@ -32,6 +32,16 @@ pub(crate) const PREFIX: &str = "slipring.";
 const SOCKET_PREFIX: &str = "slipring-socket.";
 
 /// The directory that names are kept in: what `SLIPRING_DIR` says, or `/dev/shm` where that is empty or not set.
+///
+/// ```
+/// use slipring::{Event, Named, name};
+///
+/// # let text = format!("doc-directory-{}", std::process::id());
+/// # let text = text.as_str();
+/// let _event = Event::create(text, ())?;
+/// assert!(name::directory().join(format!("slipring.{text}")).exists());
+/// # Ok::<(), slipring::Error>(())
+/// ```
 pub fn directory() -> PathBuf {
     said_by(std::env::var_os(VARIABLE))
 }

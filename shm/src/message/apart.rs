@@ -13,6 +13,21 @@ use crate::sys::window::{Window, page_size};
 use crate::{Error, Result};
 
 /// A received message at an address of its own. See [`View::apart`].
+///
+/// ```
+/// use slipring::{ByteQueue, Segment};
+///
+/// let segment = Segment::create()?;
+/// let (mut sender, mut receiver) = ByteQueue::bounded(&segment, 1)?;
+/// sender.send(&[7; 200_000])?;
+/// let message = receiver.recv_view()?.apart().unwrap();
+/// assert_eq!(message.len(), 200_000);
+///
+/// sender.send(b"short")?;
+/// // Its block does not begin a page: the view comes back.
+/// assert!(receiver.recv_view()?.apart().is_err());
+/// # Ok::<(), slipring::Error>(())
+/// ```
 pub struct Apart {
     window: Window,
     len: usize,

@@ -5,6 +5,21 @@ use std::collections::HashMap;
 use slipring_core::owner::OwnerId;
 
 /// Something that a participant holds.
+///
+/// ```
+/// use slipring::observe::Observer;
+/// use slipring::{Mutex, Named, OrRecover};
+///
+/// # let name = format!("doc-held-{}", std::process::id());
+/// # let name = name.as_str();
+/// let mutex = Mutex::create(name, 0_u32)?;
+/// let _guard = mutex.lock().or_recover()?;
+/// let seen = Observer::open(name)?.look();
+/// let held = &seen.objects[0].held[0];
+/// assert_eq!(held.what, "the lock");
+/// assert_eq!(seen.participants[held.participant.unwrap()].pid, std::process::id());
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Held {

@@ -40,6 +40,21 @@ use crate::open::name::Name;
 use crate::{Error, Result};
 
 /// Looks at one named segment.
+///
+/// ```
+/// use slipring::observe::Observer;
+/// use slipring::{Error, Named, Semaphore};
+///
+/// # let name = format!("doc-observer-{}", std::process::id());
+/// # let name = name.as_str();
+/// let seats = Semaphore::create(name, 3)?;
+/// let observer = Observer::open(name)?;
+/// seats.acquire()?;
+/// assert_eq!(observer.look().objects[0].state, "2 permits to be had");
+/// drop(seats); // the observer does not keep it
+/// assert!(matches!(Observer::open(name), Err(Error::NoSuchName { .. })));
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Observer {
     regions: Regions,
@@ -48,6 +63,19 @@ pub struct Observer {
 }
 
 /// What was seen.
+///
+/// ```
+/// use slipring::observe::{Observer, Seen};
+/// use slipring::{Event, Name, Named};
+///
+/// # let text = format!("doc-seen-{}", std::process::id());
+/// # let text = text.as_str();
+/// let _event = Event::create(Name::new(text).mode(0o640), ())?;
+/// let seen: Seen = Observer::open(text)?.look();
+/// assert_eq!((seen.mode, seen.persists), (0o640, false));
+/// assert_eq!(seen.participants[0].pid, std::process::id());
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Seen {
@@ -68,6 +96,20 @@ pub struct Seen {
 }
 
 /// An object.
+///
+/// ```
+/// use slipring::observe::{ObjectSeen, Observer};
+/// use slipring::{ByteReceiver, Named, Pipe, QueueOptions};
+///
+/// # let name = format!("doc-object-seen-{}", std::process::id());
+/// # let name = name.as_str();
+/// let jobs = ByteReceiver::create(name, QueueOptions::bounded(8))?;
+/// let _pipe = Pipe::duplex(&jobs.segment())?;
+/// let [queue, pipe] = &Observer::open(name)?.look().objects[..] else { panic!() };
+/// assert!(queue.is_root && queue.kind == "queue" && queue.capacity == Some(8));
+/// assert!(!pipe.is_root && pipe.kind == "pipe");
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct ObjectSeen {

@@ -8,6 +8,22 @@ use crate::memory::{Region, Regions};
 use crate::sys::{name, process};
 
 /// A thread that sleeps on an object.
+///
+/// ```
+/// use slipring::observe::Observer;
+/// use slipring::{Event, Named};
+///
+/// # let name = format!("doc-waiting-{}", std::process::id());
+/// # let name = name.as_str();
+/// let _event = Event::create(name, ())?;
+/// let seen = Observer::open(name)?.look();
+/// for waiting in &seen.waiting {
+///     let (who, what) = (&seen.participants[waiting.participant], &seen.objects[waiting.object]);
+///     println!("thread {} of process {} waits for a {}", waiting.thread, who.pid, what.kind);
+/// }
+/// assert!(seen.waiting.is_empty(), "nobody waits for the event");
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Waiting {

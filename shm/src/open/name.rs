@@ -88,6 +88,23 @@ const ATTEMPTS: u32 = 1000;
 /// | [`ReentrantMutex`](crate::ReentrantMutex), [`Event`](crate::Event), [`Condvar`](crate::Condvar) | nothing: `()` |
 ///
 /// Pipes have no name; programs connect to the name of an [`Acceptor`](crate::Acceptor).
+///
+/// ```
+/// use slipring::{Barrier, Error, Named, RawValue, Semaphore};
+///
+/// # let name = format!("doc-named-{}", std::process::id());
+/// # let name = name.as_str();
+/// // Whichever program comes first makes it.
+/// let licences = Semaphore::open_or_create(name, 5)?;
+/// let there = Semaphore::open_or_create(name, 5)?;
+/// there.acquire()?;
+/// assert_eq!(licences.value(), 4);
+/// assert!(matches!(Barrier::open(name), Err(Error::WrongKind { .. })));
+/// // More objects beside it, for those who are handed them.
+/// let progress = RawValue::new(&licences.segment(), 0.0_f64)?;
+/// progress.set(0.5);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Named: Nameable<Making = <Self as Named>::Options> {
     /// What is needed to make one.
     type Options;
@@ -180,6 +197,18 @@ pub fn unlink<'a>(name: impl Into<Name<'a>>) -> Result<()> {
 }
 
 /// What [`clean`] did.
+///
+/// ```
+/// use slipring::name::{Cleaned, clean};
+/// use slipring::{Event, Named};
+///
+/// # let name = format!("doc-cleaned-{}", std::process::id());
+/// # let name = name.as_str();
+/// let _event = Event::create(name, ())?;
+/// let cleaned: Cleaned = clean(name)?;
+/// assert!(cleaned.dead.is_empty() && !cleaned.is_gone, "somebody living has it");
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Cleaned {
@@ -198,6 +227,22 @@ pub struct Cleaned {
 /// # Errors
 ///
 /// As [`Named::open`], but for the kind.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::name::clean;
+/// use slipring::{Error, Event, Name, Named, unlink};
+///
+/// # let text = format!("doc-clean-{}", std::process::id());
+/// # let text = text.as_str();
+/// drop(Event::create(Name::new(text).persist(), ())?);
+/// let cleaned = clean(text)?;
+/// assert!(!cleaned.is_gone && cleaned.persists, "nobody has it, and it was made to stay");
+/// unlink(text)?;
+/// assert!(matches!(clean(text), Err(Error::NoSuchName { .. })));
+/// # Ok::<(), Error>(())
+/// ```
 pub fn clean<'a>(name: impl Into<Name<'a>>) -> Result<Cleaned> {
     let name = name.into();
     let segment = enter(&name)?;
@@ -216,6 +261,19 @@ pub fn clean<'a>(name: impl Into<Name<'a>>) -> Result<Cleaned> {
 /// # Errors
 ///
 /// [`Error::NoNames`].
+///
+/// # Examples
+///
+/// ```
+/// use slipring::name::names;
+/// use slipring::{Event, Named};
+///
+/// # let name = format!("doc-names-{}", std::process::id());
+/// # let name = name.as_str();
+/// let _event = Event::create(name, ())?;
+/// assert!(names()?.iter().any(|other| other == name));
+/// # Ok::<(), slipring::Error>(())
+/// ```
 pub fn names() -> Result<Vec<String>> {
     let files = sys::list(&directory()).map_err(|e| no_names("list the names", e))?;
     let names = files.iter().filter_map(|file| file.to_str()?.strip_prefix(PREFIX));

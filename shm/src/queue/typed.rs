@@ -187,11 +187,46 @@ pub(crate) use receive_values;
 
 values! {
     /// Sends values to a queue, encoded with `C`. See [`Queue`](super::Queue).
+    ///
+    /// ```
+    /// use slipring::{Error, Queue, Segment, Until};
+    ///
+    /// let segment = Segment::create()?;
+    /// let (mut sender, mut receiver) = Queue::<(u32, String)>::bounded(&segment, 2)?;
+    /// let jobs = [(1, "crop".to_owned()), (2, "turn".to_owned()), (3, "save".to_owned())];
+    /// // As many as there is room for, in one step.
+    /// assert_eq!(sender.send_batch(&jobs, Until::NOW)?, 2);
+    /// assert!(matches!(sender.try_send(&jobs[2]), Err(Error::WouldBlock)));
+    /// assert_eq!(receiver.recv()?.1, "crop");
+    /// sender.send(&jobs[2])?;
+    /// assert!(sender.is_full());
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
     Sender(fn(T)) over ByteSender, send_values("Sends");
 }
 
 values! {
     /// Receives values from a queue, decoded with `C`. See [`Queue`](super::Queue).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use slipring::{Error, Queue, Segment, Until};
+    ///
+    /// let segment = Segment::create()?;
+    /// let (mut sender, mut receiver) = Queue::<f64>::unbounded(&segment)?;
+    /// let none = receiver.recv_until(Duration::from_millis(1));
+    /// assert!(matches!(none, Err(Error::TimedOut)));
+    ///
+    /// for sample in [0.5, 1.5, 2.5] {
+    ///     sender.send(&sample)?;
+    /// }
+    /// drop(sender);
+    /// let first_two: Result<Vec<f64>, Error> = receiver.recv_batch(2, Until::NOW)?.into_iter().collect();
+    /// assert_eq!(first_two?, [0.5, 1.5]);
+    /// assert_eq!(receiver.recv()?, 2.5);
+    /// assert!(matches!(receiver.recv(), Err(Error::Disconnected)), "nobody sends any more");
+    /// # Ok::<(), Error>(())
+    /// ```
     Receiver(fn() -> T) over ByteReceiver, receive_values("The oldest value");
 }
 

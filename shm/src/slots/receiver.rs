@@ -18,6 +18,24 @@ use crate::{Error, Result};
 ///
 /// Each operation that touches the ring gives [`Error::SideInUse`] where another process, or another handle of
 /// this one, has the side.
+///
+/// ```
+/// use std::time::Duration;
+/// use slipring::{Error, Segment, Slots};
+///
+/// let segment = Segment::create()?;
+/// let (mut sensor, mut log) = Slots::<f32>::new(&segment, 8)?;
+/// sensor.send(&20.5)?;
+/// sensor.send(&21.0)?;
+/// drop(sensor);
+///
+/// let mut degrees = [0.0; 8];
+/// let second = Duration::from_secs(1);
+/// assert_eq!(log.recv_batch(&mut degrees, second)?, 2);
+/// assert_eq!(degrees[..2], [20.5, 21.0]);
+/// assert!(matches!(log.recv_until(second), Err(Error::Disconnected)));
+/// # Ok::<(), Error>(())
+/// ```
 pub struct SlotReceiver<T: Pod> {
     end: End<T>,
     /// The side, and who we were when we claimed it: a fork changes that.

@@ -18,6 +18,19 @@ use crate::{Error, Result};
 ///
 /// Each operation that touches the ring gives [`Error::SideInUse`] where another process, or another handle of
 /// this one, has the side.
+///
+/// ```
+/// use slipring::{Segment, Slots, Until};
+///
+/// let segment = Segment::create()?;
+/// let (mut prices, mut reader) = Slots::<[u32; 2]>::new(&segment, 4)?;
+/// // In one step, with one look whether the receiver sleeps.
+/// let sent = prices.send_batch(&[[1, 300], [2, 120], [3, 75]], Until::NOW)?;
+/// assert_eq!((sent, prices.len()?, prices.capacity()), (3, 3, 4));
+/// assert_eq!(reader.recv()?, [1, 300]);
+/// assert!(!prices.is_full()?);
+/// # Ok::<(), slipring::Error>(())
+/// ```
 pub struct SlotSender<T: Pod> {
     end: End<T>,
     /// The side, and who we were when we claimed it: a fork changes that.

@@ -41,6 +41,20 @@ pub struct Barrier {
 }
 
 /// A party that has come, and waits as it likes: see [`Barrier::arrive_until`]. Dropping it breaks the barrier.
+///
+/// ```
+/// use slipring::{Barrier, Error, Segment, Until};
+///
+/// let segment = Segment::create()?;
+/// let barrier = Barrier::new(&segment, 2)?;
+/// let arrival = barrier.arrive_until(Until::NEVER)?;
+/// assert!(!arrival.is_last());
+/// // It does not wait for the other party.
+/// assert!(arrival.leave().is_none());
+/// assert!(matches!(barrier.wait(), Err(Error::BrokenBarrier)));
+/// barrier.reset()?;
+/// # Ok::<(), Error>(())
+/// ```
 #[must_use = "dropping it breaks the barrier"]
 #[derive(Debug)]
 pub struct Arrival<'a> {

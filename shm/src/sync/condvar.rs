@@ -49,10 +49,40 @@ pub struct Condvar {
 }
 
 /// Why somebody who waits without a guard returned.
+///
+/// ```
+/// use std::time::Duration;
+/// use slipring::{Condvar, Release, Segment};
+///
+/// let changed = Condvar::new(&Segment::create()?)?;
+/// let mut waiting = changed.enter()?;
+/// changed.notify_one()?;
+/// loop {
+///     match waiting.wait_until(Duration::from_secs(1))? {
+///         Release::Notified => break,
+///         Release::Disturbed => { /* look at the condition, and go on waiting */ }
+///     }
+/// }
+/// # Ok::<(), slipring::Error>(())
+/// ```
 pub use slipring_core::sync::Release;
 
 /// One who waits for a [`Condvar`] and keeps its lock itself: for bindings, which have no guards. See
 /// [`Condvar::enter`]. It waits until it is released or dropped.
+///
+/// ```
+/// use slipring::{Condvar, Segment};
+///
+/// let changed = Condvar::new(&Segment::create()?)?;
+/// let waiting = changed.enter()?;
+/// let other = changed.enter()?;
+/// assert_eq!(changed.waiters(), 2);
+/// changed.notify_all()?;
+/// assert!(waiting.leave(), "a notification came before");
+/// drop(other); // this one waits no more, either
+/// assert!(!changed.enter()?.leave());
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[must_use = "it waits until it is dropped"]
 #[derive(Debug)]
 pub struct Waiting<'a> {

@@ -6,6 +6,20 @@ use slipring_core::futex::Scope;
 use slipring_core::sync;
 
 /// What an event's word held once.
+///
+/// ```
+/// use slipring::{Event, Moment, Segment};
+///
+/// let reload = Event::new(&Segment::create()?)?;
+/// let mut seen: Moment = reload.moment();
+/// // Another process sets the event, and clears it at once.
+/// reload.set()?;
+/// reload.clear()?;
+/// assert!(!reload.is_set() && reload.was_set_since(seen));
+/// seen = reload.moment();
+/// assert!(!reload.was_set_since(seen));
+/// # Ok::<(), slipring::Error>(())
+/// ```
 pub use slipring_core::sync::Moment;
 
 use super::words::Words;

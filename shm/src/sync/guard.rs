@@ -22,6 +22,21 @@ pub(super) struct Body<T> {
 }
 
 /// The lock is held while this lives, by the process that took it.
+///
+/// ```
+/// use slipring::{Mutex, OrRecover, Segment};
+///
+/// let segment = Segment::create()?;
+/// let record = Mutex::new(&segment, 12_u32)?;
+/// {
+///     let mut guard = record.lock().or_recover()?;
+///     if guard.get() < 15 {
+///         guard.set(15); // nobody came in between
+///     }
+/// } // the lock is given back
+/// assert!(!record.is_locked());
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[must_use = "the lock is given back when the guard is dropped"]
 pub struct Guard<'a, T: Pod> {
     held: Hold<'a, Words<Body<T>>>,

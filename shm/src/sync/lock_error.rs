@@ -7,6 +7,21 @@ use slipring_core::sync::Acquired;
 use crate::{Error, Result};
 
 /// What taking a lock gives.
+///
+/// ```
+/// use slipring::{Error, Guard, LockError, LockResult, Mutex, Segment};
+///
+/// /// The lock, unless somebody has it.
+/// fn if_free(seat: &Mutex<u32>) -> LockResult<Guard<'_, u32>> {
+///     seat.try_lock()
+/// }
+///
+/// let seat = Mutex::new(&Segment::create()?, 0)?;
+/// let first = if_free(&seat);
+/// assert!(first.is_ok());
+/// assert!(matches!(if_free(&seat), Err(LockError::Failed(Error::WouldBlock))));
+/// # Ok::<(), Error>(())
+/// ```
 pub type LockResult<G> = std::result::Result<G, LockError<G>>;
 
 /// Why a lock was not simply taken.
@@ -70,6 +85,18 @@ impl<G> LockError<G> {
 }
 
 /// `lock().or_recover()?`: goes on with what a dead holder left. See [`LockError`].
+///
+/// ```
+/// use slipring::{Error, Mutex, OrRecover, Segment};
+///
+/// let hits = Mutex::new(&Segment::create()?, 0_u64)?;
+/// // Each value is a good one, so it does not matter whether the last holder died.
+/// let mut guard = hits.lock().or_recover()?;
+/// guard.set(guard.get() + 1);
+/// // What remains are this crate's errors.
+/// assert!(matches!(hits.try_lock().or_recover(), Err(Error::WouldBlock)));
+/// # Ok::<(), Error>(())
+/// ```
 pub trait OrRecover<G> {
     /// The guard, however it was come by.
     ///

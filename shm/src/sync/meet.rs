@@ -10,6 +10,22 @@ use crate::wait::Stop;
 use crate::{Error, Result};
 
 /// A party's part in one meeting.
+///
+/// ```
+/// use slipring::{Barrier, BarrierTurn, Segment};
+///
+/// let segment = Segment::create()?;
+/// let barrier = Barrier::new(&segment, 3)?;
+/// let meet = || {
+///     let barrier = barrier.clone();
+///     std::thread::spawn(move || barrier.wait())
+/// };
+/// let threads = [meet(), meet(), meet()];
+/// let turns: Result<Vec<BarrierTurn>, _> = threads.into_iter().map(|t| t.join().unwrap()).collect();
+/// // Exactly one of them does what is to be done once.
+/// assert_eq!(turns?.iter().filter(|turn| turn.is_leader()).count(), 1);
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BarrierTurn {
     pub(super) index: u32,

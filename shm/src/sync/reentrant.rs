@@ -48,6 +48,22 @@ pub struct ReentrantMutex {
 }
 
 /// One locking: the lock is held at least while this lives, by the thread that took it.
+///
+/// ```
+/// use slipring::{OrRecover, ReentrantMutex, Result, Segment};
+///
+/// /// Takes the lock itself: its caller may have it or not.
+/// fn depth(lock: &ReentrantMutex) -> Result<u32> {
+///     let _guard = lock.lock().or_recover()?;
+///     Ok(lock.count())
+/// }
+///
+/// let lock = ReentrantMutex::new(&Segment::create()?)?;
+/// assert_eq!(depth(&lock)?, 1);
+/// let _guard = lock.lock().or_recover()?;
+/// assert_eq!(depth(&lock)?, 2);
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[must_use = "the lock is given back when the guard is dropped"]
 pub struct ReentrantGuard<'a> {
     mutex: &'a ReentrantMutex,

@@ -14,6 +14,24 @@ use crate::wait::{Place, Wait};
 
 /// A guard whose lock a [`Condvar`](super::Condvar) can open and take again: [`Guard`](super::Guard) and
 /// [`ReentrantGuard`](super::ReentrantGuard).
+///
+/// ```
+/// use std::time::Duration;
+/// use slipring::sync::Reopen;
+/// use slipring::{Condvar, Mutex, OrRecover, ReentrantMutex, Segment};
+///
+/// /// Whether there was news within a millisecond, whichever lock protects them.
+/// fn is_news<G: Reopen>(changed: &Condvar, guard: &mut G) -> bool {
+///     changed.wait_until(guard, Duration::from_millis(1)).is_ok()
+/// }
+///
+/// let segment = Segment::create()?;
+/// let changed = Condvar::new(&segment)?;
+/// let (value, lock) = (Mutex::new(&segment, 0_u32)?, ReentrantMutex::new(&segment)?);
+/// assert!(!is_news(&changed, &mut value.lock().or_recover()?));
+/// assert!(!is_news(&changed, &mut lock.lock().or_recover()?));
+/// # Ok::<(), slipring::Error>(())
+/// ```
 pub trait Reopen: sealed::Sealed {}
 
 /// A lock that a guard holds.

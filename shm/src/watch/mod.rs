@@ -115,6 +115,29 @@ pub use watching::Watch;
 use std::os::fd::BorrowedFd;
 
 /// Something that [`wait_any`] can wait for. See the [module](self) for what there is, and when it is ready.
+///
+/// ```
+/// use std::time::Duration;
+/// use slipring::{ByteQueue, Error, Event, Result, Segment, Waitable, wait_any};
+///
+/// /// Whether one of them is ready within a millisecond.
+/// fn is_any_ready(objects: &[&dyn Waitable]) -> Result<bool> {
+///     match wait_any(objects, Duration::from_millis(1)) {
+///         Ok(_) => Ok(true),
+///         Err(Error::TimedOut) => Ok(false),
+///         Err(error) => Err(error),
+///     }
+/// }
+///
+/// let segment = Segment::create()?;
+/// let (mut sender, receiver) = ByteQueue::bounded(&segment, 1)?;
+/// let stop = Event::new(&segment)?;
+/// assert!(!is_any_ready(&[&receiver, &stop])?);
+/// assert!(is_any_ready(&[&sender])?, "there is room");
+/// sender.send(b"a job")?;
+/// assert!(is_any_ready(&[&receiver, &stop])?);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Waitable: sealed::Waitable {}
 
 impl<W: sealed::Waitable + ?Sized> Waitable for W {}

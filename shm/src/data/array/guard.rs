@@ -14,6 +14,23 @@ use crate::wait::Until;
 /// # Panics
 ///
 /// Every access does in a forked child, on a guard that the fork copied.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{Array, OrRecover, Segment};
+///
+/// let segment = Segment::create()?;
+/// let balances = Array::<i64>::from_slice(&segment, &[100, 100, 0])?;
+/// let mut guard = balances.lock().or_recover()?;
+/// // Both changes, before anybody else sees the array.
+/// guard.update(0, |balance| balance - 30);
+/// guard.update(2, |balance| balance + 30);
+/// assert_eq!(guard.to_vec(), [70, 100, 30]);
+/// drop(guard);
+/// assert!(!balances.is_locked());
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[must_use = "the lock is given back when the guard is dropped"]
 pub struct ArrayGuard<'a, T: Pod> {
     held: Held<'a>,

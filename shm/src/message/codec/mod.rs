@@ -104,9 +104,45 @@ pub use rkyv::Rkyv;
 
 /// Why a value cannot be encoded, or bytes are none: the text of [`Error::Encode`](crate::Error::Encode) or
 /// [`Error::Decode`](crate::Error::Decode).
+///
+/// ```
+/// use slipring::codec::{Codec, Encode, Reason};
+///
+/// struct Even;
+///
+/// impl Codec for Even {
+///     const NAME: &'static str = "even";
+///     const ID: u8 = 2;
+/// }
+///
+/// impl Encode<u8> for Even {
+///     fn encode(value: &u8, into: &mut Vec<u8>) -> Result<(), Reason> {
+///         if value % 2 == 1 {
+///             return Err("the number is odd".into());
+///         }
+///         into.push(*value);
+///         Ok(())
+///     }
+/// }
+///
+/// assert_eq!(Even::encode(&7, &mut Vec::new()).unwrap_err().to_string(), "the number is odd");
+/// ```
 pub type Reason = Box<dyn std::error::Error + Send + Sync>;
 
 /// A way to make messages of values and values of messages: a type without a value of its own. See the [module](self).
+///
+/// ```
+/// use slipring::codec::{Codec, Pod};
+/// use slipring::{MessagePack, Postcard};
+///
+/// /// What both sides must have in common.
+/// fn codec<C: Codec>() -> (&'static str, u8) {
+///     (C::NAME, C::ID)
+/// }
+///
+/// assert_ne!(codec::<MessagePack>(), codec::<Postcard>());
+/// assert!(codec::<Pod>().1 >= 0xC0, "one of this crate");
+/// ```
 pub trait Codec {
     /// What error messages call it.
     const NAME: &'static str;
@@ -117,6 +153,22 @@ pub trait Codec {
 }
 
 /// A codec that makes messages of `T`.
+///
+/// ```
+/// use slipring::codec::{Encode, Reason};
+/// use slipring::{MessagePack, Postcard};
+///
+/// /// How many bytes a message would have.
+/// fn bytes<C: Encode<T>, T>(value: &T) -> Result<usize, Reason> {
+///     let mut message = Vec::new();
+///     C::encode(value, &mut message)?;
+///     Ok(message.len())
+/// }
+///
+/// let words = vec!["one".to_owned(), "two".to_owned()];
+/// assert!(bytes::<Postcard, _>(&words)? <= bytes::<MessagePack, _>(&words)?);
+/// # Ok::<(), slipring::codec::Reason>(())
+/// ```
 pub trait Encode<T: ?Sized>: Codec {
     /// Appends the message that `value` is to `into`, which is empty.
     ///
@@ -127,6 +179,18 @@ pub trait Encode<T: ?Sized>: Codec {
 }
 
 /// A codec that makes `T` of messages.
+///
+/// ```
+/// use slipring::codec::{Decode, Pod, Reason};
+///
+/// fn number(message: &[u8]) -> Result<u32, Reason> {
+///     Pod::decode(message)
+/// }
+///
+/// assert_eq!(number(&7_u32.to_ne_bytes())?, 7);
+/// assert!(number(b"more bytes than four").is_err());
+/// # Ok::<(), slipring::codec::Reason>(())
+/// ```
 pub trait Decode<T>: Codec {
     /// The value that `message` is, all of it. Anybody may have written the message: whatever is in it, this does not panic,
     /// and allocates little more than its length.

@@ -8,6 +8,21 @@ use crate::message::decode;
 pub(super) type Hook = Box<dyn FnMut(&DeadLetter<Vec<u8>>) + Send>;
 
 /// An item that came back too often.
+///
+/// ```
+/// use slipring::{DeadLetter, JoinableOptions, JoinableQueue, Segment};
+///
+/// let segment = Segment::create()?;
+/// let options = JoinableOptions::bounded(8).max_deliveries(Some(1));
+/// let (mut tasks, mut worker) = JoinableQueue::<String>::with(&segment, options)?;
+/// tasks.send(&"photo without pixels".to_owned())?;
+/// drop(worker.recv()?); // It comes back after its only delivery.
+/// tasks.join()?; // A task that was set aside counts as finished.
+///
+/// let letter: DeadLetter<String> = worker.take_dead_letter()?.unwrap();
+/// assert_eq!((letter.message.as_str(), letter.deliveries), ("photo without pixels", 1));
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeadLetter<T> {
     /// The item.

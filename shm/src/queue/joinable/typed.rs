@@ -12,6 +12,29 @@ use crate::wait::Until;
 
 values! {
     /// Puts values into a joinable queue, encoded with `C`. See [`JoinableQueue`](super::JoinableQueue).
+    ///
+    /// ```
+    /// use slipring::{Error, JoinableQueue, Segment};
+    ///
+    /// let segment = Segment::create()?;
+    /// let (mut tasks, mut worker) = JoinableQueue::<u32>::bounded(&segment, 10)?;
+    /// for number in 1..=3 {
+    ///     tasks.send(&number)?;
+    /// }
+    /// let worker = std::thread::spawn(move || -> Result<u32, Error> {
+    ///     let mut sum = 0;
+    ///     while let Ok(task) = worker.recv() {
+    ///         sum += *task;
+    ///         task.done()?;
+    ///     }
+    ///     Ok(sum)
+    /// });
+    /// tasks.join()?; // until all three are done
+    /// assert_eq!(tasks.unfinished(), 0);
+    /// drop(tasks); // no more will come: the worker ends
+    /// assert_eq!(worker.join().unwrap()?, 6);
+    /// # Ok::<(), Error>(())
+    /// ```
     JoinableSender(fn(T)) over ByteJoinableSender, send_values("Puts");
     bytes: "The same handle, for messages as bytes, for dead letters and the hook.";
     len: "How many items wait to be received, those that were given back included.";
@@ -100,6 +123,22 @@ impl<T, C: Decode<T>> JoinableReceiver<T, C> {
 
 values! {
     /// Receives values from a joinable queue, as leases. See [`JoinableQueue`](super::JoinableQueue).
+    ///
+    /// ```
+    /// use slipring::{JoinableQueue, Segment};
+    ///
+    /// let segment = Segment::create()?;
+    /// let (mut tasks, mut worker) = JoinableQueue::<String>::bounded(&segment, 10)?;
+    /// tasks.send(&"turn photo 4".to_owned())?;
+    ///
+    /// drop(worker.recv()?); // A worker gives up, or dies.
+    /// let task = worker.recv()?;
+    /// assert!(task.is_redelivered());
+    /// assert_eq!(worker.unfinished(), 1);
+    /// task.done()?;
+    /// assert_eq!(worker.unfinished(), 0);
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
     JoinableReceiver(fn() -> T) over ByteJoinableReceiver;
     bytes: "The same handle, for messages as bytes, for ids, dead letters and the hook.";
     len: "How many items wait to be received, those that were given back included.";

@@ -30,6 +30,21 @@ pub struct ByteLifoReceiver(Receiving);
 
 /// Receives byte messages from a priority queue. Clone it for another thread; other processes get theirs by fork or through
 /// [`Handoff`](crate::Handoff). See [`BytePriorityQueue`](super::BytePriorityQueue).
+///
+/// ```
+/// use slipring::{BytePriorityQueue, Segment, Until};
+///
+/// let segment = Segment::create()?;
+/// let (mut sender, mut receiver) = BytePriorityQueue::bounded(&segment, 4)?;
+/// sender.send(7, b"later")?;
+/// sender.send(3, b"sooner")?;
+///
+/// let mut message = Vec::new(); // used again for each message
+/// assert_eq!(receiver.recv_keyed_into(&mut message, Until::NEVER)?, 3);
+/// assert_eq!(message, b"sooner");
+/// assert_eq!(receiver.recv_into(&mut message, Until::NEVER)?, 5);
+/// # Ok::<(), slipring::Error>(())
+/// ```
 pub struct BytePriorityReceiver(Receiving);
 
 impl BytePriorityReceiver {

@@ -7,10 +7,36 @@ use crate::wait::Until;
 
 /// Sends byte messages to a LIFO queue. Clone it for another thread; other processes get theirs by fork or through
 /// [`Handoff`](crate::Handoff). See [`ByteLifoQueue`](super::ByteLifoQueue).
+///
+/// ```
+/// use std::time::Duration;
+/// use slipring::{ByteLifoQueue, Error, Segment};
+///
+/// let segment = Segment::create()?;
+/// let (mut undo, mut steps) = ByteLifoQueue::bounded(&segment, 2)?;
+/// undo.send(b"typed a")?;
+/// undo.send(b"typed b")?;
+/// let full = undo.send_until(b"typed c", Duration::from_millis(1));
+/// assert!(matches!(full, Err(Error::TimedOut)));
+/// assert_eq!(steps.recv()?, b"typed b");
+/// # Ok::<(), Error>(())
+/// ```
 pub struct ByteLifoSender(Sending);
 
 /// Sends byte messages to a priority queue. Clone it for another thread; other processes get theirs by fork or through
 /// [`Handoff`](crate::Handoff). See [`BytePriorityQueue`](super::BytePriorityQueue).
+///
+/// ```
+/// use slipring::{BytePriorityQueue, Error, Segment};
+///
+/// let segment = Segment::create()?;
+/// let (mut orders, mut kitchen) = BytePriorityQueue::bounded(&segment, 2)?;
+/// orders.send(10, b"cake")?;
+/// orders.try_send(1, b"soup")?;
+/// assert!(matches!(orders.try_send(0, b"water"), Err(Error::WouldBlock)), "two orders are there");
+/// assert_eq!(kitchen.recv()?, b"soup");
+/// # Ok::<(), Error>(())
+/// ```
 pub struct BytePrioritySender(Sending);
 
 impl ByteLifoSender {

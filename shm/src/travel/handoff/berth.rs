@@ -63,6 +63,21 @@ pub struct Berth {
 }
 
 /// What another process needs to take a handle that was given to its [`Berth`].
+///
+/// ```
+/// use slipring::{Berth, ByteQueue, Pipe, Segment};
+///
+/// let segment = Segment::create()?;
+/// let mut berth = Berth::new(&segment)?;
+/// let (jobs, _receiver) = ByteQueue::bounded(&segment, 16)?;
+/// let (reader, _writer) = Pipe::one_way(&segment)?;
+/// // A text is all there is to tell about a queue …
+/// let given = berth.give(&jobs)?;
+/// assert!(given.fds.is_empty() && given.text.split(':').count() == 3);
+/// // … and an end of a pipe has a descriptor, too.
+/// assert!(!berth.give(&reader)?.fds.is_empty());
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Given {
     /// `KIND:ROLE:OBJECT`, three decimal numbers.

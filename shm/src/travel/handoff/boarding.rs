@@ -17,6 +17,25 @@ use crate::{Error, Result, Segment};
 /// A place that somebody prepared for this process with a [`Berth`](super::Berth), while the handles are taken out of it.
 ///
 /// Dropping it ends the place: what was not taken is given back. What was taken stays.
+///
+/// ```
+/// use std::os::fd::AsFd;
+/// use slipring::{Berth, Boarding, Error, Event, Segment};
+///
+/// let segment = Segment::create()?;
+/// let stop = Event::new(&segment)?;
+/// let mut berth = Berth::new(&segment)?;
+/// let given = berth.give(&stop)?;
+/// let (descriptor, id) = (berth.as_fd().try_clone_to_owned().unwrap(), berth.id());
+///
+/// // In the process that has inherited the descriptor and was told the id and the text:
+/// let boarding = Boarding::new(descriptor, id)?;
+/// let unknown = boarding.take::<Event>("1:0:1", Vec::new());
+/// assert!(matches!(unknown, Err(Error::NotInherited(_))));
+/// let stop: Event = boarding.take(&given.text, given.fds)?;
+/// assert!(!stop.is_set());
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Boarding {
     segment: Segment,

@@ -36,6 +36,27 @@ impl Place {
 }
 
 /// What a program was started with by [`Handoff::spawn`](super::Handoff::spawn), or was sent by [`Handoff::send`](super::Handoff::send).
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use slipring::{Error, Handoff, Inherited, Mutex, OrRecover, Segment, Semaphore};
+///
+/// let segment = Segment::create()?;
+/// let mut handoff = Handoff::new(&segment);
+/// handoff.give("places", &Semaphore::new(&segment, 2)?)?;
+/// handoff.give("total", &Mutex::new(&segment, 40_u64)?)?;
+/// let (here, there) = UnixStream::pair().unwrap();
+/// handoff.send(&here)?;
+///
+/// // In the other process:
+/// let mut inherited = Inherited::receive(&there)?;
+/// assert_eq!(inherited.names().count(), 2);
+/// let total: Mutex<u64> = inherited.take("total")?;
+/// assert_eq!(total.lock().or_recover()?.get(), 40);
+/// assert!(matches!(inherited.take::<Semaphore>("places?"), Err(Error::NotInherited(_))));
+/// drop(inherited); // nobody took the semaphore: it is given back
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Inherited {
     segment: Segment,
