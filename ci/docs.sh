@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the user's guide with mdBook, which is installed into target/tools if it is not there (some minutes, once), and
-# the reference. Compares the picture and the table at the top of README.md with docs/figures.md.
+# the reference, whose pages must have examples. Compares the picture and the table at the top of README.md with docs/figures.md.
 source "$(dirname "$0")/lib.sh"
 
 mdbook=$(command -v mdbook || true)
@@ -18,4 +18,7 @@ guide() {
 }
 step "the picture and the table in README.md" python3 ci/picture.py --check
 step "the guide, in target/guide" guide
+# What an item had that is gone now is not to be looked at below.
+rm -rf target/doc/slipring
 RUSTDOCFLAGS="-D warnings" step "the reference, in target/doc" cargo doc --workspace --no-deps
+step "every page of the reference has an example" python3 ci/pages.py target/doc/slipring
