@@ -1,6 +1,6 @@
 //! `crash_point!("mpmc.push.after_publish")`: a place between two steps that touch shared memory.
 //!
-//! It compiles to nothing outside the crash build (feature `crash`). There, a test harness installs a hook with
+//! It compiles to nothing outside the crash build (feature `_crash`). There, a test harness installs a hook with
 //! `set_hook` and kills or stops the process at any point by name, so that recovery is tested at every step and
 //! not only where random kills happen to land. Names are unique: `file.operation.step`.
 
@@ -8,12 +8,12 @@
 #[macro_export]
 macro_rules! crash_point {
     ($name:literal) => {
-        #[cfg(feature = "crash")]
+        #[cfg(feature = "_crash")]
         $crate::crash_point::hit($name)
     };
 }
 
-#[cfg(feature = "crash")]
+#[cfg(feature = "_crash")]
 mod build {
     use crate::primitive::HookCell;
 
@@ -33,5 +33,5 @@ mod build {
     }
 }
 
-#[cfg(feature = "crash")]
+#[cfg(feature = "_crash")]
 pub use build::{hit, set_hook};

@@ -31,7 +31,7 @@ use crate::object::{self, Found, Kind, Kinds, RING_UNIT, Role};
 
 /// Whether the dead are cleaned up after. The crash build can switch it off, to show that the tests would notice.
 pub(crate) fn is_enabled() -> bool {
-    !(cfg!(feature = "crash") && std::env::var_os("SLIPRING_NO_RECOVERY").is_some())
+    !(cfg!(feature = "_crash") && std::env::var_os("SLIPRING_NO_RECOVERY").is_some())
 }
 
 /// Repairs what `dead` left, on behalf of `me`, under the recovery lock. Returns whether it is done with: `false` means

@@ -59,7 +59,7 @@ pub(crate) fn take_away(layout: u64) {
 /// Always; but in the crash build only where the environment says so. Its scenarios make dead ones of their own, many at a
 /// time, and count on finding what they left.
 fn is_enabled() -> bool {
-    !cfg!(feature = "crash") || std::env::var_os("SLIPRING_TAKE_LEFT").is_some()
+    !cfg!(feature = "_crash") || std::env::var_os("SLIPRING_TAKE_LEFT").is_some()
 }
 
 fn look(layout: u64) {

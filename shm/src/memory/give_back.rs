@@ -13,7 +13,7 @@ const RESERVE_OF_BUDGET: u64 = 16;
 /// that comes `idle` after it was freed, or `between` later, if another process has just looked: within a second, where
 /// anybody calls. In the crash build everything comes sooner.
 pub(crate) fn patience(budget: u64) -> Patience {
-    if cfg!(feature = "crash") {
+    if cfg!(feature = "_crash") {
         return Patience { between: 5, idle: 10, reserve: 0, at_once: 1 << 20 };
     }
     let reserve = (32 << 20).min(budget / RESERVE_OF_BUDGET);
@@ -21,7 +21,7 @@ pub(crate) fn patience(budget: u64) -> Patience {
     Patience { between: 200, idle: 600, reserve, at_once: 256 << 20 }
 }
 
-#[cfg(all(test, not(feature = "crash")))]
+#[cfg(all(test, not(feature = "_crash")))]
 mod tests {
     use crate::{ByteQueue, ByteReceiver, ByteSender, Error, Segment, SegmentOptions};
     use std::time::{Duration, Instant};
