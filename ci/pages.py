@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Which pages of the reference have no example of their own: ci/pages.py DIRECTORY
 
-DIRECTORY is what `cargo doc` made of a crate: `target/doc/slipring`. Each page of a type, a trait, a function or a macro
-needs an example in the text at its top. Those of its methods do not count. Fails if a page has none, or if there are too
-few pages for a crate's reference. Whether there is one it knows by a class name that rustdoc writes.
+DIRECTORY is what `cargo doc` made of a crate: `target/doc/slipring`. Each page of a type, a trait, a function or a
+macro needs an example in the text at its top. Those of its methods do not count. Fails if a page has none, or if there
+are too few pages for a crate's reference. It knows an example by a class name that rustdoc writes.
 """
 
 import re

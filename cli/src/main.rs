@@ -51,8 +51,8 @@ enum Command {
 const AFTER_HELP: &str = "\
 Environment:
   SLIPRING_DIR      directory of names, on a tmpfs; /dev/shm where it is not set or empty
-  SLIPRING_RESERVE  address space of what is made, in bytes or with K, M or G behind the number; where it is not set, 32G for
-                    a queue with a name and 128G in demo and perf
+  SLIPRING_RESERVE  address space of what is made, in bytes or with K, M or G behind the number; where it is not set, 32G for \
+a queue with a name and 128G in demo and perf
 
 Exit codes:
   0              done; also where whoever read the standard output has closed it
