@@ -107,7 +107,9 @@ def times(ratio):
     return f"{ratio:.1f}" if ratio < 9.95 else f"{ratio:.0f}"
 
 
-def table(figures):
+def table(figures, machine):
+    """The table, and the sentences behind it: every figure that README.md has."""
+
     def channel(section, what, ours, rival, rival_name):
         rows = figures[section]
         a, b = (next(cell for column, cell in rows[row].items() if column.startswith("per ")) for row in (ours, rival))
@@ -134,9 +136,17 @@ def table(figures):
         ),
     ]
     lines = ["| what | Slipring | rival | times as fast |", "|---|--:|--:|--:|"]
-    return "\n".join(
-        lines + [f"| {what} | {ours} | {rival} | **{times(ratio)}** |" for what, ours, rival, ratio in rows]
-    )
+    lines += [f"| {what} | {ours} | {rival} | **{times(ratio)}** |" for what, ours, rival, ratio in rows]
+
+    number, processor, system = machine
+    queue, threads = (figures[SMALL][row]["per message"] for row in ("Queue", "crossbeam-channel"))
+    lines += [
+        "",
+        f"Measured on {processor}, with {number} and {system}. [docs/figures.md](docs/figures.md) has all figures and",
+        f"how they were measured, also those where a rival is faster: a `Queue` between processes takes {queue} a",
+        f"message, a crossbeam channel between the threads of one process {threads}.",
+    ]
+    return "\n".join(lines)
 
 
 # The picture
@@ -214,7 +224,7 @@ def main():
         sys.exit("error: README.md has no place for the table")
     wanted = {
         PICTURE: picture(figures, machine),
-        README: TABLE.sub(lambda marks: marks[1] + table(figures) + "\n" + marks[2], readme),
+        README: TABLE.sub(lambda marks: marks[1] + table(figures, machine) + "\n" + marks[2], readme),
     }
     for path, text in wanted.items():
         if "--check" not in sys.argv:
