@@ -7,7 +7,7 @@ use slipring::PipeReader;
 
 use super::collect::Events;
 use super::family::Family;
-use super::over_slipring::Run;
+use super::staff::Staff;
 use crate::failure::Failure;
 
 /// How often it is looked whether a worker has taken something, and between two kills.
@@ -15,7 +15,7 @@ const TICK: Duration = Duration::from_micros(200);
 
 /// Kills a worker whenever workers hold something, and starts another in its place, until so many were killed.
 pub struct Kills {
-    run: Run,
+    staff: Staff,
     /// The next one comes first.
     workers: VecDeque<usize>,
     left: usize,
@@ -23,19 +23,14 @@ pub struct Kills {
 }
 
 impl Kills {
-    pub fn new(run: Run, workers: Vec<usize>, kills: usize) -> Self {
-        Self { run, workers: workers.into(), left: kills, next: Instant::now() }
-    }
-
-    /// Whether workers have taken lines that they are not done with.
-    fn is_work_held(&self) -> bool {
-        self.run.receiver.unfinished() > self.run.receiver.len()
+    pub fn new(staff: Staff, workers: Vec<usize>, kills: usize) -> Self {
+        Self { staff, workers: workers.into(), left: kills, next: Instant::now() }
     }
 }
 
 impl Events<PipeReader> for &mut Kills {
     fn happen(&mut self, family: &mut Family) -> Result<Option<PipeReader>, Failure> {
-        if self.left == 0 || Instant::now() < self.next || !self.is_work_held() {
+        if self.left == 0 || Instant::now() < self.next || !self.staff.is_work_held() {
             return Ok(None);
         }
         let Some(victim) = self.workers.pop_front() else { return Ok(None) };
@@ -45,8 +40,8 @@ impl Events<PipeReader> for &mut Kills {
             return Ok(None);
         }
         self.left -= 1;
-        self.run.reap();
-        let (worker, source) = self.run.start_worker(family)?;
+        self.staff.reap();
+        let (worker, source) = self.staff.start_worker(family)?;
         self.workers.push_back(worker);
         Ok(Some(source))
     }

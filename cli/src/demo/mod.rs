@@ -12,6 +12,7 @@
 //! | `lines.rs` | a file in batches of whole lines |
 //! | `counts.rs` | words and how often they occur; how that is sent |
 //! | `over_slipring.rs` | the run over a queue and pipes of slipring |
+//! | `staff.rs` | its workers: how one is started |
 //! | `kills.rs` | workers that are killed while they work |
 //! | `over_os_pipes.rs` | the same run over the kernel's pipes |
 //! | `launch.rs` | how a child process is started |
@@ -31,6 +32,7 @@ mod lines;
 mod over_os_pipes;
 mod over_slipring;
 mod report;
+mod staff;
 
 use std::path::PathBuf;
 use std::time::Instant;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use slipring::{
     ByteJoinableQueue, ByteJoinableReceiver, ByteJoinableSender, ByteLease, Error, Handoff,
-    Inherited, JoinableOptions, Pipe, PipeReader, PipeWriter, Segment, SpinPolicy, Until,
+    Inherited, JoinableOptions, PipeReader, PipeWriter, Segment, SpinPolicy, Until,
 };
 
 use super::collect::{Outcome, Received, Source, Undisturbed, collect};
@@ -22,6 +22,7 @@ use super::family::Family;
 use super::kills::Kills;
 use super::launch;
 use super::lines::{Input, READ, end_of_last};
+use super::staff::{COUNTS, LINES, Staff};
 use crate::failure::Failure;
 use crate::quote;
 
@@ -33,45 +34,6 @@ const HELD: usize = 64;
 const MOMENT: Duration = Duration::from_micros(100);
 /// The number of a batch, in front of its lines: which reader's it is, and which of that reader's.
 const NUMBER: usize = size_of::<u64>();
-/// The names under which children find their handles.
-const LINES: &str = "lines";
-const COUNTS: &str = "counts";
-
-/// What all processes of a run share.
-pub(super) struct Run {
-    segment: Segment,
-    work: Work,
-    /// Whether workers hold what they have taken until its counts are sent.
-    hold: bool,
-    started: usize,
-    /// Given to workers.
-    pub(super) receiver: ByteJoinableReceiver,
-}
-
-impl Run {
-    /// Starts a worker; returns which member of the family it is, and where its counts come from.
-    pub(super) fn start_worker(
-        &mut self,
-        family: &mut Family,
-    ) -> Result<(usize, PipeReader), Failure> {
-        let (reader, writer) = Pipe::one_way(&self.segment)?;
-        let mut handoff = Handoff::new(&self.segment);
-        handoff.give(LINES, &self.receiver)?;
-        handoff.give(COUNTS, &writer)?;
-        let mut command = launch::worker("worker", self.work);
-        if self.hold {
-            command.arg("--hold");
-        }
-        let child = handoff.spawn(&mut command)?;
-        self.started += 1;
-        Ok((family.adopt(format!("worker {}", self.started), child)?, reader))
-    }
-
-    /// Has what the dead held go to others at once.
-    pub(super) fn reap(&self) {
-        self.segment.reap();
-    }
-}
 
 /// Has `workers` workers take the lines of `files`, which one reader for each puts into the queue. So many workers are killed
 /// meanwhile.
@@ -90,22 +52,22 @@ pub fn run(
         .max_leases(u32::try_from(leases).unwrap_or(u32::MAX));
     let (sender, receiver) = ByteJoinableQueue::with(&segment, options)?;
     let (mut family, mut sources, mut members) = (Family::default(), Vec::new(), Vec::new());
-    let mut run = Run { segment, work, hold: kills > 0, started: 0, receiver };
+    let mut staff = Staff::new(segment, receiver, work, kills > 0);
     for _ in 0..workers {
-        let (member, source) = run.start_worker(&mut family)?;
+        let (member, source) = staff.start_worker(&mut family)?;
         members.push(member);
         sources.push(source);
     }
     for (number, file) in files.iter().enumerate() {
-        start_reader(&run.segment, &sender, file, number, &mut family)?;
+        start_reader(staff.segment(), &sender, file, number, &mut family)?;
     }
     // The children have these. What we kept would keep the last of them waiting.
     drop(sender);
     if kills == 0 {
-        drop(run);
+        drop(staff);
         return Ok((collect(sources, &mut family, Undisturbed)?, 0));
     }
-    let mut kills = Kills::new(run, members, kills);
+    let mut kills = Kills::new(staff, members, kills);
     let outcome = collect(sources, &mut family, &mut kills)?;
     Ok((outcome, family.killed()))
 }
