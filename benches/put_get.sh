@@ -20,7 +20,8 @@ megabytes=${1:-1000} runs=${2:-5} sink=${3:-file}
 # What is built with another profile runs, but its figures say nothing.
 profile=${PROFILE:-release}
 cargo build --quiet --profile "$profile" -p slipring-cli --bin slipring --example by_line
-slipring=target/$profile/slipring by_line=target/$profile/examples/by_line
+built=target/${profile/#dev/debug}
+slipring=$built/slipring by_line=$built/examples/by_line
 dir=$(mktemp -d "${SLIPRING_DIR:-/dev/shm}/put-get.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
 mkfifo "$dir/fifo"

@@ -2,13 +2,14 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# Says what is being done, and how long it took when it is done.
+# Says what is being done, and how long it took when it is done: also to the file STEPS, if a script asks for that.
 step() {
     local name=$1 start=$SECONDS
     shift
     printf '\n== %s\n' "$name"
     "$@"
     printf '== %s: ok, %d s\n' "$name" "$((SECONDS - start))"
+    [ -z "${STEPS:-}" ] || printf '%d %s\n' "$((SECONDS - start))" "$name" >>"$STEPS"
 }
 
 # Fails with a sentence.

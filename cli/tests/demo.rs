@@ -139,8 +139,9 @@ fn the_table_has_a_row_for_each_run() {
         let row = text.lines().find(|line| line.starts_with(name)).unwrap();
         let mut cells = row[name.len()..].split_whitespace();
         assert_eq!((cells.next(), cells.next()), (Some("4"), Some("28")), "{row}");
-        let seconds: f64 = cells.next().unwrap().parse().unwrap();
-        assert!(seconds > 0.0 && cells.count() == 1, "{row}");
+        let [moved, counted] =
+            [cells.next(), cells.next()].map(|s| s.unwrap().parse::<f64>().unwrap());
+        assert!(moved <= counted && counted > 0.0 && cells.count() == 1, "{row}");
     }
 }
 
@@ -157,12 +158,52 @@ fn json_has_the_same_facts() {
     let top = serde_json::json!([{"word": "two", "count": 2}, {"word": "one", "count": 1}]);
     assert_eq!(object["top"], top);
     assert_eq!((&object["equal"], &object["note"]), (&true.into(), &Value::Null));
+    assert_eq!(object["killed"], Value::Null);
     for run in ["slipring", "os_pipes"] {
-        assert_eq!((&object[run]["messages"], &object[run]["bytes"]), (&3.into(), &22.into()));
-        let (seconds, rate) = (&object[run]["seconds"], &object[run]["messages_per_second"]);
+        assert_eq!((&object[run]["lines"], &object[run]["bytes"]), (&3.into(), &22.into()));
+        let (seconds, rate) = (&object[run]["seconds"], &object[run]["lines_per_second"]);
         let product = seconds.as_f64().unwrap() * rate.as_f64().unwrap();
         assert!((product - 3.0).abs() < 1e-6, "{seconds} {rate}");
+        assert!(object[run]["moved_seconds"].as_f64().unwrap() >= 0.0, "{object}");
     }
+}
+
+#[test]
+fn counts_are_right_whoever_is_killed() {
+    let scratch = Scratch::new("kills");
+    let text = text(10_000);
+    let (one, two) = (scratch.file("one", text.repeat(4)), scratch.file("two", text.repeat(3)));
+    let files = [one.as_path(), &two];
+    let (wanted, mut killed, mut again) = (expected(&files), 0, 0);
+    for workers in ["1", "2", "3"] {
+        let arguments = ["--json", "--kill", "6", "--workers", workers, "--top", "1000000"];
+        let output = demo(&arguments, &files);
+        assert_success(&output);
+        let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(object["equal"], true, "{object}");
+        let word =
+            |word: &Value| (word["count"].as_u64().unwrap(), word["word"].as_str().unwrap().into());
+        let top: Vec<_> = object["top"].as_array().unwrap().iter().map(word).collect();
+        assert!(top == wanted, "{workers} workers counted something else");
+        killed += object["killed"]["workers"].as_u64().unwrap();
+        again += object["killed"]["batches_taken_again"].as_u64().unwrap();
+    }
+    assert!(killed > 6 && again > 0, "{killed} workers were killed, {again} batches came again");
+}
+
+#[test]
+fn workers_are_killed_where_the_input_can_be_read_only_once() {
+    let scratch = Scratch::new("kill-fifo");
+    let (path, mut open) = scratch.fifo("fifo");
+    let demo = Demo::start(&["--kill", "1", "--workers", "1"], &[&path], Stdio::null());
+    demo.children("reader", 1);
+    let lines = "one two\n".repeat(20_000);
+    let writer = thread::spawn(move || open.write_all(lines.as_bytes()));
+    writer.join().unwrap().unwrap();
+    let output = demo.end_within(PATIENCE);
+    assert_eq!(words_of(&output), [(20_000, b"one".to_vec()), (20_000, b"two".to_vec())]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("\nslipring: ") && text.contains("killed at work"), "{text}");
 }
 
 #[test]
@@ -227,8 +268,14 @@ fn a_file_that_cannot_be_read_is_named_before_anything_starts() {
 #[test]
 fn wrong_usage_is_exit_code_2() {
     let file = Path::new(file!());
-    for arguments in [&["--workers", "0"][..], &["--workers", "many"], &["--top", "-1"], &["--no"]]
-    {
+    let wrong = [
+        &["--workers", "0"][..],
+        &["--workers", "many"],
+        &["--top", "-1"],
+        &["--kill", "101"],
+        &["--no"],
+    ];
+    for arguments in wrong {
         assert_eq!(demo(arguments, &[file]).status.code(), Some(2), "{arguments:?}");
     }
     assert_eq!(demo(&[], &[]).status.code(), Some(2));
@@ -239,7 +286,8 @@ fn help_teaches() {
     let output = demo(&["--help"], &[]);
     assert_success(&output);
     let text = String::from_utf8(output.stdout).unwrap();
-    for part in ["slipring demo --workers 4", "Exit codes:", "4096 bytes", "A word is"] {
+    for part in ["slipring demo --workers 4", "Exit codes:", "4096 bytes", "A word is", "moved in"]
+    {
         assert!(text.contains(part), "{part} is missing: {text}");
     }
     assert!(!text.contains("demo-child"), "{text}");

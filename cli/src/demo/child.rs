@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use rustix::process::{Pid, Signal};
 
+use super::counts::Work;
 use super::{over_os_pipes, over_slipring};
 use crate::failure::Failure;
 
@@ -21,9 +22,19 @@ pub struct ChildOptions {
 #[derive(clap::Subcommand)]
 enum Role {
     /// Reads a file into a queue of slipring.
-    Reader { file: PathBuf },
+    Reader {
+        #[arg(long)]
+        number: u32,
+        file: PathBuf,
+    },
     /// Counts what is in a queue of slipring.
-    Worker,
+    Worker {
+        #[arg(long, default_value = "count")]
+        work: Work,
+        /// Hold what was taken until its counts are sent.
+        #[arg(long)]
+        hold: bool,
+    },
     /// Reads a file into pipes of the kernel's.
     PipeReader {
         #[arg(long)]
@@ -33,17 +44,20 @@ enum Role {
         file: PathBuf,
     },
     /// Counts what comes from the standard input.
-    PipeWorker,
+    PipeWorker {
+        #[arg(long, default_value = "count")]
+        work: Work,
+    },
 }
 
 /// Does what a child process is for.
 pub fn run_child(options: ChildOptions) -> Result<(), Failure> {
     end_with(options.parent)?;
     match options.role {
-        Role::Reader { file } => over_slipring::read(&file),
-        Role::Worker => over_slipring::work(),
+        Role::Reader { number, file } => over_slipring::read(&file, number),
+        Role::Worker { work, hold } => over_slipring::work(work, hold),
         Role::PipeReader { number, pipes, file } => over_os_pipes::read(&file, number, &pipes),
-        Role::PipeWorker => over_os_pipes::work(),
+        Role::PipeWorker { work } => over_os_pipes::work(work),
     }
 }
 

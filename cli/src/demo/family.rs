@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags};
+use rustix::process::{Pid, PidfdFlags, Signal};
 
 use crate::failure::Failure;
 
@@ -28,21 +28,42 @@ struct Member {
     /// Readable when the child has ended.
     pidfd: OwnedFd,
     status: Option<ExitStatus>,
+    /// It was killed on purpose.
+    killed: bool,
 }
 
 impl Family {
-    /// Takes care of `child`, called `name` in messages.
-    pub fn adopt(&mut self, name: String, mut child: Child) -> Result<(), Failure> {
+    /// Takes care of `child`, called `name` in messages. Returns which member it is.
+    pub fn adopt(&mut self, name: String, mut child: Child) -> Result<usize, Failure> {
         match open_pidfd(&child) {
             Ok(pidfd) => {
-                self.members.push(Member { name, child, pidfd, status: None });
-                Ok(())
+                self.members.push(Member { name, child, pidfd, status: None, killed: false });
+                Ok(self.members.len() - 1)
             }
             Err(error) => {
                 end(&mut child);
                 Err(Failure::Run(format!("cannot watch {name}: {error}")))
             }
         }
+    }
+
+    /// Kills a member with SIGKILL, on purpose. `false` if it had ended by itself.
+    pub fn kill(&mut self, member: usize) -> Result<bool, Failure> {
+        let member = &mut self.members[member];
+        member.status = member.child.try_wait()?;
+        if member.status.is_some() {
+            return Ok(false);
+        }
+        member.child.kill()?;
+        let status = member.child.wait()?;
+        member.killed = status.signal() == Some(Signal::KILL.as_raw());
+        member.status = Some(status);
+        Ok(member.killed)
+    }
+
+    /// How many were killed on purpose.
+    pub fn killed(&self) -> usize {
+        self.members.iter().filter(|member| member.killed).count()
     }
 
     /// Whether all children have ended.
@@ -115,7 +136,7 @@ impl Drop for Family {
 
 impl Member {
     fn has_failed(&self) -> bool {
-        self.status.is_some_and(|status| !status.success())
+        !self.killed && self.status.is_some_and(|status| !status.success())
     }
 
     /// Whether it failed by itself, and not because others are gone.

@@ -5,14 +5,24 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use super::counts::Work;
 use super::input;
 
 /// This program as a child process with a role. Nothing is connected but the standard error stream.
-pub fn command(role: &str) -> Command {
+fn command(role: &str) -> Command {
     let mut command = Command::new("/proc/self/exe");
     let parent = std::process::id().to_string();
     command.arg0("slipring").args(["demo-child", "--parent", &parent, role]);
     command.stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+/// This program as a worker.
+pub fn worker(role: &str, work: Work) -> Command {
+    let mut command = command(role);
+    if work == Work::None {
+        command.arg("--work=none");
+    }
     command
 }
 

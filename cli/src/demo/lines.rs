@@ -7,7 +7,30 @@ use std::path::Path;
 use crate::failure::Failure;
 
 /// How much is read at once.
-const CHUNK: usize = 64 << 10;
+pub const READ: usize = 64 << 10;
+
+/// A file that is read from its beginning to its end.
+pub struct Input<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+impl<'a> Input<'a> {
+    pub fn open(path: &'a Path) -> Result<Self, Failure> {
+        let file = File::open(path).map_err(|error| Failure::of_file(path, error))?;
+        Ok(Self { path, file })
+    }
+
+    /// Reads what there is, as far as it fits. 0: that was all.
+    pub fn read(&mut self, into: &mut [u8]) -> Result<usize, Failure> {
+        loop {
+            match self.file.read(into) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => return read.map_err(|error| Failure::of_file(self.path, error)),
+            }
+        }
+    }
+}
 
 /// Reads `file` and gives `send` all of its bytes in order, whole lines at a time, as soon as they are read. Only the last
 /// line may lack its end.
@@ -15,24 +38,20 @@ pub fn read_batches(
     file: &Path,
     send: impl FnMut(&[u8]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut input = File::open(file).map_err(|error| Failure::of_file(file, error))?;
-    batches(|into| read(&mut input, into).map_err(|e| Failure::of_file(file, e)), send)
+    let mut input = Input::open(file)?;
+    batches(|into| input.read(into), send)
 }
 
-fn read(input: &mut File, into: &mut [u8]) -> std::io::Result<usize> {
-    loop {
-        match input.read(into) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            read => return read,
-        }
-    }
+/// Behind the last end of a line.
+pub fn end_of_last(lines: &[u8]) -> Option<usize> {
+    memchr::memrchr(b'\n', lines).map(|at| at + 1)
 }
 
 fn batches(
     mut read: impl FnMut(&mut [u8]) -> Result<usize, Failure>,
     mut send: impl FnMut(&[u8]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut buffer = vec![0; CHUNK];
+    let mut buffer = vec![0; READ];
     // The beginning of a line whose end was not read yet.
     let mut kept = 0;
     loop {
@@ -44,10 +63,9 @@ fn batches(
         if new == 0 {
             return if kept == 0 { Ok(()) } else { send(&buffer[..kept]) };
         }
-        let last_end = buffer[kept..filled].iter().rposition(|byte| *byte == b'\n');
-        kept = match last_end {
-            Some(at) => {
-                let whole = kept + at + 1;
+        kept = match end_of_last(&buffer[kept..filled]) {
+            Some(end) => {
+                let whole = kept + end;
                 send(&buffer[..whole])?;
                 buffer.copy_within(whole..filled, 0);
                 filled - whole
@@ -55,11 +73,6 @@ fn batches(
             None => filled,
         };
     }
-}
-
-/// The lines of a batch, each with its end.
-pub fn lines(batch: &[u8]) -> impl Iterator<Item = &[u8]> {
-    batch.split_inclusive(|byte| *byte == b'\n')
 }
 
 #[cfg(test)]
@@ -97,13 +110,7 @@ mod tests {
 
     #[test]
     fn a_line_longer_than_the_buffer_is_one_batch() {
-        let piece = vec![b'x'; CHUNK];
-        assert_eq!(sent(&[&piece, &piece, &piece]), [vec![b'x'; 3 * CHUNK]]);
-    }
-
-    #[test]
-    fn a_line_keeps_its_end() {
-        let all: Vec<_> = lines(b"a\r\n\nb").collect();
-        assert_eq!(all, [&b"a\r\n"[..], b"\n", b"b"]);
+        let piece = vec![b'x'; READ];
+        assert_eq!(sent(&[&piece, &piece, &piece]), [vec![b'x'; 3 * READ]]);
     }
 }

@@ -6,22 +6,22 @@
 //! one to one worker, who puts them together again:
 //!
 //! ```text
-//! | bytes and MORE: u32 | reader: u32 | bytes … | bytes and MORE: u32 | reader: u32 | bytes … |
+//! | bytes and MORE: u32 | reader: u32 | lines, or a piece of one … |
 //! ```
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, PipeWriter, Read, Write};
+use std::io::{self, IoSlice, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 use rustix::io::FdFlags;
 
-use super::collect::{Received, Source, collect};
-use super::counts::Counts;
+use super::collect::{Outcome, Received, Source, Undisturbed, collect};
+use super::counts::{Counts, Span, Work, end};
 use super::family::Family;
 use super::launch;
-use super::lines::{lines, read_batches};
+use super::lines::{end_of_last, read_batches};
 use crate::failure::Failure;
 use crate::quote;
 
@@ -29,18 +29,20 @@ use crate::quote;
 const WHOLE: usize = 4096;
 /// The length and the reader's number.
 const HEADER: usize = 8;
+/// The most bytes behind it.
+const ROOM: usize = WHOLE - HEADER;
 /// More pieces of the line follow.
 const MORE: u32 = 1 << 31;
 /// How much is read from a pipe at once: as much as it holds.
 const READ: usize = 64 << 10;
 
-/// Counts the words of `files` with one reader for each and `workers` workers.
-pub fn count(files: &[PathBuf], workers: usize) -> Result<Counts, Failure> {
+/// Has `workers` workers take the lines of `files`, which one reader for each writes.
+pub fn run(files: &[PathBuf], workers: usize, work: Work) -> Result<Outcome, Failure> {
     let (mut family, mut sources, mut pipes) = (Family::default(), Vec::new(), Vec::new());
     for number in 1..=workers {
         let (lines, to_worker) = io::pipe()?;
         let (from_worker, counts) = io::pipe()?;
-        let child = launch::command("pipe-worker").stdin(lines).stdout(counts).spawn()?;
+        let child = launch::worker("pipe-worker", work).stdin(lines).stdout(counts).spawn()?;
         family.adopt(format!("worker {number} over pipes"), child)?;
         sources.push(Results::new(from_worker.into())?);
         pipes.push(to_worker);
@@ -48,7 +50,7 @@ pub fn count(files: &[PathBuf], workers: usize) -> Result<Counts, Failure> {
     start_readers(files, &pipes, &mut family)?;
     // The readers have these. What we kept would keep the workers waiting.
     drop(pipes);
-    collect(sources, &mut family)
+    collect(sources, &mut family, Undisturbed)
 }
 
 fn start_readers(
@@ -125,11 +127,8 @@ pub fn read(file: &Path, number: u32, pipes: &[RawFd]) -> Result<(), Failure> {
     // SAFETY: whoever started this process had it inherit them for this, once each, and named them.
     let own = |fd: &RawFd| File::from(unsafe { OwnedFd::from_raw_fd(*fd) });
     let pipes = pipes.iter().map(own).collect();
-    let mut dealer = Dealer { pipes, turn: 0, number, write: Vec::with_capacity(WHOLE) };
-    read_batches(file, |batch| {
-        lines(batch).try_for_each(|line| dealer.deal(line))?;
-        Ok(dealer.end_turn()?)
-    })
+    let mut dealer = Dealer { pipes, turn: 0, number };
+    read_batches(file, |lines| Ok(dealer.deal(lines)?))
 }
 
 /// Deals lines to workers.
@@ -139,71 +138,78 @@ struct Dealer<P> {
     turn: usize,
     /// Our number among the readers.
     number: u32,
-    /// What will be written next.
-    write: Vec<u8>,
 }
 
 impl<P: Write> Dealer<P> {
-    fn deal(&mut self, line: &[u8]) -> io::Result<()> {
-        if self.write.len() + HEADER + line.len() > WHOLE {
-            self.end_turn()?;
+    fn deal(&mut self, mut lines: &[u8]) -> io::Result<()> {
+        while !lines.is_empty() {
+            let most = lines.len().min(ROOM);
+            // As many lines as fit, or one that does not.
+            let whole = if most == lines.len() { Some(most) } else { end_of_last(&lines[..most]) };
+            let next = whole.unwrap_or_else(|| end_of_first(lines));
+            let (now, rest) = lines.split_at(next);
+            let mut pieces = now.chunks(ROOM).peekable();
+            while let Some(piece) = pieces.next() {
+                self.write(piece, pieces.peek().is_some())?;
+            }
+            // The next one gets the next lines.
+            self.turn = (self.turn + 1) % self.pipes.len();
+            lines = rest;
         }
-        let mut pieces = line.chunks(WHOLE - HEADER).peekable();
-        while let Some(piece) = pieces.next() {
-            let more = if pieces.peek().is_some() { MORE } else { 0 };
-            self.write.extend_from_slice(&(piece.len() as u32 | more).to_le_bytes());
-            self.write.extend_from_slice(&self.number.to_le_bytes());
-            self.write.extend_from_slice(piece);
-            if more != 0 {
-                self.write()?;
+        Ok(())
+    }
+
+    /// One write of at most [`WHOLE`] bytes: all of it, or nothing.
+    fn write(&mut self, piece: &[u8], more: bool) -> io::Result<()> {
+        let mut header = [0; HEADER];
+        let len = piece.len() as u32 | if more { MORE } else { 0 };
+        header[..4].copy_from_slice(&len.to_le_bytes());
+        header[4..].copy_from_slice(&self.number.to_le_bytes());
+        loop {
+            let parts = [IoSlice::new(&header), IoSlice::new(piece)];
+            match self.pipes[self.turn].write_vectored(&parts) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(written) if written == HEADER + piece.len() => return Ok(()),
+                Ok(_) => return Err(io::ErrorKind::WriteZero.into()),
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
-    }
-
-    /// The next one gets the next write.
-    fn end_turn(&mut self) -> io::Result<()> {
-        self.write()?;
-        self.turn = (self.turn + 1) % self.pipes.len();
-        Ok(())
-    }
-
-    /// One write of at most [`WHOLE`] bytes.
-    fn write(&mut self) -> io::Result<()> {
-        if !self.write.is_empty() {
-            self.pipes[self.turn].write_all(&self.write)?;
-            self.write.clear();
-        }
-        Ok(())
     }
 }
 
-/// A worker process: counts what comes from the standard input until all readers are gone, and writes the counts to the
+/// Behind the first end of a line.
+fn end_of_first(lines: &[u8]) -> usize {
+    memchr::memchr(b'\n', lines).map_or(lines.len(), |at| at + 1)
+}
+
+/// A worker process: takes what comes from the standard input until all readers are gone, and writes the counts to the
 /// standard output.
-pub fn work() -> Result<(), Failure> {
+pub fn work(work: Work) -> Result<(), Failure> {
     let mut input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let mut output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-    let mut counts = Counts::default();
-    count_lines(&mut input, &mut counts)?;
-    counts.send(|message| {
+    let mut taken = Taken::new(work);
+    take_lines(&mut input, &mut taken)?;
+    let mut send = |message: &[u8]| {
         output.write_all(&(message.len() as u64).to_le_bytes())?;
         Ok(output.write_all(message)?)
-    })
+    };
+    taken.counts.commit(Vec::new(), false, &mut send)?;
+    send(&end(taken.span))
 }
 
-fn count_lines(input: &mut impl Read, counts: &mut Counts) -> io::Result<()> {
+fn take_lines(input: &mut impl Read, taken: &mut Taken) -> io::Result<()> {
     let (mut buffer, mut kept) = (vec![0; READ + WHOLE], 0);
-    let mut pieces = Pieces::default();
     loop {
         let new = match input.read(&mut buffer[kept..]) {
             Ok(0) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             read => read?,
         };
+        taken.span.note();
         let filled = kept + new;
         let mut rest = &buffer[..filled];
         while let Some((reader, more, bytes)) = split_frame(&mut rest) {
-            pieces.put(reader, more, bytes, counts);
+            taken.put(reader, more, bytes);
         }
         kept = rest.len();
         buffer.copy_within(filled - kept..filled, 0);
@@ -220,20 +226,29 @@ fn split_frame<'a>(buffer: &mut &'a [u8]) -> Option<(u32, bool, &'a [u8])> {
     Some((u32::from_le_bytes(*reader), len & MORE != 0, bytes))
 }
 
-/// The pieces of lines whose ends have not come yet, by reader.
-#[derive(Default)]
-struct Pieces(HashMap<u32, Vec<u8>>);
+/// What a worker has taken.
+struct Taken {
+    work: Work,
+    counts: Counts,
+    span: Span,
+    /// The pieces of lines whose ends have not come yet, by reader.
+    pieces: HashMap<u32, Vec<u8>>,
+}
 
-impl Pieces {
-    /// Counts a line when it is whole.
-    fn put(&mut self, reader: u32, more: bool, bytes: &[u8], counts: &mut Counts) {
+impl Taken {
+    fn new(work: Work) -> Self {
+        Self { work, counts: Counts::default(), span: Span::default(), pieces: HashMap::new() }
+    }
+
+    /// Takes lines, or a line when it is whole.
+    fn put(&mut self, reader: u32, more: bool, bytes: &[u8]) {
         if more {
-            self.0.entry(reader).or_default().extend_from_slice(bytes);
-        } else if let Some(mut line) = self.0.remove(&reader) {
+            self.pieces.entry(reader).or_default().extend_from_slice(bytes);
+        } else if let Some(mut line) = self.pieces.remove(&reader) {
             line.extend_from_slice(bytes);
-            counts.add_line(&line);
+            self.counts.add_lines(&line, self.work);
         } else {
-            counts.add_line(bytes);
+            self.counts.add_lines(bytes, self.work);
         }
     }
 }

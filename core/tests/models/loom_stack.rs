@@ -1,14 +1,10 @@
 //! Every interleaving of those who push and pop on a stack of one or two slots, and of one who asks what it holds.
-#![cfg(loom)]
-
-#[path = "support/memory.rs"]
-mod memory;
 
 use core::ptr::NonNull;
 
+use crate::memory::Memory;
 use loom::sync::Arc;
 use loom::thread;
-use memory::Memory;
 use slipring_core::primitive::DataCell;
 use slipring_core::ring::spsc_slots::PushError;
 use slipring_core::ring::stack::Stack;

@@ -1,5 +1,4 @@
 //! Waiters for tests of core: never dead, never late.
-#![allow(dead_code, reason = "each test file uses what it needs")]
 
 use slipring_core::futex::{self, Scope};
 use slipring_core::owner::OwnerId;

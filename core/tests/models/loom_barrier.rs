@@ -1,8 +1,6 @@
 //! Every interleaving of the barrier: one leader, all or none, and everybody learns of a break.
-#![cfg(loom)]
 
-mod support;
-
+use crate::waiter::Patient;
 use loom::sync::Arc;
 use loom::thread;
 use slipring_core::futex::Scope;
@@ -10,7 +8,6 @@ use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, DataCell};
 use slipring_core::sync::{Arrived, Barrier, BarrierError};
 use slipring_core::wait::Waiter;
-use support::Patient;
 
 /// Gives up where it would sleep.
 struct Hasty;

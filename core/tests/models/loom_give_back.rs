@@ -1,13 +1,9 @@
 //! Every interleaving of a look for blocks that lie free with their use: nobody's memory is given back under him, no block is
 //! lost, and what was freed is looked for.
-#![cfg(loom)]
 
-#[path = "support/one_block.rs"]
-mod one_block;
-
+use crate::one_block::{LEN, Memory, NoMore, pool_with_block_of};
 use loom::sync::Arc;
 use loom::thread;
-use one_block::{LEN, Memory, NoMore, pool_with_block_of};
 use slipring_core::block::{AllocError, BlockRef, Lookup, Magazines, Patience, Pool, State};
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::DataCell;

@@ -1,20 +1,15 @@
 //! Every interleaving of permits with owners: none too many, none lost, none overslept, the dead's back exactly once.
-#![cfg(loom)]
-
-#[path = "support/memory.rs"]
-mod memory;
-mod support;
 
 use std::ptr::NonNull;
 
+use crate::memory::Memory;
+use crate::waiter::Patient;
 use loom::sync::Arc;
 use loom::thread;
-use memory::Memory;
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::DataCell;
 use slipring_core::sync::Permits;
-use support::Patient;
 
 /// Permits, and the memory that they are in.
 struct Shared {

@@ -1,17 +1,12 @@
 //! Every interleaving of one producer and one consumer on a ring of the smallest size.
-#![cfg(loom)]
 
-#[path = "support/memory.rs"]
-mod memory;
-mod support;
-
+use crate::memory::Memory;
+use crate::waiter::Patient;
 use loom::sync::{Arc, Mutex};
 use loom::thread;
-use memory::Memory;
 use slipring_core::futex::Scope;
 use slipring_core::primitive::FenceMode;
 use slipring_core::ring::spsc_records::{ClaimError, Consumer, Layout, Producer, Records};
-use support::Patient;
 
 const MODE: (Scope, FenceMode) = (Scope::Private, FenceMode::Asymmetric);
 const SIZE: usize = 256;

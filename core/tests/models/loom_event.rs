@@ -1,14 +1,11 @@
 //! Every interleaving of the event: no set is lost on a waiter, and what was published is seen.
-#![cfg(loom)]
 
-mod support;
-
+use crate::waiter::Patient;
 use loom::sync::Arc;
 use loom::thread;
 use slipring_core::futex::Scope;
 use slipring_core::primitive::{AtomicU32, DataCell, Ordering};
 use slipring_core::sync::Event;
-use support::Patient;
 
 #[test]
 fn a_waiter_is_woken_and_sees_what_was_published() {

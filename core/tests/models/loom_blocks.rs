@@ -1,16 +1,12 @@
 //! Every interleaving of a block on its way through a ring or a stack while the death procedure looks for the blocks of the dead:
 //! a block is never freed under a living owner, and never lost.
-#![cfg(loom)]
-
-#[path = "support/one_block.rs"]
-mod one_block;
 
 use core::ptr::NonNull;
 
+use crate::one_block::{LEN, Memory, NoMore, pool_with_block_of};
 use loom::model::Builder;
 use loom::sync::Arc;
 use loom::thread;
-use one_block::{LEN, Memory, NoMore, pool_with_block_of};
 use slipring_core::block::recover::{Lookup, Repaired};
 use slipring_core::block::{AllocError, BlockRef, Descriptor, Magazines, NoteLine, Pool, State};
 use slipring_core::owner::OwnerId;

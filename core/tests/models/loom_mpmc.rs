@@ -1,14 +1,10 @@
 //! Every interleaving of producers and consumers on a ring of one or two slots.
-#![cfg(loom)]
-
-#[path = "support/memory.rs"]
-mod memory;
 
 use core::ptr::NonNull;
 
+use crate::memory::Memory;
 use loom::sync::Arc;
 use loom::thread;
-use memory::Memory;
 use slipring_core::primitive::{DataCell, spin_hint};
 use slipring_core::ring::mpmc::{PopError, PushError, Ring};
 

@@ -9,10 +9,7 @@ use slipring_core::block::{
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::AtomicU64;
 
-#[path = "memory.rs"]
-mod memory;
-
-pub use memory::Memory;
+pub use crate::memory::Memory;
 
 /// Eleven classes of 64 KiB each: of the largest there is one block, which is a whole chunk.
 const DATA: usize = 11 << 16;

@@ -1,15 +1,12 @@
 //! Every interleaving of the mutex: exclusion, no lost wake-up, one heir of a dead holder.
-#![cfg(loom)]
 
-mod support;
-
+use crate::waiter::Patient;
 use loom::sync::Arc;
 use loom::thread;
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::DataCell;
 use slipring_core::sync::{Acquired, Mutex};
-use support::Patient;
 
 fn id(index: u32) -> OwnerId {
     OwnerId::new(index, 0)

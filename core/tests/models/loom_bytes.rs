@@ -1,5 +1,4 @@
 //! Every interleaving of readers and writers of bytes: nothing of one word is torn, and neighbours stay.
-#![cfg(loom)]
 
 use loom::sync::Arc;
 use loom::thread;

@@ -1,16 +1,12 @@
 //! Every interleaving of few workers with few items: an item is finished once, goes out again once, is never forgotten,
 //! and nobody who joins is told that all is done before it is.
-#![cfg(loom)]
-
-#[path = "support/memory.rs"]
-mod memory;
 
 use core::ptr::NonNull;
 
+use crate::memory::Memory;
 use loom::model::Builder;
 use loom::sync::Arc;
 use loom::thread;
-use memory::Memory;
 use slipring_core::block::recover::{Salvage, salvage};
 use slipring_core::block::{Control, NoteLine, State as Block};
 use slipring_core::owner::OwnerId;

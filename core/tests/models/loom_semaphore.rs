@@ -1,8 +1,6 @@
 //! Every interleaving of the semaphore: permits are counted, and no wake-up is lost.
-#![cfg(loom)]
 
-mod support;
-
+use crate::waiter::Patient;
 use loom::sync::Arc;
 use loom::thread;
 use slipring_core::futex::{self, Scope};
@@ -10,7 +8,6 @@ use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, DataCell, spin_hint};
 use slipring_core::sync::{Event, Semaphore};
 use slipring_core::wait::Waiter;
-use support::Patient;
 
 /// Sleeps once, then gives up.
 struct Impatient;

@@ -1,19 +1,14 @@
 //! Every interleaving of those who push and pop on a priority queue, of one who asks what it holds, and of two heirs of
 //! a dead holder.
-#![cfg(loom)]
-
-#[path = "support/memory.rs"]
-mod memory;
-mod support;
 
 use core::ptr::NonNull;
 
+use crate::memory::Memory;
+use crate::waiter::Patient;
 use loom::sync::Arc;
 use loom::thread;
-use memory::Memory;
 use slipring_core::owner::OwnerId;
 use slipring_core::ring::heap::Heap;
-use support::Patient;
 
 struct World {
     heap: Heap,

@@ -1,17 +1,14 @@
 //! Every interleaving of the reentrant mutex: exclusion between threads of one process, and one heir.
-#![cfg(loom)]
-
-mod support;
 
 use core::num::NonZeroU32;
 
+use crate::waiter::Patient;
 use loom::sync::Arc;
 use loom::thread;
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::DataCell;
 use slipring_core::sync::{Acquired, NotOwner, ReentrantMutex};
-use support::Patient;
 
 fn id(index: u32) -> OwnerId {
     OwnerId::new(index, 0)

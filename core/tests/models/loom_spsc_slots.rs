@@ -1,17 +1,12 @@
 //! Every interleaving of one producer and one consumer on a ring of one to three slots.
-#![cfg(loom)]
 
-#[path = "support/memory.rs"]
-mod memory;
-mod support;
-
+use crate::memory::Memory;
+use crate::waiter::Patient;
 use loom::sync::Arc;
 use loom::thread;
-use memory::Memory;
 use slipring_core::futex::Scope;
 use slipring_core::primitive::{FenceMode, spin_hint};
 use slipring_core::ring::spsc_slots::{Consumer, Layout, Producer, PushError, Slots};
-use support::Patient;
 
 const MODE: (Scope, FenceMode) = (Scope::Private, FenceMode::Asymmetric);
 

@@ -1,10 +1,8 @@
 //! Every interleaving of the condition: no notification is lost, the lock is held again.
-#![cfg(loom)]
-
-mod support;
 
 use core::num::NonZeroU32;
 
+use crate::waiter::Patient;
 use loom::sync::Arc;
 use loom::thread;
 use slipring_core::futex::{self, Scope};
@@ -12,7 +10,6 @@ use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, DataCell, Ordering, spin_hint};
 use slipring_core::sync::{Acquired, Condvar, Event, Mutex, ReentrantMutex, Release};
 use slipring_core::wait::Waiter;
-use support::Patient;
 
 #[derive(Clone)]
 struct Shared(Arc<(Mutex, Condvar, DataCell<u32>)>);

@@ -1,14 +1,11 @@
 //! Every interleaving of a notifier and sleepers on one event count.
-#![cfg(loom)]
 
-mod support;
-
+use crate::waiter::Patient;
 use loom::sync::Arc;
 use loom::thread;
 use slipring_core::futex::{ALL, Scope};
 use slipring_core::primitive::{AtomicU32, FenceMode, Ordering};
 use slipring_core::sync::EventCount;
-use support::Patient;
 
 /// A flag that is stored plainly, notified, and waited for by `sleepers` threads. A lost wake-up is a deadlock.
 fn published_by_store(sleepers: usize, mode: FenceMode, count: u32) {

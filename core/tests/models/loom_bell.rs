@@ -1,5 +1,4 @@
 //! The doorbell under loom: a watched socket is readable whenever a message is there, and never for long without one.
-#![cfg(loom)]
 
 use loom::sync::Arc;
 use slipring_core::primitive::{AtomicU32, FenceMode, Ordering};

@@ -2,17 +2,14 @@
 //!
 //! The bell of the model is inotify as far as it matters: rings that nobody has read are one, and who waits for it is
 //! woken by the next ring after it was read. A watcher that is left waiting is a deadlock, which loom reports.
-#![cfg(loom)]
 
-mod support;
-
+use crate::waiter::Patient;
 use loom::sync::Arc;
 use loom::thread;
 use slipring_core::futex::{self, Scope};
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, FenceMode, Ordering, fence_full};
 use slipring_core::sync::{Event, EventCount, Mutex, Semaphore};
-use support::Patient;
 
 struct Bell {
     watched: AtomicU32,
