@@ -83,6 +83,25 @@ fn a_fast_sender_hears_of_a_kill_after_a_few_messages() {
     }
 }
 
+/// The sender of a full channel whose receiver is a peer.
+fn with_full(kind: &str, segment: &Segment) -> (Half, Peer) {
+    let (mut tx, rx) = channel(kind, segment, 8);
+    let peer = Peer::start(rx.handoff(segment), &["side-held"]);
+    drop(rx);
+    peer.expect("holding");
+    while tx.go(Until::NOW).is_ok() {}
+    (tx, peer)
+}
+
+/// The receiver of an empty channel whose sender is a peer.
+fn with_empty(kind: &str, segment: &Segment) -> (Half, Peer) {
+    let (tx, rx) = channel(kind, segment, 64);
+    let peer = Peer::start(tx.handoff(segment), &["side-held"]);
+    drop(tx);
+    peer.expect("holding");
+    (rx, peer)
+}
+
 /// How many messages of a batch were sent. Where time has passed since the last send, the very first may be refused.
 fn sent_of(batch: Result<usize>) -> usize {
     match batch {
@@ -139,11 +158,7 @@ fn a_sender_into_a_full_channel_hears_of_a_kill() {
     let _turn = alone();
     for kind in KINDS.into_iter().filter(|kind| *kind != "unbounded") {
         let segment = segment();
-        let (mut tx, rx) = channel(kind, &segment, 8);
-        let mut peer = Peer::start(rx.handoff(&segment), &["side-held"]);
-        drop(rx);
-        peer.expect("holding");
-        while tx.go(Until::NOW).is_ok() {}
+        let (mut tx, mut peer) = with_full(kind, &segment);
         peer.kill();
         let (tries, took) = until_it_is_heard(&mut tx, Duration::from_millis(1));
         assert!(tries <= MESSAGES && took < 2 * SOON, "{kind}: {tries} tries in {took:?}");
@@ -157,10 +172,7 @@ fn a_receiver_that_only_tries_hears_of_a_kill_soon() {
         for pause in [0, 1, 5, 20, 60] {
             let pause = Duration::from_millis(pause);
             let segment = segment();
-            let (tx, mut rx) = channel(kind, &segment, 64);
-            let mut peer = Peer::start(tx.handoff(&segment), &["side-held"]);
-            drop(tx);
-            peer.expect("holding");
+            let (mut rx, mut peer) = with_empty(kind, &segment);
             // It has tried in vain before, at this pace and at a faster one.
             for _ in 0..70 {
                 assert!(matches!(rx.go(Until::NOW), Err(Error::WouldBlock)), "{kind}");
@@ -178,10 +190,7 @@ fn short_waits_hear_of_a_kill_soon() {
     let _turn = alone();
     for kind in KINDS {
         let segment = segment();
-        let (tx, mut rx) = channel(kind, &segment, 8);
-        let mut peer = Peer::start(tx.handoff(&segment), &["side-held"]);
-        drop(tx);
-        peer.expect("holding");
+        let (mut rx, mut peer) = with_empty(kind, &segment);
         assert!(matches!(rx.go(SHORT), Err(Error::TimedOut | Error::WouldBlock)), "{kind}");
         peer.kill();
         let (waits, took) = until_it_is_heard_in(&mut rx, || SHORT.into(), Duration::ZERO);
@@ -189,11 +198,7 @@ fn short_waits_hear_of_a_kill_soon() {
     }
     for kind in KINDS.into_iter().filter(|kind| *kind != "unbounded") {
         let segment = segment();
-        let (mut tx, rx) = channel(kind, &segment, 8);
-        let mut peer = Peer::start(rx.handoff(&segment), &["side-held"]);
-        drop(rx);
-        peer.expect("holding");
-        while tx.go(Until::NOW).is_ok() {}
+        let (mut tx, mut peer) = with_full(kind, &segment);
         peer.kill();
         let (waits, took) = until_it_is_heard_in(&mut tx, || SHORT.into(), Duration::ZERO);
         assert!(took <= SOON, "{kind}: a sender heard after {took:?} and {waits} waits");

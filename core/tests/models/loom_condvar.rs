@@ -2,46 +2,19 @@
 
 use core::num::NonZeroU32;
 
-use crate::waiter::Patient;
+use crate::waiter::{Impatient, Patient};
 use loom::sync::Arc;
 use loom::thread;
-use slipring_core::futex::{self, Scope};
+use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::{AtomicU32, DataCell, Ordering, spin_hint};
 use slipring_core::sync::{Acquired, Condvar, Event, Mutex, ReentrantMutex, Release};
-use slipring_core::wait::Waiter;
 
 #[derive(Clone)]
 struct Shared(Arc<(Mutex, Condvar, DataCell<u32>)>);
 
 fn id(index: u32) -> OwnerId {
     OwnerId::new(index, 0)
-}
-
-/// Sleeps once, then gives up.
-struct Impatient;
-
-impl Waiter for Impatient {
-    type Stop = ();
-
-    fn scope(&self) -> Scope {
-        Scope::Private
-    }
-
-    fn spin(&mut self) -> bool {
-        false
-    }
-
-    fn sleep(&mut self, word: &AtomicU32, expected: u32) -> Result<(), ()> {
-        futex::wait(word, expected, Scope::Private, None);
-        Err(())
-    }
-
-    fn fence_peers(&mut self) {}
-
-    fn is_dead(&mut self, _owner: OwnerId) -> bool {
-        false
-    }
 }
 
 impl Shared {

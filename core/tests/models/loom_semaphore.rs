@@ -1,39 +1,11 @@
 //! Every interleaving of the semaphore: permits are counted, and no wake-up is lost.
 
-use crate::waiter::Patient;
+use crate::waiter::{Impatient, Patient};
 use loom::sync::Arc;
 use loom::thread;
-use slipring_core::futex::{self, Scope};
-use slipring_core::owner::OwnerId;
-use slipring_core::primitive::{AtomicU32, DataCell, spin_hint};
+use slipring_core::futex::Scope;
+use slipring_core::primitive::{DataCell, spin_hint};
 use slipring_core::sync::{Event, Semaphore};
-use slipring_core::wait::Waiter;
-
-/// Sleeps once, then gives up.
-struct Impatient;
-
-impl Waiter for Impatient {
-    type Stop = ();
-
-    fn scope(&self) -> Scope {
-        Scope::Private
-    }
-
-    fn spin(&mut self) -> bool {
-        false
-    }
-
-    fn sleep(&mut self, word: &AtomicU32, expected: u32) -> Result<(), ()> {
-        futex::wait(word, expected, Scope::Private, None);
-        Err(())
-    }
-
-    fn fence_peers(&mut self) {}
-
-    fn is_dead(&mut self, _owner: OwnerId) -> bool {
-        false
-    }
-}
 
 fn acquire(semaphore: &Semaphore) {
     semaphore.acquire(&mut Patient::new()).unwrap();

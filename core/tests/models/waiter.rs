@@ -1,4 +1,4 @@
-//! Waiters for tests of core: never dead, never late.
+//! How the threads of a model wait.
 
 use slipring_core::futex::{self, Scope};
 use slipring_core::owner::OwnerId;
@@ -38,5 +38,31 @@ impl Waiter for Patient<'_> {
 
     fn is_dead(&mut self, owner: OwnerId) -> bool {
         self.dead.contains(&owner)
+    }
+}
+
+/// Sleeps once, then gives up.
+pub struct Impatient;
+
+impl Waiter for Impatient {
+    type Stop = ();
+
+    fn scope(&self) -> Scope {
+        Scope::Private
+    }
+
+    fn spin(&mut self) -> bool {
+        false
+    }
+
+    fn sleep(&mut self, word: &AtomicU32, expected: u32) -> Result<(), ()> {
+        futex::wait(word, expected, Scope::Private, None);
+        Err(())
+    }
+
+    fn fence_peers(&mut self) {}
+
+    fn is_dead(&mut self, _owner: OwnerId) -> bool {
+        false
     }
 }
