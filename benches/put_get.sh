@@ -17,10 +17,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 megabytes=${1:-1000} runs=${2:-5} sink=${3:-file}
 
-# What is built with another profile runs, but its figures say nothing.
-profile=${PROFILE:-release}
-cargo build --quiet --profile "$profile" -p slipring-cli --bin slipring --example by_line
-built=target/${profile/#dev/debug}
+# Where the programs are, if they are built. Without optimisations they run, but their figures say nothing.
+built=${BUILT:-target/release}
+[ -n "${BUILT:-}" ] || cargo build --quiet --release -p slipring-cli --bin slipring --example by_line
 slipring=$built/slipring by_line=$built/examples/by_line
 dir=$(mktemp -d "${SLIPRING_DIR:-/dev/shm}/put-get.XXXXXX")
 trap 'rm -rf "$dir"' EXIT

@@ -4,5 +4,10 @@
 source "$(dirname "$0")/lib.sh"
 
 # Without `--bench` criterion runs each once.
-step "benchmarks, once each" cargo test -p slipring-benches --benches
-PROFILE=dev step "put and get, 8 MB" benches/put_get.sh 8 1
+benches=()
+for bench in benches/benches/*.rs; do
+    benches+=(--bench "$(basename "$bench" .rs)")
+done
+step "benchmarks, once each" workspace "${benches[@]}"
+step "build put and get" workspace -q --no-run --test put_get --example by_line
+BUILT=${CARGO_TARGET_DIR:-target}/debug step "put and get, 8 MB" benches/put_get.sh 8 1

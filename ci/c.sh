@@ -2,7 +2,8 @@
 # The C interface: its tests with a C program, and its installation as pkg-config finds it.
 source "$(dirname "$0")/lib.sh"
 
-step "C interface" cargo test -p slipring-c
+# shellcheck disable=SC2046
+step "C interface" workspace $(tests_in bindings/c/tests)
 installed() {
     local prefix=$PWD/target/c-prefix flags
     rm -rf "$prefix"
@@ -18,7 +19,7 @@ step "C interface, installed" installed
 
 example() {
     local prefix=$PWD/target/c-prefix name=readings-$$ receiver line
-    cargo build -q -p slipring-c --example sender
+    workspace -q --no-run --example sender
     # shellcheck disable=SC2046
     cc -std=c11 -Wall -Wextra -Werror -o "$prefix/receiver" bindings/c/examples/receiver.c \
         $(PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config --cflags --libs slipring)

@@ -17,3 +17,23 @@ die() {
     printf 'error: %s\n' "$*" >&2
     exit 1
 }
+
+# `cargo test` for the targets that the arguments name. What is built is built once: always for the whole workspace, with the
+# features that its members want together. With `-p` each member would have its own set, and dependencies of its own.
+workspace() {
+    cargo test --workspace "$@"
+}
+
+# `--test NAME` for each file of tests in these folders.
+tests_in() {
+    local folder file
+    for folder in "$@"; do
+        for file in "$folder"/*.rs "$folder"/*/main.rs; do
+            [ -e "$file" ] || continue
+            case $file in
+            */main.rs) file=${file%/main.rs} ;;
+            esac
+            printf -- '--test %s ' "$(basename "$file" .rs)"
+        done
+    done
+}

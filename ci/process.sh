@@ -2,4 +2,7 @@
 # Tests between real processes. SLIPRING_KILL_SECONDS sets how long the random kills go on (10).
 source "$(dirname "$0")/lib.sh"
 
-step "tests between processes" cargo test -p slipring-tests
+# `crash` needs another build: ci/crash.sh.
+tests=$(tests_in tests/tests)
+# shellcheck disable=SC2086
+step "tests between processes" workspace ${tests/--test crash /}

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Unit tests, property tests, examples in the documentation, the program's own tests.
+# Unit tests, property tests, the program's own tests; examples in the documentation, README.md and the guide.
 source "$(dirname "$0")/lib.sh"
 
-step "unit and property tests" cargo test --workspace --exclude slipring-tests --exclude slipring-benches \
-    --features slipring/tokio
+# shellcheck disable=SC2046
+step "unit and property tests" workspace --lib --bins $(tests_in core/tests shm/tests cli/tests)
+step "examples in the documentation" workspace --doc

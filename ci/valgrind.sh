@@ -10,7 +10,7 @@ export SLIPRING_RESERVE=256M
 
 silent() {
     local said
-    cargo build -q -p slipring --features tokio --example two_processes
+    workspace -q --no-run --example two_processes
     said=$(timeout -k 5 300 valgrind --error-exitcode=9 --quiet --trace-children=yes "$target/debug/examples/two_processes" 2>&1) \
         || die "memcheck: $said"
     echo "$said"
