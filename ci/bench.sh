@@ -8,6 +8,6 @@ benches=()
 for bench in benches/benches/*.rs; do
     benches+=(--bench "$(basename "$bench" .rs)")
 done
-step "benchmarks, once each" workspace "${benches[@]}"
-step "build put and get" workspace -q --no-run --test put_get --example by_line
+step "benchmarks, once each" workspace test "${benches[@]}"
+step "build put and get" workspace build -q --bin slipring --example by_line
 BUILT=${CARGO_TARGET_DIR:-target}/debug step "put and get, 8 MB" benches/put_get.sh 8 1

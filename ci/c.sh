@@ -3,7 +3,7 @@
 source "$(dirname "$0")/lib.sh"
 
 # shellcheck disable=SC2046
-step "C interface" workspace $(tests_in bindings/c/tests)
+step "C interface" workspace test $(tests_in bindings/c/tests)
 installed() {
     local prefix=$PWD/target/c-prefix flags
     rm -rf "$prefix"
@@ -19,7 +19,7 @@ step "C interface, installed" installed
 
 example() {
     local prefix=$PWD/target/c-prefix name=readings-$$ receiver line
-    workspace -q --no-run --example sender
+    workspace build -q --example sender
     # shellcheck disable=SC2046
     cc -std=c11 -Wall -Wextra -Werror -o "$prefix/receiver" bindings/c/examples/receiver.c \
         $(PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config --cflags --libs slipring)

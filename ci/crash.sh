@@ -3,4 +3,4 @@
 # every point of a queue's operations.
 source "$(dirname "$0")/lib.sh"
 
-step "killed at every step" workspace --features slipring-tests/crash --test crash
+step "killed at every step" workspace test --features slipring-tests/crash --test crash

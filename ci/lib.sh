@@ -18,10 +18,13 @@ die() {
     exit 1
 }
 
-# `cargo test` for the targets that the arguments name. What is built is built once: always for the whole workspace, with the
-# features that its members want together. With `-p` each member would have its own set, and dependencies of its own.
+# `workspace test …` and `workspace build …`: cargo for the targets that the arguments name. What is built is built once: always for
+# the whole workspace, with the features that its members want together. With `-p` each member would have its own set, and
+# dependencies of its own. A build names an example, too: without one it leaves out what only tests want.
 workspace() {
-    cargo test --workspace "$@"
+    local verb=$1
+    shift
+    cargo "$verb" --workspace "$@"
 }
 
 # `--test NAME` for each file of tests in these folders.

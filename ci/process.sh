@@ -5,4 +5,4 @@ source "$(dirname "$0")/lib.sh"
 # `crash` needs another build: ci/crash.sh.
 tests=$(tests_in tests/tests)
 # shellcheck disable=SC2086
-step "tests between processes" workspace ${tests/--test crash /}
+step "tests between processes" workspace test ${tests/--test crash /}

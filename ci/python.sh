@@ -12,7 +12,7 @@ lint() {
 }
 step "format and lint of Python" lint
 # Its queues are Python's, too.
-step "the program" workspace -q --no-run --test put_get
+step "the program" workspace build -q --bin slipring --example by_line
 # Most of them wait for processes most of the time. Those that look at what is left in the machine want to be alone in it.
 tests=bindings/python/tests
 step "Python tests" "$python" -m pytest -q --timeout 300 -n 4 --ignore "$tests/test_leftovers.py" "$tests"

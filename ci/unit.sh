@@ -3,5 +3,5 @@
 source "$(dirname "$0")/lib.sh"
 
 # shellcheck disable=SC2046
-step "unit and property tests" workspace --lib --bins $(tests_in core/tests shm/tests cli/tests)
-step "examples in the documentation" workspace --doc
+step "unit and property tests" workspace test --lib --bins $(tests_in core/tests shm/tests cli/tests)
+step "examples in the documentation" workspace test --doc

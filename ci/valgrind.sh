@@ -10,7 +10,7 @@ export SLIPRING_RESERVE=256M
 
 silent() {
     local said
-    workspace -q --no-run --example two_processes
+    workspace build -q --example two_processes
     said=$(timeout -k 5 300 valgrind --error-exitcode=9 --quiet --trace-children=yes "$target/debug/examples/two_processes" 2>&1) \
         || die "memcheck: $said"
     echo "$said"
