@@ -65,7 +65,7 @@ mod _native {
     #[pymodule_export]
     use super::bounded::BoundedSemaphore;
     #[pymodule_export]
-    use super::codec::{decode_message, encode_message};
+    use super::codec::{Beside, decode_message, encode_message};
     #[pymodule_export]
     use super::condition::{Condition, Count, Waiters};
     #[pymodule_export]

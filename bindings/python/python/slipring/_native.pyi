@@ -13,6 +13,7 @@ _T = TypeVar("_T")
 
 __all__ = [
     "Barrier",
+    "Beside",
     "Berths",
     "Block",
     "Boarding",
@@ -149,6 +150,11 @@ class Passage:
 
 def encode_message(obj: Any) -> bytes: ...
 def decode_message(message: Buffer) -> Any: ...
+
+@final
+class Beside:
+    def __new__(cls, object: Buffer, writable: bool = False) -> Self: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
 
 # --- locks and signals ---
 

@@ -111,7 +111,7 @@ def _reduce_memoryview(view: memoryview) -> tuple[Any, ...]:
     memory: Any = view
     if not view.c_contiguous:
         memory = view.tobytes() if view.readonly else bytearray(view.tobytes())
-    return _show, (PickleBuffer(memory), view.format, view.shape)
+    return _show, (PickleBuffer(_native.Beside(memory)), view.format, view.shape)
 
 
 def _show(memory: Any, format: str, shape: tuple[int, ...]) -> memoryview:
