@@ -4,6 +4,7 @@ import ctypes
 import itertools
 import operator
 import os
+import select
 import signal
 import sys
 import time
@@ -17,6 +18,7 @@ def obey(control, objects, inherited=None):
     objects["read"] = lambda path: find(objects, path)
     objects["write"] = lambda path, value: assign(objects, path, value)
     objects["receive"] = lambda path, name: objects.update({name: find(objects, path).recv()})
+    objects["readable"] = lambda path: is_readable(find(objects, path))
     objects["send_on"] = lambda path, name: find(objects, path).send(objects[name])
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGUSR1, SignalCount.handler)
@@ -33,6 +35,13 @@ def obey(control, objects, inherited=None):
             control.send(answer)
         except Exception as error:
             control.send(("raised", TypeError(f"{path} gave what can't be sent: {error}")))
+
+
+def is_readable(what, timeout=0):
+    """Whether the descriptor says so."""
+    poll = select.poll()
+    poll.register(what, select.POLLIN)
+    return bool(poll.poll(timeout))
 
 
 def find(objects, path):
@@ -89,6 +98,21 @@ def send_blocks(conn, mark, times, size):
     message = bytes([mark]) * size
     for _ in range(times):
         conn.send_bytes(message)
+
+
+def take_under(lock, reader, results):
+    """Takes what there is when the descriptor says so, as a pool's workers do, until it is None."""
+    taken = []
+    while True:
+        if not is_readable(reader, 1000):
+            continue
+        with lock:
+            if not is_readable(reader):
+                continue
+            item = reader.recv()
+        if item is None:
+            return results.put(taken)
+        taken.append(item)
 
 
 def receive_all(conn, results):

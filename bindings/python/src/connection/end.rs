@@ -30,8 +30,6 @@ pub(super) struct State {
     readable: bool,
     writable: bool,
     closed: bool,
-    /// The descriptor may be readable because of messages that were there before it was.
-    pub(super) old_news: bool,
 }
 
 impl Ends {
@@ -41,7 +39,7 @@ impl Ends {
         Self {
             reader: Attached::new(reader.map_or_else(Handles::none, Handles::new)),
             writer: Attached::new(writer.map_or_else(Handles::none, Handles::new)),
-            state: Attached::new(State { readable, writable, closed: false, old_news: false }),
+            state: Attached::new(State { readable, writable, closed: false }),
             room: Attached::new(None),
             buffer: Attached::new(Vec::new()),
             asked: Attached::new(None),
@@ -96,13 +94,10 @@ impl Ends {
         self.check_closed(py)?;
         let watched = self.reader.with(py, |reader| {
             let reader = reader.at_hand()?;
-            let old_news = !reader.is_empty();
-            Some(reader.as_fd().map(|fd| (fd.as_raw_fd(), old_news)))
+            Some(reader.as_fd().map(|fd| fd.as_raw_fd()))
         });
         if let Some(watched) = watched {
-            let (fd, old_news) = watched.map_err(raise)?;
-            self.state.with(py, |state| state.old_news |= old_news);
-            return Ok(fd);
+            return watched.map_err(raise);
         }
         let fd = self.writer.with(py, |writer| Some(writer.at_hand()?.as_fd().as_raw_fd()));
         fd.ok_or_else(closed)
