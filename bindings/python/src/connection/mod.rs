@@ -73,7 +73,7 @@ impl Connection {
     }
 
     /// Gives it to another process: the berth, and what to tell the process.
-    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
+    fn _slipring_give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
         let (berth, part) = self.ends.give(py, berths)?;
         Ok((berth, vec![part]))
     }
