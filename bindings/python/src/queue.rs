@@ -271,7 +271,8 @@ impl Queue {
         self.channel(py, |channel| channel.tx.capacity())
     }
 
-    /// Says that the work on an object that this process got is done: on the one that it has had for the longest.
+    /// Says that the work on an object is done: on the one that this process has had for the longest. A process that has
+    /// none says it of the oldest that another one has, or of one that nobody has got yet.
     fn _task_done(slf: &Bound<'_, Self>) -> PyResult<()> {
         let done = slf.get().channel(slf.py(), |channel| {
             // Those that are not ours are a forking parent's, or were ended otherwise.
@@ -281,7 +282,10 @@ impl Queue {
                     done => return done,
                 }
             }
-            channel.rx.done_oldest()
+            match channel.rx.done_oldest() {
+                Err(Error::NotYourLease) => channel.rx.done_any(),
+                done => done,
+            }
         });
         match done? {
             Err(Error::NotYourLease) => {

@@ -145,6 +145,16 @@ def work(queue, done):
             return
 
 
+def say_done(queue):
+    queue.task_done()
+
+
+def get_and_tell(queue, done):
+    """Gets tasks, and says so to whoever says that they are done."""
+    while (task := queue.get()) is not None:
+        done.put((len(task), task == bytes(len(task))))
+
+
 class Point(ctypes.Structure):
     _fields_ = [("x", ctypes.c_int), ("y", ctypes.c_double)]
 
