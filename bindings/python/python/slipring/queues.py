@@ -167,9 +167,10 @@ class JoinableQueue(Queue[_T]):
     """A queue of tasks: `join` waits until everything that was put was worked on.
 
     Whoever gets an object calls `task_done` when the work on it is done. If the worker dies before that, another one
-    gets the object. A process that has no object in hand may call it, too: that counts for the oldest of another's. What was delivered `max_deliveries` times and never done is set aside: it counts as done, and
-    `dead_letters()` gives it. At most `max_leases` objects, 65536 or less, are in somebody's hands or set aside at a
-    time: beyond that `get` raises an error.
+    gets the object. A process that has no object in hand may call it, too: that counts for the oldest of another's.
+    What was delivered `max_deliveries` times and never done is set aside: it counts as done, and `dead_letters()` gives
+    it. At most `max_leases` objects, 65536 or less, are in somebody's hands or set aside at a time: beyond that `get`
+    raises an error.
 
     >>> q = JoinableQueue()
     >>> q.put("task")

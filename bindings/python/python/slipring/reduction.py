@@ -93,8 +93,8 @@ def _rebuild(cls: type, boarding: _native.Boarding, parts: list[tuple[str, list[
 def reduce_native(obj: Any) -> tuple[Any, ...]:
     """The `__reduce__` of an object of ours.
 
-    Its native half has `_slipring_give(berths)`, which returns the number of the berth and `(text, descriptors)` of each
-    part of it; its class makes the object again of a `_native.Ticket` in place of its first argument, without
+    Its native half has `_slipring_give(berths)`, which returns the number of the berth and `(text, descriptors)` of
+    each part of it; its class makes the object again of a `_native.Ticket` in place of its first argument, without
     `__init__`.
     """
     popen = get_spawning_popen()
