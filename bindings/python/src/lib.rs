@@ -79,7 +79,7 @@ mod _native {
     #[pymodule_export]
     use super::event::Event;
     #[pymodule_export]
-    use super::family::{participants, reap, segment_memory, trim, version};
+    use super::family::{leave_permits, participants, reap, segment_memory, trim, version};
     #[pymodule_export]
     use super::lock::Lock;
     #[pymodule_export]

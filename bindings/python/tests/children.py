@@ -155,6 +155,25 @@ def get_and_tell(queue, done):
         done.put((len(task), task == bytes(len(task))))
 
 
+def take_places(places, count, end=None):
+    for _ in range(count):
+        assert places.acquire(timeout=10)
+    if end == "fail":
+        sys.stderr = None
+        raise RuntimeError("on purpose")
+
+
+def take_and_put(places, items, count):
+    for number in range(count):
+        places.acquire()
+        items.put(number)
+
+
+def get_and_release(places, items):
+    while items.get() is not None:
+        places.release()
+
+
 class Point(ctypes.Structure):
     _fields_ = [("x", ctypes.c_int), ("y", ctypes.c_double)]
 

@@ -99,6 +99,22 @@ def _barrier(cls: type, boarding: Any, parts: list[Any], action: Any, timeout: f
 _CLASSES = (Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore)
 
 
+class _Ends:
+    """Says at the end of a process, if that is in good order, what a killed one does not say."""
+
+    def __init__(self) -> None:
+        self.say_later()
+        # What a process was to do at its end a child forgets.
+        util.register_after_fork(self, _Ends.say_later)
+
+    def say_later(self) -> None:
+        # Places of a killed process come back. Of one that has ended they are what it left for others to release.
+        util.Finalize(None, _native.leave_permits, exitpriority=0)
+
+
+_ends = _Ends()
+
+
 #: The barriers that this process has been at, and which process that is.
 _attended: weakref.WeakSet[Barrier] = weakref.WeakSet()
 _attending = 0
