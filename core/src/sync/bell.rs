@@ -10,10 +10,10 @@
 //! # Memory
 //!
 //! ```text
-//!  31        5   4   3   2   1   0
-//! +-----------+---+---+---+---+---+
-//! |   count   | A | X | R | W |   |
-//! +-----------+---+---+---+---+---+
+//!  31        6   5   4   3   2   1   0
+//! +-----------+---+---+---+---+---+---+
+//! |   count   | V | A | X | R | W | F |
+//! +-----------+---+---+---+---+---+---+
 //! ```
 //!
 //! | bit | meaning | set by | cleared by |
@@ -21,6 +21,8 @@
 //! | W | an event loop watches the socket | the reader | nobody |
 //! | A | somebody watches this word, and waits for a bell of another kind | anybody | a sender that rings |
 //! | R | rung: a byte is in the socket, or its sender is about to write it | a sender | a reader that quiets the bell |
+//! | V | somebody watches the socket for room | a sender | nobody |
+//! | F | the ring is marked as full: bytes that say so are in the socket, or about to be | a sender, in its turn | a reader, in its turn |
 //! | X | bytes and R may not match: somebody died in between | the next holder of either lock | a reader that emptied the socket under both locks |
 //! | count | how often all who watch were told to look again | the death procedure, the end of a side | nobody |
 //!
@@ -47,12 +49,14 @@
 use crate::futex;
 use crate::primitive::{AtomicU32, FenceMode, Ordering, fence_full, fence_light};
 
+const FULL: u32 = 1;
 const WATCHED: u32 = 2;
 const RUNG: u32 = 4;
 const STRAY: u32 = 8;
 const ASKED: u32 = 16;
+const ROOM: u32 = 32;
 /// One time that all who watch were told.
-const COUNT: u32 = 32;
+const COUNT: u32 = 64;
 
 /// The bell: four bytes of shared memory. All-zero is a quiet one.
 #[repr(transparent)]
@@ -167,6 +171,52 @@ impl Bell {
         self.word.load(Ordering::Relaxed) & WATCHED != 0
     }
 
+    /// Somebody watches the socket for room from now on.
+    pub fn watch_room(&self) {
+        // ORDERING: Relaxed; a sender that does not see it yet marks with a later message.
+        self.word.fetch_or(ROOM, Ordering::Relaxed);
+    }
+
+    /// Whether somebody watches it for room.
+    #[inline]
+    pub fn is_room_watched(&self) -> bool {
+        // ORDERING: Relaxed; as above.
+        self.word.load(Ordering::Relaxed) & ROOM != 0
+    }
+
+    /// Whether it is watched for room, and not marked as full.
+    #[inline]
+    pub fn may_need_mark(&self) -> bool {
+        // ORDERING: Relaxed; under the sender's lock. A mark that was taken away meanwhile is made with the next message.
+        self.word.load(Ordering::Relaxed) & (ROOM | FULL) == ROOM
+    }
+
+    /// Whether it is marked as full.
+    #[inline]
+    pub fn is_marked(&self) -> bool {
+        // ORDERING: Relaxed; a reader that has taken a message sees what its sender said before it.
+        self.word.load(Ordering::Relaxed) & FULL != 0
+    }
+
+    /// Sender, in its turn: marks it as full. Whether it was not.
+    pub fn mark(&self) -> bool {
+        // ORDERING: AcqRel; before the message, which is published with Release.
+        self.word.fetch_or(FULL, Ordering::AcqRel) & FULL == 0
+    }
+
+    /// Reader, in its turn: takes the mark away. Whether there was one.
+    pub fn unmark(&self) -> bool {
+        // ORDERING: AcqRel; the sender that looks again sees it.
+        self.word.fetch_and(!FULL, Ordering::AcqRel) & FULL != 0
+    }
+
+    /// Whether a reader that has taken a message has more to do: somebody watches, or it is marked as full.
+    #[inline]
+    pub fn needs_care(&self) -> bool {
+        // ORDERING: Relaxed; as `is_watched` and `is_marked`.
+        self.word.load(Ordering::Relaxed) & (WATCHED | FULL) != 0
+    }
+
     /// Whether the socket may have a byte.
     #[inline]
     pub fn may_be_rung(&self) -> bool {
@@ -223,7 +273,7 @@ impl Bell {
     /// Reader that holds both locks, saw no message and emptied the socket: all is quiet.
     pub fn reset(&self) {
         // ORDERING: AcqRel; under both locks.
-        self.word.fetch_and(!(RUNG | STRAY), Ordering::AcqRel);
+        self.word.fetch_and(!(RUNG | STRAY | FULL), Ordering::AcqRel);
         crash_point!("bell.reset.cleared");
     }
 }

@@ -14,6 +14,7 @@ use slipring_core::wait::Waiter;
 
 use super::end::{End, Turn};
 use super::lane::damaged;
+use super::room;
 use crate::member::Wait;
 use crate::sys::socket::{self, Ready, Received};
 use crate::sys::{clock, membarrier, watch::Watch};
@@ -49,6 +50,15 @@ impl Arrivals {
         }
         let watch = self.watch.as_ref().map(AsFd::as_fd);
         watch.ok_or(Error::Closed)
+    }
+
+    /// The socket, watched.
+    pub(super) fn watch_socket(&self) -> Result<BorrowedFd<'_>> {
+        let socket = self.end.socket()?;
+        if !self.end.lane.words().bell.is_watched() {
+            self.quiet_old_ring();
+        }
+        Ok(socket)
     }
 
     /// A turn with a message there.
@@ -95,6 +105,8 @@ impl Arrivals {
         let bell = &self.end.lane.words().bell;
         if bell.is_watched() && bell.may_be_rung() {
             self.hush(|this| this.consumer.is_empty());
+        } else if bell.is_marked() {
+            room::unmark(&self.end);
         }
         open.and(Err(Error::WouldBlock))
     }
@@ -125,10 +137,20 @@ impl Arrivals {
         }
     }
 
-    /// A message was taken, in our turn. Where somebody watches and none is left, the descriptor is made unreadable.
+    /// A message was taken, in our turn. Where somebody watches and none is left, the descriptor is made unreadable; and where
+    /// there is room again, the other end's writable.
     #[inline]
     pub(super) fn taken(&mut self) {
+        if self.end.lane.words().bell.needs_care() {
+            self.take_care();
+        }
+    }
+
+    fn take_care(&mut self) {
         let bell = &self.end.lane.words().bell;
+        if bell.is_marked() {
+            room::unmark(&self.end);
+        }
         if bell.is_watched() && self.consumer.is_empty() && bell.may_be_rung() {
             self.hush(|this| this.consumer.is_empty());
         }
@@ -138,6 +160,9 @@ impl Arrivals {
     #[cold]
     fn hush(&self, is_empty: fn(&Self) -> bool) -> bool {
         let bell = &self.end.lane.words().bell;
+        if bell.is_marked() {
+            room::unmark(&self.end);
+        }
         let hushed = bell.hush();
         fence_peers(self.end.attachment().fences);
         // Where the program has closed the socket nobody can ring there any more.

@@ -268,6 +268,18 @@ impl PipeReader {
         self.arrivals.as_fd()
     }
 
+    /// The same of the end's own socket, which is also the descriptor of the half that sends
+    /// ([`PipeWriter::room_fd`](super::PipeWriter::room_fd)): for who waits for both by one. It is the same one in all handles of
+    /// the end, and in a forked child.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DescriptorsClosed`], [`Error::Forked`].
+    pub fn watch_socket(&mut self) -> Result<BorrowedFd<'_>> {
+        self.ready()?;
+        self.arrivals.watch_socket()
+    }
+
     /// The segment that the pipe is in.
     pub fn segment(&self) -> Segment {
         Segment::of(self.end().attachment())

@@ -89,18 +89,21 @@ impl Ends {
         berths.give(py, &writer)
     }
 
-    /// The descriptor to wait for; of an end that only sends, one that hangs up with the other end.
+    /// The descriptor to wait for: readable while there is something to receive, writable while there is room to send.
     pub fn fileno(&self, py: Python<'_>) -> PyResult<RawFd> {
         self.check_closed(py)?;
-        let watched = self.reader.with(py, |reader| {
-            let reader = reader.at_hand()?;
-            Some(reader.as_fd().map(|fd| fd.as_raw_fd()))
+        let room = self.writer.with(py, |writer| {
+            let writer = writer.at_hand()?;
+            Some(writer.room_fd().map(|fd| fd.as_raw_fd()))
         });
-        if let Some(watched) = watched {
-            return watched.map_err(raise);
-        }
-        let fd = self.writer.with(py, |writer| Some(writer.at_hand()?.as_fd().as_raw_fd()));
-        fd.ok_or_else(closed)
+        let both = room.is_some();
+        let messages = self.reader.with(py, |reader| {
+            let reader = reader.at_hand()?;
+            // One that only receives is never writable.
+            let fd = if both { reader.watch_socket() } else { reader.as_fd() };
+            Some(fd.map(|fd| fd.as_raw_fd()))
+        });
+        messages.or(room).ok_or_else(closed)?.map_err(raise)
     }
 
     /// A descriptor that is readable while there may be room for a message, until [`Ends::has_room`] says that there is none.
