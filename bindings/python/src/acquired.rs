@@ -208,10 +208,10 @@ macro_rules! acquired {
                 }
 
                 fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-                    reduce(slf.as_any(), slf.get().inner.args())
+                    reduce(slf.as_any(), slf.get().inner.args(), slf.get().inner.name())
                 }
 
-                fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
+                fn _slipring_give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
                     self.inner.give(py, berths)
                 }
 

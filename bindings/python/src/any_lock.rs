@@ -88,8 +88,13 @@ impl AnyLock {
         match self {
             Self::Lock(lock) => Ok(lock.get().inner.is_mine(py)),
             Self::RLock(lock) => Ok(lock.get().inner.is_mine()),
+            // What a subclass of ours calls so is its own.
             Self::Other(lock) => {
-                lock.bind(py).getattr("_semlock")?.call_method0("_is_mine")?.is_truthy()
+                match (lock.bind(py).cast::<Lock>(), lock.bind(py).cast::<RLock>()) {
+                    (Ok(lock), _) => Ok(lock.get().inner.is_mine(py)),
+                    (_, Ok(lock)) => Ok(lock.get().inner.is_mine()),
+                    _ => lock.bind(py).getattr("_semlock")?.call_method0("_is_mine")?.is_truthy(),
+                }
             }
         }
     }
@@ -100,7 +105,11 @@ impl AnyLock {
             Self::Lock(_) => 1,
             Self::RLock(lock) => lock.get().inner.count(),
             Self::Other(lock) => {
-                lock.bind(py).getattr("_semlock")?.call_method0("_count")?.extract()?
+                match (lock.bind(py).cast::<Lock>(), lock.bind(py).cast::<RLock>()) {
+                    (Ok(_), _) => 1,
+                    (_, Ok(lock)) => lock.get().inner.count(),
+                    _ => lock.bind(py).getattr("_semlock")?.call_method0("_count")?.extract()?,
+                }
             }
         };
         (0..depth).try_for_each(|_| self.release(py))?;

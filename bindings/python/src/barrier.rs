@@ -125,7 +125,7 @@ impl Barrier {
         self.parts()?.meeting.retire().map_err(raise)
     }
 
-    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
+    fn _slipring_give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
         berths.give_one(py, &self.parts()?.meeting)
     }
 }

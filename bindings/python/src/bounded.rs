@@ -10,7 +10,9 @@ use crate::transfer::{Berths, Part, ticket};
 
 /// A number of places: whoever takes one gives it back, and there are never more than there were.
 ///
-/// Places of a process that is killed come back. Of more than 65 536 nobody knows whose they are: those do not.
+/// Places of a process that is killed come back. Those of one that ends in good order stay taken, as in `multiprocessing`,
+/// until another process releases them; with a name they come back then, too. Of more than 65 536 nobody knows whose they
+/// are: those never come back.
 ///
 /// >>> from slipring import BoundedSemaphore
 /// >>> seats = BoundedSemaphore(2)

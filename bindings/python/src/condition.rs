@@ -1,5 +1,7 @@
 //! A condition to wait for while a lock is open.
 
+use std::time::Instant;
+
 use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -8,6 +10,7 @@ use slipring::{Condvar, Release, Result, Until, Waiting};
 use crate::any_lock::AnyLock;
 use crate::blocking::{Deadline, wait};
 use crate::error::raise;
+use crate::overridden::Method;
 use crate::rlock::RLock;
 use crate::synchronized::{Inner, Late, Optional, make, seconds};
 use crate::transfer::{Berths, Part};
@@ -27,7 +30,7 @@ impl Waiters {
         Ok(Self { condvar: make(py, ticket, name, || Ok(()), new)? })
     }
 
-    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
+    fn _slipring_give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
         berths.give_one(py, &self.condvar)
     }
 
@@ -174,19 +177,23 @@ impl Condition {
     /// Waits until `predicate()` is true, or the time is over; returns what it returned last.
     #[pyo3(signature = (predicate, timeout=None))]
     fn wait_for<'py>(
-        &self,
+        slf: &Bound<'py, Self>,
         predicate: Bound<'py, PyAny>,
         timeout: Optional<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = predicate.py();
+        static WAIT: Method = Method::new("wait");
+        let (this, py) = (slf.get(), predicate.py());
+        if let Some(wait) = WAIT.in_place(slf.as_any(), || py.get_type::<Self>())? {
+            return wait_by(&wait, &predicate, seconds(timeout)?);
+        }
         let deadline = Deadline::after(seconds(timeout)?);
         let mut result = predicate.call0()?;
         let mut is_over = deadline == Deadline::Now;
         while !is_over && !result.is_truthy()? {
-            self.assert_mine(py, "must acquire() condition before using wait()")?;
-            let mut waiting = self.enter()?;
+            this.assert_mine(py, "must acquire() condition before using wait()")?;
+            let mut waiting = this.enter()?;
             // A death is a reason to look, too: the dead may have changed what it did not live to tell of.
-            is_over = !self.sleep(py, deadline, |until| waiting.wait_until(until).map(drop))?;
+            is_over = !this.sleep(py, deadline, |until| waiting.wait_until(until).map(drop))?;
             drop(waiting);
             result = predicate.call0()?;
         }
@@ -202,9 +209,15 @@ impl Condition {
     }
 
     /// Releases all who wait.
-    fn notify_all(&self, py: Python<'_>) -> PyResult<()> {
-        self.assert_mine(py, "lock is not owned")?;
-        self.inner.waiters.get().condvar.notify_all().map_err(raise)
+    fn notify_all(slf: &Bound<'_, Self>) -> PyResult<()> {
+        static NOTIFY: Method = Method::new("notify");
+        let (this, py) = (slf.get(), slf.py());
+        if let Some(notify) = NOTIFY.in_place(slf.as_any(), || py.get_type::<Self>())? {
+            // As there: more than there can be.
+            return notify.call1((isize::MAX,)).map(drop);
+        }
+        this.assert_mine(py, "lock is not owned")?;
+        this.inner.waiters.get().condvar.notify_all().map_err(raise)
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
@@ -216,7 +229,8 @@ impl Condition {
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let module = slf.py().import("slipring.synchronize")?;
         let this = slf.get();
-        let parts = (slf, this.inner.lock.object(slf.py()), &this.inner.waiters);
+        let name = this.inner.name();
+        let parts = (slf, this.inner.lock.object(slf.py()), &this.inner.waiters, name);
         module.getattr("_reduce_condition")?.call1(parts)
     }
 
@@ -276,4 +290,22 @@ impl Condition {
         self.inner.lock.take_again(py, depth)?;
         Ok(woken?.is_some())
     }
+}
+
+/// Waits until `predicate()` is true by calling `wait`, a method of the program's own, as `multiprocessing` does.
+fn wait_by<'py>(
+    wait: &Bound<'py, PyAny>,
+    predicate: &Bound<'py, PyAny>,
+    timeout: Option<f64>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (start, mut result) = (Instant::now(), predicate.call0()?);
+    while !result.is_truthy()? {
+        let rest = timeout.map(|timeout| timeout - start.elapsed().as_secs_f64());
+        if rest.is_some_and(|rest| rest <= 0.0) {
+            break;
+        }
+        wait.call1((rest,))?;
+        result = predicate.call0()?;
+    }
+    Ok(result)
 }

@@ -187,6 +187,14 @@ impl Rx {
         }
     }
 
+    /// Finishes an item of another process, or one that nobody has taken yet.
+    pub fn done_any(&mut self) -> Result<()> {
+        match self {
+            Self::Plain(_) => Err(Error::NotYourLease),
+            Self::Tasks(rx) => rx.task_done_of_any(),
+        }
+    }
+
     /// How many items are not finished.
     pub fn unfinished(&self) -> u64 {
         match self {

@@ -93,10 +93,10 @@ impl Event {
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        reduce(slf.as_any(), Vec::new())
+        reduce(slf.as_any(), Vec::new(), slf.get().inner.name())
     }
 
-    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
+    fn _slipring_give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
         berths.give_one(py, &*self.inner)
     }
 

@@ -20,6 +20,8 @@
 //! | `acquired.rs` | what locks and semaphores have in common |
 //! | `shared.rs`, `wrappers.rs`, `number.rs` | memory for ctypes objects, and locks around them |
 //! | `hot.rs` | the methods that programs call most |
+//! | `overridden.rs` | methods that a subclass has others in the place of |
+//! | `shown.rs` | attributes that a program's own may take the place of |
 //! | `any_lock.rs` | a lock of whatever class, for those that use one |
 //! | `transfer.rs` | objects on their way to another process |
 
@@ -43,12 +45,14 @@ mod loaned;
 mod lock;
 mod many;
 mod number;
+mod overridden;
 mod passage;
 mod queue;
 mod refusal;
 mod rlock;
 mod semaphore;
 mod shared;
+mod shown;
 mod synchronized;
 mod transfer;
 mod watched;
@@ -65,7 +69,7 @@ mod _native {
     #[pymodule_export]
     use super::bounded::BoundedSemaphore;
     #[pymodule_export]
-    use super::codec::{decode_message, encode_message};
+    use super::codec::{Beside, decode_message, encode_message};
     #[pymodule_export]
     use super::condition::{Condition, Count, Waiters};
     #[pymodule_export]
@@ -75,7 +79,7 @@ mod _native {
     #[pymodule_export]
     use super::event::Event;
     #[pymodule_export]
-    use super::family::{participants, reap, segment_memory, trim, version};
+    use super::family::{leave_permits, participants, reap, segment_memory, trim, version};
     #[pymodule_export]
     use super::lock::Lock;
     #[pymodule_export]
@@ -89,6 +93,8 @@ mod _native {
     #[pymodule_export]
     use super::shared::Block;
     #[pymodule_export]
+    use super::shown::Shown;
+    #[pymodule_export]
     use super::transfer::{Berths, Boarded, Ticket};
     #[pymodule_export]
     use super::wrappers::{Synchronized, SynchronizedArray, SynchronizedBase, SynchronizedString};
@@ -97,6 +103,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        super::hot::install(module.py())
+        super::hot::install(module.py())?;
+        super::shown::install(module.py())
     }
 }

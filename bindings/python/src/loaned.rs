@@ -64,7 +64,9 @@ impl Loaned {
             return Err(PyBufferError::new_err("this memory was sent and is another process's"));
         }
         // SAFETY: the memory stays as long as this object, of which the view takes a reference, or until it is sent.
-        unsafe { codec::fill_view(slf.py(), view, slf.as_any(), (loaned.at, loaned.len), flags) }
+        unsafe {
+            codec::fill_view(slf.py(), view, slf.as_any(), (loaned.at, loaned.len), false, flags)
+        }
     }
 }
 

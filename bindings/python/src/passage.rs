@@ -34,7 +34,7 @@ impl Passage {
         slf.py().import("slipring.reduction")?.getattr("reduce_native")?.call1((slf,))
     }
 
-    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, [Part; 3])> {
+    fn _slipring_give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, [Part; 3])> {
         let ends = self.ends.with(py, Option::take).ok_or_else(used)?;
         let (kind, tx, rx) = match &ends {
             (Tx::Plain(tx), Rx::Plain(rx)) => ("plain", berths.give(py, tx)?, berths.give(py, rx)?),

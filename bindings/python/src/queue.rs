@@ -16,6 +16,7 @@ use crate::error::raise;
 use crate::family;
 use crate::loaned::{self, Loaned};
 use crate::many;
+use crate::overridden::Method;
 use crate::passage::Passage;
 use crate::refusal::{Side, unmade};
 use crate::watched::Watched;
@@ -174,9 +175,18 @@ impl Queue {
         Self::put_until(slf, obj, || deadline_of(block, timeout))
     }
 
-    /// Puts an object into the queue, or raises `queue.Full`.
-    fn put_nowait<'py>(slf: &Bound<'py, Self>, obj: &Bound<'py, PyAny>) -> PyResult<()> {
-        Self::put_until(slf, obj, || Ok(Deadline::Now))
+    /// Puts an object into the queue, or raises `queue.Full`: `put(obj, False)`.
+    fn put_nowait<'py>(
+        slf: &Bound<'py, Self>,
+        obj: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        static PUT: Method = Method::new("put");
+        let py = slf.py();
+        if let Some(put) = PUT.in_place(slf.as_any(), || py.get_type::<Self>())? {
+            return put.call1((obj, false));
+        }
+        Self::put_until(slf, obj, || Ok(Deadline::Now))?;
+        Ok(py.None().into_bound(py))
     }
 
     /// Puts what `encode_message` made, or `bytes` that are not marked, or raises `queue.Full`.
@@ -203,8 +213,12 @@ impl Queue {
         Self::get_until(slf, || deadline_of(block, timeout))
     }
 
-    /// Takes the oldest object out, or raises `queue.Empty`.
+    /// Takes the oldest object out, or raises `queue.Empty`: `get(False)`.
     fn get_nowait<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        static GET: Method = Method::new("get");
+        if let Some(get) = GET.in_place(slf.as_any(), || slf.py().get_type::<Self>())? {
+            return get.call1((false,));
+        }
         Self::get_until(slf, || Ok(Deadline::Now))
     }
 
@@ -257,7 +271,8 @@ impl Queue {
         self.channel(py, |channel| channel.tx.capacity())
     }
 
-    /// Says that the work on an object that this process got is done: on the one that it has had for the longest.
+    /// Says that the work on an object is done: on the one that this process has had for the longest. A process that has
+    /// none says it of the oldest that another one has, or of one that nobody has got yet.
     fn _task_done(slf: &Bound<'_, Self>) -> PyResult<()> {
         let done = slf.get().channel(slf.py(), |channel| {
             // Those that are not ours are a forking parent's, or were ended otherwise.
@@ -267,7 +282,10 @@ impl Queue {
                     done => return done,
                 }
             }
-            channel.rx.done_oldest()
+            match channel.rx.done_oldest() {
+                Err(Error::NotYourLease) => channel.rx.done_any(),
+                done => done,
+            }
         });
         match done? {
             Err(Error::NotYourLease) => {

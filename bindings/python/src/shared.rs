@@ -66,7 +66,7 @@ impl Block {
         (item.size(), item.align(), self.bytes.len())
     }
 
-    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
+    fn _slipring_give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
         berths.give_one(py, &self.bytes)
     }
 

@@ -160,9 +160,13 @@ pub fn permits(value: Optional<'_, '_>) -> PyResult<u32> {
 
 /// How an object gets into a pickle: by its name, or while a process is being started. `args` are what its class takes
 /// to make it by name.
-pub fn reduce<'py>(object: &Bound<'py, PyAny>, args: Vec<u32>) -> PyResult<Bound<'py, PyAny>> {
+pub fn reduce<'py>(
+    object: &Bound<'py, PyAny>,
+    args: Vec<u32>,
+    name: Option<&str>,
+) -> PyResult<Bound<'py, PyAny>> {
     let module = object.py().import("slipring.synchronize")?;
-    module.getattr("_reduce")?.call1((object, args))
+    module.getattr("_reduce")?.call1((object, args, name))
 }
 
 /// Who has a lock, in `multiprocessing`'s words.

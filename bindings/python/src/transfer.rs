@@ -51,7 +51,7 @@ impl Berths {
             .map_err(raise)
     }
 
-    /// The same for an object that consists of this handle alone: what its `_give` returns.
+    /// The same for an object that consists of this handle alone: what its `_slipring_give` returns.
     pub fn give_one(&self, py: Python<'_>, handle: &impl Transfer) -> PyResult<(usize, Vec<Part>)> {
         let (berth, part) = self.give(py, handle)?;
         Ok((berth, vec![part]))

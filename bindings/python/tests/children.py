@@ -4,6 +4,7 @@ import ctypes
 import itertools
 import operator
 import os
+import select
 import signal
 import sys
 import time
@@ -17,6 +18,7 @@ def obey(control, objects, inherited=None):
     objects["read"] = lambda path: find(objects, path)
     objects["write"] = lambda path, value: assign(objects, path, value)
     objects["receive"] = lambda path, name: objects.update({name: find(objects, path).recv()})
+    objects["readable"] = lambda path: is_readable(find(objects, path))
     objects["send_on"] = lambda path, name: find(objects, path).send(objects[name])
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGUSR1, SignalCount.handler)
@@ -33,6 +35,13 @@ def obey(control, objects, inherited=None):
             control.send(answer)
         except Exception as error:
             control.send(("raised", TypeError(f"{path} gave what can't be sent: {error}")))
+
+
+def is_readable(what, timeout=0):
+    """Whether the descriptor says so."""
+    poll = select.poll()
+    poll.register(what, select.POLLIN)
+    return bool(poll.poll(timeout))
 
 
 def find(objects, path):
@@ -91,6 +100,21 @@ def send_blocks(conn, mark, times, size):
         conn.send_bytes(message)
 
 
+def take_under(lock, reader, results):
+    """Takes what there is when the descriptor says so, as a pool's workers do, until it is None."""
+    taken = []
+    while True:
+        if not is_readable(reader, 1000):
+            continue
+        with lock:
+            if not is_readable(reader):
+                continue
+            item = reader.recv()
+        if item is None:
+            return results.put(taken)
+        taken.append(item)
+
+
 def receive_all(conn, results):
     """Receives until None comes, and puts the list of what came."""
     results.put(list(iter(conn.recv, None)))
@@ -119,6 +143,52 @@ def work(queue, done):
         queue.task_done()
         if task is None:
             return
+
+
+def say_done(queue):
+    queue.task_done()
+
+
+def get_and_tell(queue, done):
+    """Gets tasks, and says so to whoever says that they are done."""
+    while (task := queue.get()) is not None:
+        done.put((len(task), task == bytes(len(task))))
+
+
+def take_places(places, count, end=None):
+    for _ in range(count):
+        assert places.acquire(timeout=10)
+    if end == "fail":
+        sys.stderr = None
+        raise RuntimeError("on purpose")
+
+
+def take_and_put(places, items, count):
+    for number in range(count):
+        places.acquire()
+        items.put(number)
+
+
+def get_and_release(places, items):
+    while items.get() is not None:
+        places.release()
+
+
+def exchange(conn, count):
+    """Sends numbers and receives as many, each only when the descriptor says that there is nothing to wait for."""
+    poll, sent, total, received = select.poll(), 0, 0, 0
+    poll.register(conn, select.POLLIN | select.POLLOUT)
+    while sent < count or received < count:
+        if sent == count:
+            poll.modify(conn, select.POLLIN)
+        for _, events in poll.poll(10_000):
+            if events & select.POLLIN and received < count:
+                number, _ = conn.recv()
+                total, received = total + number, received + 1
+            if events & select.POLLOUT and sent < count:
+                conn.send((sent, bytes(300)))
+                sent += 1
+    return total
 
 
 class Point(ctypes.Structure):

@@ -464,3 +464,112 @@ def test_two_processes_put_into_a_simple_queue(mp):
 def test_a_simple_queue_is_a_generic_type(mp):
     kind = type(mp.SimpleQueue())
     assert str(kind[int]).endswith("SimpleQueue[int]")
+
+
+# Tasks that one process gets and another says are done
+
+
+@pytest.mark.methods("fork", "spawn", "forkserver")
+def test_task_done_counts_whoever_calls_it(mp):
+    tasks = mp.JoinableQueue()
+    peer = mp.peer(tasks=tasks)
+    for number in range(3):
+        tasks.put(number)
+    assert [peer.tasks.get() for _ in range(3)] == [0, 1, 2]
+    for _ in range(3):
+        tasks.task_done()
+    tasks.join()
+    for caller in (tasks, peer.tasks):
+        with pytest.raises(ValueError):
+            caller.task_done()
+    # And each its own again.
+    tasks.put("mine")
+    tasks.put("yours")
+    assert tasks.get() == "mine" and peer.tasks.get() == "yours"
+    peer.tasks.task_done()
+    joining = Worker(tasks.join).blocked()
+    tasks.task_done()
+    joining.result()
+
+
+def test_task_done_counts_before_anybody_has_the_task(mp):
+    tasks = mp.JoinableQueue()
+    for number in range(3):
+        tasks.put(number)
+    for _ in range(3):
+        tasks.task_done()
+    with pytest.raises(ValueError):
+        tasks.task_done()
+    tasks.join()
+    assert [tasks.get(timeout=5) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError):
+        tasks.task_done()
+    tasks.join()
+    tasks.put("another")
+    joining = Worker(tasks.join).blocked()
+    assert tasks.get(timeout=5) == "another"
+    tasks.task_done()
+    joining.result()
+
+
+def test_a_forked_child_says_that_what_its_parent_got_is_done(mp):
+    tasks = mp.JoinableQueue()
+    tasks.put("task")
+    assert tasks.get(timeout=5) == "task"
+    mp.start(children.say_done, tasks).join()
+    tasks.join()
+
+
+def test_as_many_as_were_put_are_done_whoever_gets_and_whoever_says_so(mp):
+    tasks, done = mp.JoinableQueue(), mp.SimpleQueue()
+    workers = [mp.start(children.get_and_tell, tasks, done) for _ in range(3)]
+    for number in range(200):
+        tasks.put(bytes(number * 50))
+    joining = Worker(tasks.join)
+    lengths = []
+    for _ in range(200):
+        length, is_whole = done.get()
+        assert is_whole
+        lengths.append(length)
+        tasks.task_done()
+    joining.result()
+    assert sorted(lengths) == [number * 50 for number in range(200)]
+    with pytest.raises(ValueError):
+        tasks.task_done()
+    for _ in workers:
+        tasks.put(None)
+    for worker in workers:
+        worker.join()
+
+
+@pytest.mark.only("slipring")
+def test_a_killed_worker_s_tasks_come_back_though_another_one_s_was_ended_by_us(mp):
+    tasks = mp.JoinableQueue()
+    first, second = mp.peer(tasks=tasks), mp.peer(tasks=tasks)
+    tasks.put("one")
+    tasks.put("two")
+    assert first.tasks.get() == "one" and second.tasks.get() == "two"
+    tasks.task_done()
+    # "one" was the oldest: it is done, and its worker's death does not bring it back.
+    first.kill()
+    second.kill()
+    assert tasks.get(timeout=5) == "two"
+    with pytest.raises(queue.Empty):
+        tasks.get(timeout=0.3)
+    tasks.task_done()
+    tasks.join()
+
+
+@pytest.mark.only("slipring")
+def test_what_a_killed_worker_had_is_counted_when_it_comes_back(mp):
+    tasks = mp.JoinableQueue()
+    peer = mp.peer(tasks=tasks)
+    tasks.put("task")
+    assert peer.tasks.get() == "task"
+    peer.kill()
+    tasks.task_done()
+    tasks.join()
+    assert tasks.get(timeout=5) == "task"
+    tasks.join()
+    with pytest.raises(ValueError):
+        tasks.task_done()

@@ -323,3 +323,58 @@ def test_the_pieces_that_executors_look_at_are_there(mp):
 @pytest.mark.parametrize("kind", LOCKS)
 def test_its_repr_names_it(mp, kind):
     assert repr(getattr(mp, kind)()).startswith(f"<{kind}(")
+
+
+# Places that one process takes and another gives back
+
+
+@pytest.mark.methods("fork", "spawn", "forkserver")
+def test_places_of_a_process_that_has_ended_are_given_back_by_another(mp):
+    places = mp.BoundedSemaphore(3)
+    mp.start(children.take_places, places, 3).join()
+    assert not places.acquire(timeout=0.3), "they came back by themselves"
+    peer = mp.peer(places=places)
+    for _ in range(3):
+        peer.places.release()
+    with pytest.raises(ValueError):
+        places.release()
+    assert all(places.acquire(False) for _ in range(3)) and not places.acquire(False)
+
+
+def test_a_process_that_failed_has_ended_too(mp):
+    places = mp.BoundedSemaphore(1)
+    process = mp.start(children.take_places, places, 1, "fail")
+    process.join()
+    assert process.exitcode == 1 and not places.acquire(timeout=0.2)
+    places.release()
+    assert places.acquire(False)
+
+
+@pytest.mark.only("slipring")
+@pytest.mark.methods("fork", "spawn", "forkserver")
+def test_only_a_killed_process_s_places_come_back(mp):
+    places = mp.BoundedSemaphore(4)
+    mp.start(children.take_places, places, 2).join()
+    peer = mp.peer(places=places)
+    assert peer.places.acquire() and peer.places.acquire()
+    peer.kill()
+    assert places.acquire(timeout=5) and places.acquire(timeout=5)
+    assert not places.acquire(timeout=0.3)
+    for _ in range(4):
+        places.release()
+    with pytest.raises(ValueError):
+        places.release()
+
+
+def test_producers_take_places_and_consumers_give_them_back(mp):
+    places, items = mp.BoundedSemaphore(5), mp.Queue()
+    producers = [mp.start(children.take_and_put, places, items, 40) for _ in range(2)]
+    consumers = [mp.start(children.get_and_release, places, items) for _ in range(2)]
+    for producer in producers:
+        producer.join()
+    for _ in consumers:
+        items.put(None)
+    for consumer in consumers:
+        consumer.join()
+        assert consumer.exitcode == 0
+    assert all(places.acquire(timeout=1) for _ in range(5)) and not places.acquire(False)

@@ -6,13 +6,14 @@
 //!
 //! How many items are unfinished stands nowhere. It is what was published in the queue's rings, which they know
 //! themselves ([`super::mpmc::Ring::published`]), less the sum of what was finished in the entries: both only grow, and
-//! a death between two steps leaves neither of them wrong.
+//! a death between two steps leaves neither of them wrong. Less, too, what was said to be done before anybody had it:
+//! `ahead`. Whoever takes an item while that is not 0 takes one off and finishes the item at once.
 //!
 //! # Memory
 //!
 //! ```text
 //! header   line 0  | count (u32) | limit (u32) |     written once
-//!          line 2  | used (u32)    |   entries that were ever claimed
+//!          line 2  | used (u32) | ahead (u32) |   entries that were ever claimed; items done before they were taken
 //!          line 4  | returns (u64) |   counts what was given back
 //!          line 6  | looked (u64)  |   returns, as of a look that found nothing
 //!          line 8  | finished (event count) |        joiners sleep here
@@ -41,6 +42,9 @@
 //! * I3. Entries from `used` on were never claimed.
 //! * I4. An item at place (e, n) is unfinished exactly as long as the number of entry e is n.
 //! * I5. `returns` grows after each change to GIVEN_BACK; `looked` is a value of it from before a look that found none.
+//! * I6. An entry whose owner takes one off `ahead` says so in `since` before. If the owner dies before it has finished the
+//!   item, the death procedure adds one again. It may add one that was never taken off: then `ahead` is one too high, which
+//!   lets a joiner go early and nobody hang, until nothing is unfinished.
 //!
 //! # Ordering
 //!
@@ -86,7 +90,7 @@ const MAX_LOOKS: u32 = 64;
 #[derive(Debug)]
 pub struct Header {
     sizes: CachePadded<Sizes>,
-    used: CachePadded<AtomicU32>,
+    used: CachePadded<Used>,
     returns: CachePadded<AtomicU64>,
     looked: CachePadded<AtomicU64>,
     /// Whoever waits until all items are finished sleeps here.
@@ -101,6 +105,21 @@ struct Sizes {
     /// An item that was delivered so many times and came back is set aside; 0: never.
     limit: AtomicU32,
 }
+
+#[repr(C)]
+#[derive(Debug)]
+struct Used {
+    /// Entries from here on were never claimed.
+    entries: AtomicU32,
+    /// How many items were said to be done, and not taken yet.
+    ahead: AtomicU32,
+}
+
+/// Set in an entry's `tag` when others may end the lease. No handle has so large a number.
+const OPEN: u64 = 1 << 63;
+
+/// What `since` of an entry says whose owner takes one off `ahead` (I6).
+const PREPAID: u64 = u64::MAX;
 
 /// A table in memory that outlives this view. Cheap to copy; geometry is private to the view.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +159,10 @@ impl Leases {
                     count: AtomicU32::new(count),
                     limit: AtomicU32::new(limit),
                 }),
-                used: CachePadded::new(AtomicU32::new(0)),
+                used: CachePadded::new(Used {
+                    entries: AtomicU32::new(0),
+                    ahead: AtomicU32::new(0),
+                }),
                 returns: CachePadded::new(AtomicU64::new(0)),
                 looked: CachePadded::new(AtomicU64::new(0)),
                 finished: CachePadded::new(EventCount::new()),
@@ -226,7 +248,7 @@ impl Leases {
                 return None;
             }
             // ORDERING: AcqRel; of two who find all taken at once, one finds the other's new entry.
-            let _ = self.header().used.compare_exchange(
+            let _ = self.header().used.entries.compare_exchange(
                 used,
                 used + 1,
                 Ordering::AcqRel,
@@ -357,6 +379,10 @@ impl Leases {
     /// Takes an item that was given back. `None` if another was faster.
     pub fn lease_again(&self, seen: Seen, me: OwnerId) -> Option<Hold> {
         let deliveries = seen.deliveries().saturating_add(1).min(MAX_DELIVERIES);
+        // Others may end it when its new owner says so.
+        // ORDERING: Relaxed; the CAS below orders it. Where another was faster, and has said so already, it is unsaid: then
+        // who ends an item for others counts it ahead.
+        self.entry(seen.index).tag.fetch_and(!OPEN, Ordering::Relaxed);
         self.replace(seen, word(LEASED, Some(me), deliveries), seen.number)
             .then(|| seen.hold(deliveries))
     }
@@ -420,6 +446,91 @@ impl Leases {
         mine.min_by_key(since).map(|seen| seen.hold(seen.deliveries()))
     }
 
+    /// Says that the caller, who has labelled its lease with `tag`, has a copy of the item: from now on others may end the
+    /// lease, too.
+    #[inline]
+    pub fn open_to_others(&self, lease: Hold, tag: u64) {
+        // ORDERING: Release, "copied"; the Acquire in `oldest_of`: who frees the block does it after it was read.
+        self.entry(lease.index).tag.store(tag | OPEN, Ordering::Release);
+    }
+
+    /// Of the leases that others may end, whose owner is one of those that `wanted` names: that of the oldest item, and its
+    /// owner.
+    pub fn oldest_of(&self, wanted: impl Fn(OwnerId) -> bool) -> Option<(Hold, OwnerId)> {
+        // ORDERING: Acquire, "copied".
+        let is_open = |seen: &Seen| self.entry(seen.index).tag.load(Ordering::Acquire) & OPEN != 0;
+        let leased = self.all().filter_map(|seen| match seen.state() {
+            State::Leased(owner) if wanted(owner) && is_open(&seen) => Some((seen, owner)),
+            _ => None,
+        });
+        let oldest = leased.min_by_key(|(seen, _)| self.order(seen.index));
+        oldest.map(|(seen, owner)| (seen.hold(seen.deliveries()), owner))
+    }
+
+    /// How many items were said to be done before anybody had them.
+    #[inline]
+    pub fn ahead(&self) -> u32 {
+        // ORDERING: Relaxed; a number that stands for itself. What was put before it was raised is seen by who takes that.
+        self.header().used.ahead.load(Ordering::Relaxed)
+    }
+
+    /// Says that one item is done that nobody has taken yet. `is_any_left` says whether there are more than were said to be
+    /// done already. `false`, and nothing changed, where there are not.
+    pub fn count_ahead(&self, is_any_left: impl Fn(u32) -> bool) -> bool {
+        let mut ahead = self.ahead();
+        while ahead != u32::MAX && is_any_left(ahead) {
+            // ORDERING: AcqRel; what the caller did before goes with it to the joiner, as E3.
+            match self.header().used.ahead.compare_exchange(
+                ahead,
+                ahead + 1,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => ahead = now,
+            }
+        }
+        false
+    }
+
+    /// Has the item of a lease of the caller's be one of those that were said to be done: the caller finishes it then.
+    /// `false` where there are none left.
+    pub fn take_ahead(&self, lease: Hold) -> bool {
+        if self.ahead() == 0 {
+            return false;
+        }
+        let entry = self.entry(lease.index);
+        // ORDERING: Relaxed; the CAS below orders it before what the death procedure sees.
+        let since = entry.since.swap(PREPAID, Ordering::Relaxed);
+        crash_point!("leases.take_ahead.noted");
+        let taken = self.change_ahead(|ahead| ahead.checked_sub(1));
+        crash_point!("leases.take_ahead.taken");
+        if !taken {
+            // ORDERING: Relaxed; as above.
+            entry.since.store(since, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    /// Forgets what was said to be done when nothing is left that it could be true of, with `ahead` as it was before that
+    /// was found.
+    pub fn forget_ahead(&self, ahead: u32) {
+        self.change_ahead(|now| (now == ahead).then_some(0));
+    }
+
+    fn change_ahead(&self, change: impl Fn(u32) -> Option<u32>) -> bool {
+        let ahead = &self.header().used.ahead;
+        let mut now = self.ahead();
+        while let Some(new) = change(now) {
+            // ORDERING: AcqRel; orders the note in the entry before it.
+            match ahead.compare_exchange(now, new, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(seen) => now = seen,
+            }
+        }
+        false
+    }
+
     /// All leases of `me`.
     pub fn of(&self, me: OwnerId) -> impl Iterator<Item = Hold> + '_ {
         let mine = self.all().filter(move |seen| seen.state() == State::Leased(me));
@@ -429,7 +540,7 @@ impl Leases {
     /// How many leases `me` has that carry this tag.
     pub fn tagged(&self, me: OwnerId, tag: u64) -> u64 {
         // ORDERING: Relaxed; written by this process.
-        let tag_of = |hold: &Hold| self.entry(hold.index).tag.load(Ordering::Relaxed);
+        let tag_of = |hold: &Hold| self.entry(hold.index).tag.load(Ordering::Relaxed) & !OPEN;
         self.of(me).filter(|hold| tag_of(hold) == tag).count() as u64
     }
 
@@ -520,7 +631,7 @@ impl Leases {
 
     fn used(&self) -> u32 {
         // ORDERING: Acquire; pairs with `claim_any`. Whatever it says, no more than there are.
-        self.header().used.load(Ordering::Acquire).min(self.count)
+        self.header().used.entries.load(Ordering::Acquire).min(self.count)
     }
 
     fn header(&self) -> &Header {

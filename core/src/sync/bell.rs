@@ -1,5 +1,8 @@
-//! A doorbell byte in a socket, for a reader that sleeps in `poll` or is watched by an event loop: written only when
-//! somebody waits for it, and there exactly while there is something to read.
+//! A doorbell byte in a socket, for a reader that sleeps in `poll` or is watched by an event loop: written for the first
+//! message after a reader has quieted the bell, and there at least as long as there is something to read.
+//!
+//! A reader quiets the bell before it sleeps, and while an event loop watches whenever it has found no message. A reader that
+//! does neither leaves the byte where it is, and no sender rings: so nothing is written while messages come and go in time.
 //!
 //! The socket is the caller's. Senders ring under their lock, one at a time; readers sleep and quiet the bell under
 //! theirs. No operation waits.
@@ -7,32 +10,35 @@
 //! # Memory
 //!
 //! ```text
-//!  31        5   4   3   2   1   0
-//! +-----------+---+---+---+---+---+
-//! |   count   | A | X | R | W | S |
-//! +-----------+---+---+---+---+---+
+//!  31        6   5   4   3   2   1   0
+//! +-----------+---+---+---+---+---+---+
+//! |   count   | V | A | X | R | W | F |
+//! +-----------+---+---+---+---+---+---+
 //! ```
 //!
 //! | bit | meaning | set by | cleared by |
 //! |---|---|---|---|
-//! | S | a reader sleeps, or is about to | the reader | it, or a sender that rings |
 //! | W | an event loop watches the socket | the reader | nobody |
 //! | A | somebody watches this word, and waits for a bell of another kind | anybody | a sender that rings |
 //! | R | rung: a byte is in the socket, or its sender is about to write it | a sender | a reader that quiets the bell |
+//! | V | somebody watches the socket for room | a sender | nobody |
+//! | F | the ring is marked as full: bytes that say so are in the socket, or about to be | a sender, in its turn | a reader, in its turn |
 //! | X | bytes and R may not match: somebody died in between | the next holder of either lock | a reader that emptied the socket under both locks |
 //! | count | how often all who watch were told to look again | the death procedure, the end of a side | nobody |
 //!
 //! # Invariants
 //!
 //! * I1. Without X, R is set exactly while one byte is in the socket or about to be.
-//! * I2. A sender that finds S, W or A, and not R, rings after its message is published. Setting R and clearing A it
-//!   changes the word of whoever watches it, before it rings the other bell ([`futex::ring`]).
+//! * I2. A sender that finds R clear rings after its message is published. Setting R and clearing A it changes the word of
+//!   whoever watches it, before it rings the other bell ([`futex::ring`]).
 //! * I3. A reader takes the byte only after it cleared R and then saw that there is no message; if there is one, it
 //!   sets R again. So a message that comes in between either rings again or finds the byte still there.
+//! * I4. By I2 and I3 there is a byte, or its sender is about to write it, whenever there is a message: also for those who
+//!   begin to watch when it is there already, in any process.
 //!
 //! # Ordering
 //!
-//! * E1 "publish, then look for sleepers": the message's store → fence → `ring`'s load. Partner: `hush`'s RMW → fence →
+//! * E1 "publish, then look at the bell": the message's store → fence → `ring`'s load. Partner: `hush`'s RMW → fence →
 //!   the reader's look for a message. One of the two sees the other.
 //!
 //! # Crash points
@@ -43,13 +49,14 @@
 use crate::futex;
 use crate::primitive::{AtomicU32, FenceMode, Ordering, fence_full, fence_light};
 
-const SLEEPS: u32 = 1;
+const FULL: u32 = 1;
 const WATCHED: u32 = 2;
 const RUNG: u32 = 4;
 const STRAY: u32 = 8;
 const ASKED: u32 = 16;
+const ROOM: u32 = 32;
 /// One time that all who watch were told.
-const COUNT: u32 = 32;
+const COUNT: u32 = 64;
 
 /// The bell: four bytes of shared memory. All-zero is a quiet one.
 #[repr(transparent)]
@@ -66,7 +73,7 @@ pub struct Hushed {
 }
 
 impl Bell {
-    /// Nobody waits, nothing is rung.
+    /// Nobody waits, nothing is rung: the first message will be.
     #[allow(clippy::new_without_default, reason = "in shared memory it is zeroed memory")]
     pub fn new() -> Self {
         Self { word: AtomicU32::new(0) }
@@ -79,7 +86,7 @@ impl Bell {
         fence_light(mode);
         // ORDERING: Relaxed; E1's fence stands before it.
         let seen = self.word.load(Ordering::Relaxed);
-        seen & (SLEEPS | WATCHED | ASKED) != 0 && seen & RUNG == 0 && self.ring_slow()
+        seen & RUNG == 0 && self.ring_slow()
     }
 
     #[cold]
@@ -90,8 +97,8 @@ impl Bell {
         if seen & RUNG != 0 {
             return false;
         }
-        // ORDERING: Relaxed; the sleeper has to look whether it sleeps in any case.
-        self.word.fetch_and(!(SLEEPS | ASKED), Ordering::Relaxed);
+        // ORDERING: Relaxed; who asked has to look in any case.
+        self.word.fetch_and(!ASKED, Ordering::Relaxed);
         crash_point!("bell.ring.before_byte");
         true
     }
@@ -149,7 +156,8 @@ impl Bell {
         crash_point!("bell.mend.reader");
     }
 
-    /// An event loop watches from now on. Fence the peers, and look for a message that nobody rang for.
+    /// An event loop watches from now on: readers that find no message quiet the bell. It may be rung for messages that are
+    /// gone already: fence the peers, and quiet it then.
     pub fn watch(&self) {
         // ORDERING: AcqRel, then a full fence: the reader's half of E1.
         self.word.fetch_or(WATCHED, Ordering::AcqRel);
@@ -163,6 +171,52 @@ impl Bell {
         self.word.load(Ordering::Relaxed) & WATCHED != 0
     }
 
+    /// Somebody watches the socket for room from now on.
+    pub fn watch_room(&self) {
+        // ORDERING: Relaxed; a sender that does not see it yet marks with a later message.
+        self.word.fetch_or(ROOM, Ordering::Relaxed);
+    }
+
+    /// Whether somebody watches it for room.
+    #[inline]
+    pub fn is_room_watched(&self) -> bool {
+        // ORDERING: Relaxed; as above.
+        self.word.load(Ordering::Relaxed) & ROOM != 0
+    }
+
+    /// Whether it is watched for room, and not marked as full.
+    #[inline]
+    pub fn may_need_mark(&self) -> bool {
+        // ORDERING: Relaxed; under the sender's lock. A mark that was taken away meanwhile is made with the next message.
+        self.word.load(Ordering::Relaxed) & (ROOM | FULL) == ROOM
+    }
+
+    /// Whether it is marked as full.
+    #[inline]
+    pub fn is_marked(&self) -> bool {
+        // ORDERING: Relaxed; a reader that has taken a message sees what its sender said before it.
+        self.word.load(Ordering::Relaxed) & FULL != 0
+    }
+
+    /// Sender, in its turn: marks it as full. Whether it was not.
+    pub fn mark(&self) -> bool {
+        // ORDERING: AcqRel; before the message, which is published with Release.
+        self.word.fetch_or(FULL, Ordering::AcqRel) & FULL == 0
+    }
+
+    /// Reader, in its turn: takes the mark away. Whether there was one.
+    pub fn unmark(&self) -> bool {
+        // ORDERING: AcqRel; the sender that looks again sees it.
+        self.word.fetch_and(!FULL, Ordering::AcqRel) & FULL != 0
+    }
+
+    /// Whether a reader that has taken a message has more to do: somebody watches, or it is marked as full.
+    #[inline]
+    pub fn needs_care(&self) -> bool {
+        // ORDERING: Relaxed; as `is_watched` and `is_marked`.
+        self.word.load(Ordering::Relaxed) & (WATCHED | FULL) != 0
+    }
+
     /// Whether the socket may have a byte.
     #[inline]
     pub fn may_be_rung(&self) -> bool {
@@ -170,14 +224,9 @@ impl Bell {
         self.word.load(Ordering::Relaxed) & (RUNG | STRAY) != 0
     }
 
-    /// Reader that found no message: from now on senders ring anew. With `sleep` it is about to sleep, too. Fence the
-    /// peers, look for a message once more, and then call [`Bell::leave`] if there is one, [`Bell::settle`] if not.
-    pub fn hush(&self, sleep: bool) -> Hushed {
-        if sleep {
-            // ORDERING: AcqRel; ordered with what follows by the fence below.
-            self.word.fetch_or(SLEEPS, Ordering::AcqRel);
-            crash_point!("bell.hush.sleeps");
-        }
+    /// Reader that found no message: from now on senders ring anew. Fence the peers, look for a message once more, and then
+    /// call [`Bell::leave`] if there is one, [`Bell::settle`] if not.
+    pub fn hush(&self) -> Hushed {
         // ORDERING: AcqRel, then a full fence: the reader's half of E1.
         let seen = self.word.fetch_and(!RUNG, Ordering::AcqRel);
         crash_point!("bell.hush.cleared");
@@ -214,12 +263,6 @@ impl Bell {
         }
     }
 
-    /// Reader that is awake again, whatever woke it.
-    pub fn awake(&self) {
-        // ORDERING: Relaxed; a byte too many is the worst that an old S can cost.
-        self.word.fetch_and(!SLEEPS, Ordering::Relaxed);
-    }
-
     /// Whether bytes and R may not match.
     #[inline]
     pub fn has_strays(&self) -> bool {
@@ -230,7 +273,7 @@ impl Bell {
     /// Reader that holds both locks, saw no message and emptied the socket: all is quiet.
     pub fn reset(&self) {
         // ORDERING: AcqRel; under both locks.
-        self.word.fetch_and(!(RUNG | STRAY), Ordering::AcqRel);
+        self.word.fetch_and(!(RUNG | STRAY | FULL), Ordering::AcqRel);
         crash_point!("bell.reset.cleared");
     }
 }
@@ -242,13 +285,21 @@ mod tests {
     const MODE: FenceMode = FenceMode::Symmetric;
 
     #[test]
-    fn nobody_rings_unless_somebody_waits() {
+    fn the_first_message_rings_and_the_next_after_each_look_for_none() {
         let bell = Bell::new();
-        assert!(!bell.ring(MODE));
-        let hushed = bell.hush(true);
-        bell.settle(hushed, || unreachable!("nothing was rung"));
-        assert!(bell.ring(MODE) && !bell.ring(MODE), "once for each sleep");
+        assert!(bell.ring(MODE) && !bell.ring(MODE), "nobody has looked since");
+        let hushed = bell.hush();
+        bell.settle(hushed, || true);
+        assert!(bell.ring(MODE) && !bell.ring(MODE), "once for each look");
         assert!(bell.may_be_rung());
+    }
+
+    #[test]
+    fn nothing_is_taken_that_nobody_rang_for() {
+        let bell = Bell::new();
+        let hushed = bell.hush();
+        bell.settle(hushed, || unreachable!("nothing was rung"));
+        assert!(!bell.may_be_rung() && bell.ring(MODE));
     }
 
     #[test]
@@ -259,7 +310,7 @@ mod tests {
         assert!(bell.ring(MODE) && bell.word().load(Ordering::Relaxed) != seen);
         let seen = bell.ask();
         assert!(Bell::was_rung(seen) && !bell.ring(MODE), "nobody has quieted it");
-        let hushed = bell.hush(false);
+        let hushed = bell.hush();
         bell.settle(hushed, || true);
         let seen = bell.ask();
         assert!(!Bell::was_rung(seen));
@@ -274,7 +325,7 @@ mod tests {
         bell.watch();
         assert!(bell.ring(MODE) && !bell.ring(MODE));
         let mut taken = 0;
-        let hushed = bell.hush(false);
+        let hushed = bell.hush();
         bell.settle(hushed, || {
             taken += 1;
             true
@@ -287,7 +338,7 @@ mod tests {
         let bell = Bell::new();
         bell.watch();
         assert!(bell.ring(MODE));
-        let hushed = bell.hush(false);
+        let hushed = bell.hush();
         assert!(bell.ring(MODE), "the second byte");
         let mut taken = 0;
         bell.leave(hushed, || {
@@ -302,7 +353,7 @@ mod tests {
         let bell = Bell::new();
         bell.watch();
         assert!(bell.ring(MODE));
-        let hushed = bell.hush(false);
+        let hushed = bell.hush();
         bell.settle(hushed, || false);
         assert!(bell.may_be_rung() && !bell.ring(MODE), "it is still rung for");
     }

@@ -25,6 +25,7 @@
 //! |---|---|---|
 //! | 0 | free | anybody, by CAS to its own id |
 //! | an id | held | its process, by CAS to 0; another that releases and has none of its own, by CAS to 0; whoever proved the process dead, by CAS to 0 or to its own id |
+//! | LEFT (bit 31) | held, and nobody's: its process ended in good order and left it to those who will release it | whoever releases and has none of its own, by CAS to 0 |
 //! | an id that nobody can have | scribbled: taken as a dead one's | the same |
 //!
 //! # Invariants
@@ -67,6 +68,9 @@ pub const MAX_OWNED_PERMITS: u32 = 1 << 16;
 
 /// Where the permits' words begin.
 const WORDS_AT: usize = size_of::<PermitsHead>().next_multiple_of(align_of::<AtomicU64>());
+
+/// In the place of an owner: held, and nobody's.
+const LEFT: u32 = 1 << 31;
 
 /// What stands before the permits.
 #[repr(C)]
@@ -245,7 +249,7 @@ impl Permits {
         }
     }
 
-    /// Gives a permit back: one of `me`'s, or, if it has none, any that is held. Looks at `near` first, and downwards
+    /// Gives a permit back: one of `me`'s, or, if it has none, one that was left, or any that is held. Looks at `near` first, and downwards
     /// from there. Returns which one it was.
     ///
     /// # Errors
@@ -267,7 +271,17 @@ impl Permits {
         let mine = |owner| (OwnerId::from_bits(owner) == Some(me)).then_some(0);
         let held = |owner| (owner != 0).then_some(0);
         let downwards = || self.downwards(near);
-        self.change(downwards, mine).or_else(|| self.change(downwards, held))
+        let left = |owner| (owner == LEFT).then_some(0);
+        let of_others = || self.change(downwards, left).or_else(|| self.change(downwards, held));
+        self.change(downwards, mine).or_else(of_others)
+    }
+
+    /// Has `me`'s permits be nobody's: they stay held, also when `me` ends, until somebody releases them. Returns how many
+    /// that were.
+    pub fn leave(&self, me: OwnerId) -> u32 {
+        let mine = |bits| (OwnerId::from_bits(bits) == Some(me)).then_some(LEFT);
+        let all = 0..self.words.len();
+        all.map(|index| u32::from(self.look([index].into_iter(), mine).is_ok())).sum()
     }
 
     /// Death procedure: frees what the dead `owner` holds; returns how many that were. Idempotent.
@@ -379,6 +393,9 @@ fn free_or_dead(
 ) -> impl FnMut(u32) -> Option<u32> {
     let mut living = None;
     move |owner| {
+        if owner == LEFT {
+            return None;
+        }
         let owner = OwnerId::from_bits(owner);
         let free = owner.is_none_or(|owner| living != Some(owner) && is_dead(owner));
         if !free {

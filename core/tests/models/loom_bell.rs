@@ -32,8 +32,8 @@ impl World {
     }
 
     /// What a reader does that has taken `taken` messages and found no more.
-    fn quiet(&self, taken: u32, sleep: bool) -> bool {
-        let hushed = self.bell.hush(sleep);
+    fn quiet(&self, taken: u32) -> bool {
+        let hushed = self.bell.hush();
         if self.published.load(Ordering::Acquire) > taken {
             self.bell.leave(hushed, || self.take_byte());
             return true;
@@ -48,11 +48,11 @@ impl World {
             assert_eq!(self.bytes.load(Ordering::Acquire), 1, "a message, and nothing to be seen");
             taken += 1;
             if taken == total {
-                self.quiet(taken, false);
+                self.quiet(taken);
             }
         }
         if self.bell.may_be_rung() {
-            self.quiet(taken, false);
+            self.quiet(taken);
         }
         assert_eq!(self.bytes.load(Ordering::Acquire), 0, "readable, and nothing there");
         assert!(!self.bell.may_be_rung());
@@ -79,7 +79,7 @@ fn a_watched_socket_is_readable_while_a_message_is_there() {
         }
         for _ in 0..2 {
             taken += u32::from(world.published.load(Ordering::Acquire) > taken);
-            world.quiet(taken, false);
+            world.quiet(taken);
         }
         sender.join().unwrap();
         world.check(taken, 2);
@@ -95,10 +95,27 @@ fn a_sleeper_is_rung_for() {
             let world = world.clone();
             loom::thread::spawn(move || world.send())
         };
-        let found = world.quiet(0, true);
+        let found = world.quiet(0);
         sender.join().unwrap();
         // It did not find the message, so it sleeps now: the byte must be there.
         assert!(found || world.bytes.load(Ordering::Acquire) == 1);
-        world.bell.awake();
+    });
+}
+
+/// A message that came before anybody watched can be seen all the same; and one that is gone cannot.
+#[test]
+fn who_begins_to_watch_sees_what_is_there_already() {
+    loom::model(|| {
+        let world = World::new();
+        let sender = {
+            let world = world.clone();
+            loom::thread::spawn(move || world.send())
+        };
+        world.bell.watch();
+        // Another process takes the message, and finds none before or after.
+        let taken = world.published.load(Ordering::Acquire);
+        world.quiet(taken);
+        sender.join().unwrap();
+        world.check(taken, 1);
     });
 }

@@ -56,7 +56,7 @@ use super::geometry::{
 use crate::error::{Error, Result};
 
 /// The binary interface of this library: what the words of a segment mean.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 /// "SLIPRING" in the byte order of the machine: a machine of the other order does not know it.
 pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"SLIPRING");

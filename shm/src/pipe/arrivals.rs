@@ -4,6 +4,7 @@
 //! other end is gone. The descriptor for event loops ([`PipeReader::as_fd`](super::PipeReader::as_fd)) watches the same.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use slipring_core::futex::Scope;
 use slipring_core::owner::OwnerId;
@@ -13,9 +14,10 @@ use slipring_core::wait::Waiter;
 
 use super::end::{End, Turn};
 use super::lane::damaged;
+use super::room;
 use crate::member::Wait;
 use crate::sys::socket::{self, Ready, Received};
-use crate::sys::{membarrier, watch::Watch};
+use crate::sys::{clock, membarrier, watch::Watch};
 use crate::wait::{Until, sleep_on};
 use crate::{Error, Result};
 
@@ -50,6 +52,15 @@ impl Arrivals {
         watch.ok_or(Error::Closed)
     }
 
+    /// The socket, watched.
+    pub(super) fn watch_socket(&self) -> Result<BorrowedFd<'_>> {
+        let socket = self.end.socket()?;
+        if !self.end.lane.words().bell.is_watched() {
+            self.quiet_old_ring();
+        }
+        Ok(socket)
+    }
+
     /// A turn with a message there.
     #[inline]
     pub(super) fn await_message(&mut self, until: Until) -> Result<Turn> {
@@ -74,7 +85,6 @@ impl Arrivals {
         let (attachment, mut spin) = (self.end.attachment().clone(), self.end.spin.clone());
         let mut wait = Wait::new(&attachment, Some(&mut spin), until.deadline());
         let found = self.spin_and_sleep(&mut wait);
-        self.end.lane.words().bell.awake();
         self.end.spin = spin;
         match found {
             // A deadline that has passed already must not hide what is there.
@@ -92,7 +102,12 @@ impl Arrivals {
         if !self.consumer.is_empty() {
             return Ok(());
         }
-        self.quiet();
+        let bell = &self.end.lane.words().bell;
+        if bell.is_watched() && bell.may_be_rung() {
+            self.hush(|this| this.consumer.is_empty());
+        } else if bell.is_marked() {
+            room::unmark(&self.end);
+        }
         open.and(Err(Error::WouldBlock))
     }
 
@@ -103,7 +118,7 @@ impl Arrivals {
                     return Ok(());
                 }
             }
-            if self.hush(true, |this| this.consumer.is_empty()) {
+            if self.hush(|this| this.consumer.is_empty()) {
                 return Ok(());
             }
             let open = match self.end.socket() {
@@ -122,42 +137,33 @@ impl Arrivals {
         }
     }
 
-    /// A message was taken, in our turn. Where somebody watches and none is left, the descriptor is made unreadable.
+    /// A message was taken, in our turn. Where somebody watches and none is left, the descriptor is made unreadable; and where
+    /// there is room again, the other end's writable.
     #[inline]
     pub(super) fn taken(&mut self) {
-        if self.end.lane.words().bell.is_watched() && self.consumer.is_empty() {
-            self.quiet();
+        if self.end.lane.words().bell.needs_care() {
+            self.take_care();
         }
     }
 
-    /// Makes the descriptor unreadable, unless there is a message.
-    #[cold]
-    fn quiet(&mut self) {
-        if self.end.lane.words().bell.may_be_rung() {
-            self.hush(false, |this| this.consumer.is_empty());
+    fn take_care(&mut self) {
+        let bell = &self.end.lane.words().bell;
+        if bell.is_marked() {
+            room::unmark(&self.end);
         }
-        if let Some(watch) = &self.watch
-            && self.consumer.is_empty()
-        {
-            // Cannot fail on an eventfd of our own.
-            let _ = watch.clear();
-        }
-    }
-
-    /// Messages that were there before anybody watched are gone, whoever took them: since then senders ring.
-    pub(super) fn rest_watch(&self) {
-        if let Some(watch) = &self.watch
-            && self.end.lane.ring.is_empty()
-        {
-            // Cannot fail on an eventfd of our own.
-            let _ = watch.clear();
+        if bell.is_watched() && self.consumer.is_empty() && bell.may_be_rung() {
+            self.hush(|this| this.consumer.is_empty());
         }
     }
 
     /// Has senders ring anew, and takes the byte of the last ring. In a turn of ours. Returns whether there is a message.
-    fn hush(&self, sleep: bool, is_empty: fn(&Self) -> bool) -> bool {
+    #[cold]
+    fn hush(&self, is_empty: fn(&Self) -> bool) -> bool {
         let bell = &self.end.lane.words().bell;
-        let hushed = bell.hush(sleep);
+        if bell.is_marked() {
+            room::unmark(&self.end);
+        }
+        let hushed = bell.hush();
         fence_peers(self.end.attachment().fences);
         // Where the program has closed the socket nobody can ring there any more.
         let take_byte = || {
@@ -176,17 +182,20 @@ impl Arrivals {
     }
 
     /// Quiets the bell, from outside of a turn: it was rung, and there is nothing to receive. Where somebody else has a turn
-    /// that is its business.
+    /// that is its business, and the result is false.
     #[cold]
-    pub(super) fn calm(&self) {
-        let Some((_turn, after_death)) = self.end.try_turn(|words| &words.recv) else { return };
+    pub(super) fn calm(&self) -> bool {
+        let Some((_turn, after_death)) = self.end.try_turn(|words| &words.recv) else {
+            return false;
+        };
         if after_death {
             self.end.lane.words().bell.mend_reader();
         }
         let is_empty = |this: &Self| this.end.lane.ring.is_empty();
         if is_empty(self) {
-            self.hush(false, is_empty);
+            self.hush(is_empty);
         }
+        true
     }
 
     /// Somebody died between the bell and its byte: empties the socket while nobody can ring.
@@ -203,14 +212,24 @@ impl Arrivals {
     fn begin_watch(&self) -> Result<Watch> {
         let failed = "make a descriptor for an event loop";
         let watch = Watch::new(self.end.socket()?).map_err(Error::io(failed))?;
-        let bell = &self.end.lane.words().bell;
+        self.quiet_old_ring();
+        Ok(watch)
+    }
+
+    /// Somebody watches from now on. The bell may be rung for messages that are gone: those who took them left it so.
+    fn quiet_old_ring(&self) {
+        // So long a receiver is waited for that has not seen yet that somebody watches: it quiets the bell itself before it
+        // sleeps. One that is stopped in its turn has to be waited for by every receiver.
+        const PATIENCE: Duration = Duration::from_millis(10);
+        let (bell, end) = (&self.end.lane.words().bell, clock::deadline_in(PATIENCE));
         bell.watch();
         fence_peers(self.end.attachment().fences);
-        if !self.end.lane.ring.is_empty() && !bell.may_be_rung() {
-            // Sent before anybody watched: nobody rang for it.
-            watch.set().map_err(Error::io(failed))?;
+        while bell.may_be_rung() && self.end.lane.ring.is_empty() && !self.calm() {
+            if clock::has_passed(end) {
+                return;
+            }
+            std::thread::yield_now();
         }
-        Ok(watch)
     }
 }
 

@@ -10,6 +10,7 @@ use slipring_core::ring::spsc_records::{ClaimError, Producer};
 
 use super::end::{End, Turn};
 use super::lane::damaged;
+use super::room;
 use crate::member::{Lookout, Wait};
 use crate::sys::socket;
 use crate::wait::Until;
@@ -84,6 +85,12 @@ impl Departures {
         let mut claim = self.producer.claim(bytes.len(), weight).map_err(claim_error)?;
         claim.write(0, bytes);
         crash_point!("pipe.send.written");
+        if self.end.lane.words().bell.may_need_mark() {
+            let ring = &self.end.lane.ring;
+            if ring.used() + (bytes.len() + weight) as u64 > ring.size() / 2 {
+                room::mark(&self.end);
+            }
+        }
         claimed(claim.position());
         claim.commit(kind);
         crash_point!("pipe.send.committed");

@@ -21,6 +21,7 @@
 //! | `enclosing.rs` | messages with handles in them |
 //! | `transfer.rs` | ends on their way to another process |
 //! | `listening.rs` | an acceptor in shared memory |
+//! | `room.rs` | when a socket is writable |
 //! | `watched.rs` | when a pipe is ready, for those who watch it |
 //! | `kind.rs` | what a death does to a pipe and to an acceptor, and what observers are told of them |
 //!
@@ -35,6 +36,7 @@ mod kind;
 mod lane;
 mod listening;
 mod reader;
+mod room;
 #[cfg(test)]
 mod tests;
 mod transfer;

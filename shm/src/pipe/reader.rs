@@ -220,10 +220,7 @@ impl PipeReader {
         self.ready()?;
         match self.arrivals.await_message(until.into()) {
             Ok(_) | Err(Error::Disconnected) => Ok(true),
-            Err(Error::TimedOut | Error::WouldBlock) => {
-                self.arrivals.rest_watch();
-                Ok(false)
-            }
+            Err(Error::TimedOut | Error::WouldBlock) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -238,8 +235,8 @@ impl PipeReader {
     /// Only wait for it: nothing is to be read from it. Once it was asked for, senders do a system call for each message
     /// that finds the pipe empty.
     ///
-    /// It is this handle's, and closed with it; where several processes share an end, it may be readable because of a
-    /// message that another one takes first.
+    /// It is this handle's, and closed with it. Where several processes share an end, all of their descriptors are readable
+    /// while a message is there, and none is when one of them has taken the last.
     ///
     /// # Errors
     ///
@@ -269,6 +266,18 @@ impl PipeReader {
     pub fn as_fd(&mut self) -> Result<BorrowedFd<'_>> {
         self.ready()?;
         self.arrivals.as_fd()
+    }
+
+    /// The same of the end's own socket, which is also the descriptor of the half that sends
+    /// ([`PipeWriter::room_fd`](super::PipeWriter::room_fd)): for who waits for both by one. It is the same one in all handles of
+    /// the end, and in a forked child.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DescriptorsClosed`], [`Error::Forked`].
+    pub fn watch_socket(&mut self) -> Result<BorrowedFd<'_>> {
+        self.ready()?;
+        self.arrivals.watch_socket()
     }
 
     /// The segment that the pipe is in.

@@ -91,6 +91,36 @@ fn views_of_pipes_keep_their_message_and_nothing_else() {
 }
 
 #[test]
+fn a_descriptor_is_readable_while_a_message_is_there_whoever_takes_it() {
+    fn is_readable(reader: &mut PipeReader) -> bool {
+        let fd = reader.as_fd().unwrap();
+        let now = Some(crate::sys::clock::Deadline { nanos: 1 });
+        socket::wait_readable(fd, now).unwrap() == socket::Ready::Readable
+    }
+    let segment = segment();
+    let (mut one, mut writer) = Pipe::one_way(&segment).unwrap();
+    let mut three = one.try_clone().unwrap();
+    // One that came and went before anybody watched leaves nothing to be seen.
+    writer.send(b"early").unwrap();
+    three.recv().unwrap();
+    assert!(!is_readable(&mut one));
+    let (mut one, mut writer) = Pipe::one_way(&segment).unwrap();
+    writer.send(b"before anybody watches").unwrap();
+    let (mut three, first) = (one.try_clone().unwrap(), is_readable(&mut one));
+    assert!(first && is_readable(&mut three));
+    three.recv().unwrap();
+    assert!(!is_readable(&mut one) && !is_readable(&mut three));
+    for len in [3, 5000] {
+        writer.send(&vec![1; len]).unwrap();
+        writer.send(&vec![1; len]).unwrap();
+        one.recv().unwrap();
+        assert!(is_readable(&mut one) && is_readable(&mut three));
+        three.try_recv().unwrap();
+        assert!(!is_readable(&mut one) && !is_readable(&mut three));
+    }
+}
+
+#[test]
 fn messages_up_to_a_length_are_copied_and_longer_ones_are_views() {
     let segment = Segment::create().unwrap();
     let (mut reader, mut writer) = Pipe::one_way(&segment).unwrap();

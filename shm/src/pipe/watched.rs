@@ -6,11 +6,47 @@ use std::sync::Arc;
 use slipring_core::primitive::FenceMode;
 use slipring_core::sync::Bell;
 
+use super::room;
 use super::{Connection, PipeReader, PipeWriter};
 use crate::Result;
 use crate::member::Attachment;
 use crate::watch::sealed::Waitable;
 use crate::watch::{Calm, Source, Spot};
+
+impl PipeWriter {
+    /// A descriptor of a duplex pipe's end, or of an end that only sends, for `poll`, `select`, `epoll` and event loops: writable
+    /// while there is room for a message. When there was none it is writable again once the reader has emptied three quarters.
+    /// Only wait for it: nothing is to be written to it.
+    ///
+    /// It is the same as [`PipeWriter::as_fd`]; from the first call on senders and receivers look after the room. Of a duplex
+    /// pipe it is readable as the reader's descriptor is, where that was asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DescriptorsClosed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    /// use slipring::{Pipe, Segment};
+    ///
+    /// let segment = Segment::create()?;
+    /// let (mut reader, mut writer) = Pipe::one_way(&segment)?;
+    /// let is_writable = |fd: std::os::fd::BorrowedFd<'_>| {
+    ///     poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::OUT)], Some(&Timespec::default())).unwrap() == 1
+    /// };
+    /// assert!(is_writable(writer.room_fd()?));
+    /// while writer.try_send(&[7; 1000]).is_ok() {}
+    /// assert!(!is_writable(writer.room_fd()?));
+    /// while reader.try_recv().is_ok() {}
+    /// assert!(is_writable(writer.room_fd()?));
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    pub fn room_fd(&self) -> Result<BorrowedFd<'_>> {
+        room::watch(self.end())
+    }
+}
 
 impl Calm for PipeReader {
     fn bell(&self) -> &Bell {
@@ -76,10 +112,8 @@ impl Source for PipeWriter {
     }
 }
 
-/// No message takes more than half of the ring, with what is left unused at its end.
 fn has_room(writer: &PipeWriter) -> bool {
-    let ring = &writer.end().lane.ring;
-    ring.used() <= ring.size() / 2
+    room::has_room(&writer.end().lane.ring)
 }
 
 impl Waitable for PipeWriter {

@@ -201,6 +201,37 @@ impl BoundedSemaphore {
         holders
     }
 
+    /// Has the permits that this process holds, of all bounded semaphores in `segment`, be nobody's: when it ends they stay
+    /// held, until another process releases them. Returns how many that were.
+    ///
+    /// It is for a process that ends in good order, and whose permits mean that something is there to be worked on. Those of one
+    /// that is killed before it has said this come back.
+    ///
+    /// ```
+    /// use slipring::{BoundedSemaphore, Segment};
+    ///
+    /// let segment = Segment::create()?;
+    /// let places = BoundedSemaphore::new(&segment, 2)?;
+    /// places.acquire()?;
+    /// assert_eq!(BoundedSemaphore::leave_all(&segment)?, 1);
+    /// assert_eq!((places.value(), places.held_here()), (1, 0));
+    /// places.release(1)?;
+    /// assert_eq!(places.value(), 2);
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`].
+    pub fn leave_all(segment: &Segment) -> Result<u32> {
+        let attachment = segment.attachment();
+        let me = attachment.me()?;
+        let all = attachment.directory.objects();
+        let all = all.filter(|place| Kind::from_word(place.kind) == Some(Kind::BoundedSemaphore));
+        let permits = all.filter_map(|place| permits_at(attachment, place));
+        Ok(permits.map(|permits| permits.leave(me)).sum())
+    }
+
     pub(crate) fn handle(&self) -> &Handle {
         self.words.handle()
     }

@@ -180,6 +180,16 @@ pub(crate) fn peek(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
     receive_as(fd, buffer, RecvFlags::PEEK)
 }
 
+/// Makes the buffer for what is sent as small as the kernel allows.
+pub(crate) fn make_buffer_small(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(sockopt::set_socket_send_buffer_size(fd, 0)?)
+}
+
+/// How many bytes are there to be received.
+pub(crate) fn waiting(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    Ok(usize::try_from(rustix::io::ioctl_fionread(fd)?).unwrap_or(usize::MAX))
+}
+
 /// Whether nobody has the other end any more, whatever is left to read.
 pub(crate) fn has_hung_up(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(wait_for(fd, PollFlags::RDHUP, Duration::ZERO)? == Ready::Hangup)

@@ -21,6 +21,8 @@ pub const SCENARIOS: &[Scenario] = &[
     ("task-work", work_and_die),
     ("task-letters", letters),
     ("task-objects", objects),
+    ("task-ahead", ahead),
+    ("task-reap-ahead", reap_ahead),
     ("task-reap", reap),
     ("task-reap-putter-too", reap_putter_too),
 ];
@@ -131,6 +133,55 @@ fn letters(run: &Run) {
     });
     drop((tx, rx));
     check_segment(&segment);
+}
+
+/// Whoever says that tasks are done before they are taken dies, or takes one of them.
+fn ahead(run: &Run) {
+    let segment = new_segment();
+    let options = JoinableOptions::unbounded().max_deliveries(None);
+    let (mut tx, mut rx) = ByteJoinableQueue::with(&segment, options).unwrap();
+    put_numbers(&mut tx, 40);
+    run.victim(give(&segment, |h| h.give("rx", &rx)), &["task-ahead"]).end();
+    end_all_of(&segment, &mut tx, &mut rx);
+}
+
+/// Somebody died with a task that was done before; the victim gives it back and dies at it.
+fn reap_ahead(run: &Run) {
+    let segment = new_segment();
+    let options = JoinableOptions::unbounded().max_deliveries(None);
+    let (mut tx, mut rx) = ByteJoinableQueue::with(&segment, options).unwrap();
+    put_numbers(&mut tx, 3);
+    for at in ["leases.take_ahead.noted", "leases.take_ahead.taken", "joinable.recv.ahead"] {
+        mess(&segment, &rx, "ahead", Some(at));
+    }
+    run.victim(Handoff::new(&segment), &["reap"]).end();
+    end_all_of(&segment, &mut tx, &mut rx);
+}
+
+/// What is left is said to be done, whoever has it, and joined, and taken; and afterwards each task counts again.
+fn end_all_of(segment: &Segment, tx: &mut ByteJoinableSender, rx: &mut ByteJoinableReceiver) {
+    wait_until("the dead to be cleaned up after", PATIENCE, || {
+        segment.reap();
+        segment.participants().len() == 1
+    });
+    while rx.task_done_of_any().is_ok() {}
+    tx.join_until(PATIENCE).expect("the join ends");
+    let mut buffer = Vec::new();
+    while let Ok(message) = rx.recv_message(&mut buffer, Duration::from_millis(1)) {
+        message::read(&buffer);
+        // A death may have cost what was said ahead: then it is a task like any other.
+        if let Some(id) = message.lease {
+            rx.task_done(id).unwrap();
+        }
+    }
+    assert_eq!((tx.unfinished(), tx.len()), (0, 0));
+    assert!(matches!(rx.task_done_of_any(), Err(Error::NotYourLease)));
+    tx.send(b"another").unwrap();
+    assert_eq!(tx.unfinished(), 1, "nothing is left of what was said ahead");
+    let message = rx.recv_message(&mut buffer, PATIENCE).unwrap();
+    rx.task_done(message.lease.unwrap()).unwrap();
+    tx.join_until(PATIENCE).expect("the join ends");
+    assert_eq!(tx.unfinished(), 0);
 }
 
 fn objects(run: &Run) {

@@ -53,6 +53,7 @@ fn send(run: &Run) {
     let segment = new_segment();
     let options = PipeOptions::new().ring(4096);
     let (mut reader, mut writer) = Pipe::one_way_with(&segment, options).unwrap();
+    writer.room_fd().unwrap();
     let mut victim = run.victim(give(&segment, |h| h.give("w", &writer)), &["pipe-send"]);
     let stamps = std::thread::scope(|scope| {
         let readings = scope.spawn(|| {
@@ -118,6 +119,7 @@ fn recv_from(run: &Run, before: impl FnOnce(&Segment, &PipeReader, &PipeWriter))
     let segment = new_segment();
     let options = PipeOptions::new().ring(4096);
     let (mut reader, mut writer) = Pipe::one_way_with(&segment, options).unwrap();
+    writer.room_fd().unwrap();
     before(&segment, &reader, &writer);
     let args = ["pipe-recv", &run.log()];
     let mut victim = run.victim(give(&segment, |h| h.give("r", &reader)), &args);

@@ -79,33 +79,22 @@ class Connection(_native.Connection):
         >>> asyncio.run(echo())
         'hello'
         """
-        while (found := self._try_recv()) is None:
+        while (found := _native.Connection._try_recv(self)) is None:
             # Nothing is taken before this goes on, so there is nothing to lose when it is cancelled.
-            await self._readiness("recv").wait()
+            await _readiness(self, "recv").wait()
         return found[0]
 
     async def asend(self, obj: Any) -> None:
         """Send an object in an asyncio program, waiting for room. A cancelled call sends nothing."""
-        if not self._try_send(obj):
+        if not _native.Connection._try_send(self, obj):
             # As it is now.
             message = _native.encode_message(obj)
-            while not self._try_send_bytes(message):
-                await self._readiness("send").wait()
-
-    def _readiness(self, act: str) -> Readiness:
-        known = self.__dict__.setdefault("_awaited", {})
-        if act not in known:
-            # It must not keep the connection, which is closed when the last reference goes.
-            me = weakref.ref(self)
-            if act == "recv":
-                known[act] = Readiness(lambda: me().fileno(), lambda: me().closed or me().poll())
-            else:
-                known[act] = Readiness(lambda: me()._room_fileno(), lambda: me().closed or me()._has_room())
-        return known[act]
+            while not _native.Connection._try_send_bytes(self, message):
+                await _readiness(self, "send").wait()
 
     def close(self) -> None:
         """Close this process's end. Closing it twice does no harm."""
-        awaited = self.__dict__.get("_awaited", {})
+        awaited = self.__dict__.get("_slipring_awaited", {})
         # Before, since the descriptors go; and afterwards, since another thread's loop may have been at it meanwhile.
         for readiness in list(awaited.values()):
             readiness.end()
@@ -121,6 +110,18 @@ class Connection(_native.Connection):
     def __repr__(self) -> str:
         does = [what for what in ("readable", "writable", "closed") if getattr(self, what)]
         return f"<{type(self).__module__}.{type(self).__qualname__} {' '.join(does)} at {id(self):#x}>"
+
+
+def _readiness(connection: Connection, act: str) -> Readiness:
+    known = connection.__dict__.setdefault("_slipring_awaited", {})
+    if act not in known:
+        # It must not keep the connection, which is closed when the last reference goes.
+        me, native = weakref.ref(connection), _native.Connection
+        if act == "recv":
+            known[act] = Readiness(lambda: native.fileno(me()), lambda: me().closed or native.poll(me()))
+        else:
+            known[act] = Readiness(lambda: native._room_fileno(me()), lambda: me().closed or native._has_room(me()))
+    return known[act]
 
 
 def _rebuild(readable: bool, writable: bool, cls: type, boarding: _native.Boarding, parts: list[Any]) -> Connection:

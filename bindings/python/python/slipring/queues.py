@@ -13,6 +13,7 @@ nobody up, and a `JoinableQueue` gives its tasks to others.
 
 from __future__ import annotations
 
+import functools
 import weakref
 from queue import Empty, Full
 from typing import Any, TypeVar
@@ -40,39 +41,33 @@ class Queue(_native.Queue[_T]):
     (0, [1, 2, 3, 4])
     """
 
-    _name: str | None = None
+    # Names that multiprocessing does not use belong to programs. So our attributes have names that no program has, and
+    # methods of the native half are called by its class.
+    _slipring_name: str | None = None
 
     def __init__(self, maxsize: int = 0, *, ctx: Any = None, name: str | None = None) -> None:
-        self._begin(maxsize, name)
-        self._open(maxsize, name)
+        _begin(self, maxsize, name)
+        _native.Queue._open(self, maxsize, name)
 
-    def _begin(self, maxsize: int, name: str | None) -> None:
-        self._maxsize = maxsize
-        self._name = name
-        self._readiness: dict[str, Readiness] = {}
-
-    @property
-    def name(self) -> str | None:
-        """Its name, if it has one."""
-        return self._name
+    #: Its name, if it has one.
+    name: str | None = _native.Shown(property(lambda self: self._slipring_name, doc="Its name, if it has one."))
 
     def __getstate__(self) -> tuple[Any, ...]:
-        if self._name is not None:
-            return self._maxsize, self._name, None
+        if self._slipring_name is not None:
+            return self._maxsize, self._slipring_name, None
         assert_spawning(self)
-        passage = self._passage()
-        return self._maxsize, None, passage
+        return self._maxsize, None, _native.Queue._passage(self)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         maxsize, name, passage = state
-        self._begin(maxsize, name)
+        _begin(self, maxsize, name)
         if passage is None:
-            self._open(maxsize, name)
+            _native.Queue._open(self, maxsize, name)
         else:
-            self._arrive(passage)
+            _native.Queue._arrive(self, passage)
 
     def __repr__(self) -> str:
-        name = "" if self._name is None else f" {self._name!r}"
+        name = "" if self._slipring_name is None else f" {self._slipring_name!r}"
         closed = " closed" if self._closed else ""
         return f"<slipring.{type(self).__name__}{name}{closed} at {id(self):#x}>"
 
@@ -98,7 +93,7 @@ class Queue(_native.Queue[_T]):
         import numpy
 
         template = numpy.empty(shape, dtype)
-        loaned = self._loan(template)
+        loaned = _native.Queue._loan(self, template)
         array = numpy.ndarray(template.shape, template.dtype, buffer=loaned)
         loaned._is_of(array)
         return array
@@ -119,50 +114,63 @@ class Queue(_native.Queue[_T]):
                 return self.get_nowait()
             except Empty:
                 # Nothing is taken before this goes on, so there is nothing to lose when it is cancelled.
-                await self._ready_to("get").wait()
+                await _ready_to(self, "get").wait()
 
     async def aput(self, obj: _T) -> None:
         """Puts an object into the queue, waiting for room in an asyncio program. A cancelled call puts nothing."""
         try:
             return self.put_nowait(obj)
         except Full:
-            # As it is now.
-            is_object = type(obj) is not bytes
-            message = _native.encode_message(obj) if is_object else obj
+            if type(self).put is not _native.Queue.put:
+                put = functools.partial(self.put_nowait, obj)
+            else:
+                # As it is now.
+                is_object = type(obj) is not bytes
+                message = _native.encode_message(obj) if is_object else obj
+                put = functools.partial(_native.Queue._put_message, self, message, is_object)
         while True:
-            await self._ready_to("put").wait()
+            await _ready_to(self, "put").wait()
             try:
-                return self._put_message(message, is_object)
+                return put()
             except Full:
                 pass
-
-    def _ready_to(self, act: str) -> Readiness:
-        readiness = self._readiness.get(act)
-        if readiness is None:
-            # It must not keep the queue, which ends with the last reference.
-            me = weakref.ref(self)
-            if act == "get":
-                readiness = Readiness(lambda: me().fileno(), lambda: me()._closed or me()._has_item())
-            else:
-                readiness = Readiness(lambda: me()._room_fileno(), lambda: me()._closed or me()._has_room())
-            self._readiness[act] = readiness
-        return readiness
 
     def close(self) -> None:
         """Says that this process uses the queue no more. What it has put stays, and other processes go on."""
         super().close()
         # Before `__init__` nobody waits.
-        for readiness in self.__dict__.get("_readiness", {}).values():
+        for readiness in self.__dict__.get("_slipring_readiness", {}).values():
             readiness.end()
+
+
+def _begin(queue: Queue[Any], maxsize: int, name: str | None) -> None:
+    queue._maxsize = maxsize
+    queue._slipring_name = name
+    queue._slipring_readiness = {}
+
+
+def _ready_to(queue: Queue[Any], act: str) -> Readiness:
+    readiness = queue._slipring_readiness.get(act)
+    if readiness is None:
+        # It must not keep the queue, which ends with the last reference.
+        me, native = weakref.ref(queue), _native.Queue
+        if act == "get":
+            fileno, is_ready = native.fileno, native._has_item
+        else:
+            fileno, is_ready = native._room_fileno, native._has_room
+        readiness = Readiness(lambda: fileno(me()), lambda: me()._closed or is_ready(me()))
+        queue._slipring_readiness[act] = readiness
+    return readiness
 
 
 class JoinableQueue(Queue[_T]):
     """A queue of tasks: `join` waits until everything that was put was worked on.
 
     Whoever gets an object calls `task_done` when the work on it is done. If the worker dies before that, another one
-    gets the object. What was delivered `max_deliveries` times and never done is set aside: it counts as done, and
-    `dead_letters()` gives it. At most `max_leases` objects, 65536 or less, are in somebody's hands or set aside at a
-    time: beyond that `get` raises an error.
+    gets the object. A process that has no object in hand may call it, too: that counts for the oldest of another's.
+    What was delivered `max_deliveries` times and never done is set aside: it counts as done, and `dead_letters()` gives
+    it. At most `max_leases` objects, 65536 or less, are in somebody's hands or set aside at a time: beyond that `get`
+    raises an error.
 
     >>> q = JoinableQueue()
     >>> q.put("task")
@@ -181,15 +189,15 @@ class JoinableQueue(Queue[_T]):
         max_deliveries: int | None = 10,
         max_leases: int = 4096,
     ) -> None:
-        self._begin(maxsize, name)
-        self._leases = max_deliveries, max_leases
-        self._open(maxsize, name, *self._leases)
+        _begin(self, maxsize, name)
+        self._slipring_leases = max_deliveries, max_leases
+        _native.Queue._open(self, maxsize, name, *self._slipring_leases)
 
     task_done = _native.Queue._task_done
 
     def join(self) -> None:
         """Waits until `task_done` was called for everything that was put."""
-        self._join()
+        _native.Queue._join(self)
 
     def dead_letters(self) -> list[tuple[_T, int]]:
         """Takes out what was set aside: each object with how often it was delivered.
@@ -197,20 +205,20 @@ class JoinableQueue(Queue[_T]):
         Looks for dead workers first, so what one of them had in its hands for the last time is among it.
         """
         _native.reap()
-        self._join(0.0)
+        _native.Queue._join(self, 0.0)
         letters = []
-        while (letter := self._take_dead_letter()) is not None:
+        while (letter := _native.Queue._take_dead_letter(self)) is not None:
             letters.append(letter)
         return letters
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return *super().__getstate__(), self._leases
+        return *super().__getstate__(), self._slipring_leases
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        *state, self._leases = state
+        *state, self._slipring_leases = state
         maxsize, name, passage = state
-        self._begin(maxsize, name)
+        _begin(self, maxsize, name)
         if passage is None:
-            self._open(maxsize, name, *self._leases)
+            _native.Queue._open(self, maxsize, name, *self._slipring_leases)
         else:
-            self._arrive(passage)
+            _native.Queue._arrive(self, passage)

@@ -93,13 +93,14 @@ def _rebuild(cls: type, boarding: _native.Boarding, parts: list[tuple[str, list[
 def reduce_native(obj: Any) -> tuple[Any, ...]:
     """The `__reduce__` of an object of ours.
 
-    Its native half has `_give(berths)`, which returns the number of the berth and `(text, descriptors)` of each part of
-    it; its class makes the object again of a `_native.Ticket` in place of its first argument, without `__init__`.
+    Its native half has `_slipring_give(berths)`, which returns the number of the berth and `(text, descriptors)` of
+    each part of it; its class makes the object again of a `_native.Ticket` in place of its first argument, without
+    `__init__`.
     """
     popen = get_spawning_popen()
     # Of no process that is being started: the pickle's own copies of the descriptors keep the berth.
     voyage = Voyage() if popen is None else popen.__dict__.setdefault("_slipring_voyage", Voyage())
-    index, parts = obj._give(voyage.berths)
+    index, parts = obj._slipring_give(voyage.berths)
     parts = [(text, [DupFd(fd) for fd in fds]) for text, fds in parts]
     args = (type(obj), voyage.seat(index), parts)
     state = getattr(obj, "__dict__", None)
@@ -111,7 +112,7 @@ def _reduce_memoryview(view: memoryview) -> tuple[Any, ...]:
     memory: Any = view
     if not view.c_contiguous:
         memory = view.tobytes() if view.readonly else bytearray(view.tobytes())
-    return _show, (PickleBuffer(memory), view.format, view.shape)
+    return _show, (PickleBuffer(_native.Beside(memory)), view.format, view.shape)
 
 
 def _show(memory: Any, format: str, shape: tuple[int, ...]) -> memoryview:

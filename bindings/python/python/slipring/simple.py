@@ -53,7 +53,7 @@ class SimpleQueue(Generic[_T]):
 
     def get(self) -> _T:
         """Remove and return an object, waiting for one."""
-        return self._reader._recv_under(self._rlock)
+        return _native.Connection._recv_under(self._reader, self._rlock)
 
     def put(self, obj: _T) -> None:
         """Put an object, waiting for room."""

@@ -26,10 +26,10 @@ __all__ = ["Barrier", "BoundedSemaphore", "Condition", "Event", "Lock", "RLock",
 SEM_VALUE_MAX = Semaphore.maxvalue
 
 
-def _reduce(obj: Any, args: list[Any]) -> tuple[Any, ...]:
+def _reduce(obj: Any, args: list[Any], name: str | None) -> tuple[Any, ...]:
     """The `__reduce__` of all classes here: by name, or while a process is being started."""
-    if obj.name is not None:
-        return _named, (type(obj), args, obj.name)
+    if name is not None:
+        return _named, (type(obj), args, name), vars(obj) or None
     assert_spawning(obj)
     return reduce_native(obj)
 
@@ -46,10 +46,10 @@ def _made(cls: type, *args: Any, **options: Any) -> Any:
     return obj
 
 
-def _reduce_condition(condition: Condition, lock: Any, waiters: Any) -> tuple[Any, ...]:
+def _reduce_condition(condition: Condition, lock: Any, waiters: Any, name: str | None) -> tuple[Any, ...]:
     """A condition's `__reduce__`. Whoever else has its lock has the same one over there."""
-    if condition.name is not None:
-        return _named, (type(condition), [lock], condition.name)
+    if name is not None:
+        return _named, (type(condition), [lock], name), vars(condition) or None
     assert_spawning(condition)
     return _condition, (type(condition), lock, waiters), vars(condition) or None
 
@@ -78,11 +78,13 @@ class Barrier(_native.Barrier):
         return super().wait(timeout)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self.name is not None:
-            return _named, (type(self), [self.parties, self._action, self._timeout], self.name)
+        native = _native.Barrier
+        action, timeout, name = (shown.__get__(self) for shown in (native._action, native._timeout, native.name))
+        if name is not None:
+            return _named, (type(self), [self.parties, action, timeout], name), vars(self) or None
         assert_spawning(self)
         _, (cls, boarding, parts), *_ = reduce_native(self)
-        return _barrier, (cls, boarding, parts, self._action, self._timeout), vars(self) or None
+        return _barrier, (cls, boarding, parts, action, timeout), vars(self) or None
 
     def __repr__(self) -> str:
         state = "broken" if self.broken else f"waiters={self.n_waiting}/{self.parties}"
@@ -95,6 +97,22 @@ def _barrier(cls: type, boarding: Any, parts: list[Any], action: Any, timeout: f
 
 
 _CLASSES = (Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore)
+
+
+class _Ends:
+    """Says at the end of a process, if that is in good order, what a killed one does not say."""
+
+    def __init__(self) -> None:
+        self.say_later()
+        # What a process was to do at its end a child forgets.
+        util.register_after_fork(self, _Ends.say_later)
+
+    def say_later(self) -> None:
+        # Places of a killed process come back. Of one that has ended they are what it left for others to release.
+        util.Finalize(None, _native.leave_permits, exitpriority=0)
+
+
+_ends = _Ends()
 
 
 #: The barriers that this process has been at, and which process that is.
@@ -114,4 +132,4 @@ def _attend(barrier: Barrier) -> None:
 
 def _retire() -> None:
     for barrier in list(_attended):
-        barrier._retire()
+        _native.Barrier._retire(barrier)

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::c_int;
+use std::ops::Range;
 
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
@@ -155,11 +156,58 @@ impl Block {
     ) -> PyResult<()> {
         let block = slf.get();
         // SAFETY: the memory stays as long as the block, of which the view takes a reference.
-        unsafe { fill_view(slf.py(), view, slf.as_any(), (block.at, block.len), flags) }
+        unsafe { fill_view(slf.py(), view, slf.as_any(), (block.at, block.len), false, flags) }
     }
 }
 
-/// Fills `view` with memory of `owner`'s that can be written to.
+/// A part of a message's memory, with exactly its own extent. It keeps the whole.
+#[pyclass(frozen, module = "slipring._native")]
+pub struct Part {
+    block: Py<Block>,
+    range: Range<usize>,
+    readonly: bool,
+}
+
+impl Part {
+    /// Bytes of `block` in a range that is inside.
+    pub(super) fn new<'py>(
+        block: &Bound<'py, Block>,
+        range: Range<usize>,
+        readonly: bool,
+    ) -> PyResult<Bound<'py, Self>> {
+        assert!(range.start <= range.end && range.end <= block.get().len, "checked by the caller");
+        Bound::new(block.py(), Self { block: block.clone().unbind(), range, readonly })
+    }
+}
+
+#[pymethods]
+impl Part {
+    fn __len__(&self) -> usize {
+        self.range.len()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<slipring part of {} bytes>", self.range.len())
+    }
+
+    /// # Safety
+    ///
+    /// As the buffer protocol has it: `view` is there to be filled.
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
+        let part = slf.get();
+        // SAFETY: the range is inside of the block's memory.
+        let at = unsafe { part.block.get().at.add(part.range.start) };
+        let memory = (at, part.range.len());
+        // SAFETY: the memory stays as long as the block, which this keeps; the view takes a reference of this.
+        unsafe { fill_view(slf.py(), view, slf.as_any(), memory, part.readonly, flags) }
+    }
+}
+
+/// Fills `view` with memory of `owner`'s.
 ///
 /// # Safety
 ///
@@ -169,6 +217,7 @@ pub unsafe fn fill_view(
     view: *mut ffi::Py_buffer,
     owner: &Bound<'_, PyAny>,
     (at, len): (*mut u8, usize),
+    readonly: bool,
     flags: c_int,
 ) -> PyResult<()> {
     if view.is_null() {
@@ -176,6 +225,9 @@ pub unsafe fn fill_view(
     }
     let len = isize::try_from(len).map_err(|_| PyBufferError::new_err("it is too long"))?;
     // SAFETY: by the caller's word.
-    let status = unsafe { ffi::PyBuffer_FillInfo(view, owner.as_ptr(), at.cast(), len, 0, flags) };
+    let status = unsafe {
+        let readonly = c_int::from(readonly);
+        ffi::PyBuffer_FillInfo(view, owner.as_ptr(), at.cast(), len, readonly, flags)
+    };
     if status == 0 { Ok(()) } else { Err(PyErr::fetch(py)) }
 }

@@ -11,7 +11,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyMemoryView};
 
-use super::block::{Block, Memory};
+use super::block::{Block, Memory, Part};
 use super::layout::{Layout, Place};
 use super::pickling;
 use super::tags::{
@@ -63,21 +63,11 @@ pub fn decode_long<'py>(
 
 /// Unpickles what lies in a block, with buffers that are parts of it.
 fn decode_on<'py>(block: &Bound<'py, Block>, layout: Layout) -> PyResult<Bound<'py, PyAny>> {
-    let whole = PyMemoryView::from(block.as_any())?;
-    let part = |range: &Range<usize>| {
-        let (start, end) = (range.start as isize, range.end as isize);
-        // SAFETY: the interpreter's lock is held, and the object borrowed.
-        unsafe {
-            let part = ffi::PySequence_GetSlice(whole.as_ptr(), start, end);
-            Bound::from_owned_ptr_or_err(block.py(), part)
-        }
-    };
     let buffers = PyList::empty(block.py());
-    for place in &layout.buffers {
-        let buffer = part(&place.range)?;
-        buffers.append(if place.readonly { buffer.call_method0("toreadonly")? } else { buffer })?;
+    for Place { range, readonly } in layout.buffers {
+        buffers.append(Part::new(block, range, readonly)?)?;
     }
-    pickling::load_with(&part(&layout.pickle)?, &buffers)
+    pickling::load_with(Part::new(block, layout.pickle, true)?.as_any(), &buffers)
 }
 
 impl Source<'_> {

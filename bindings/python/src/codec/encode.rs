@@ -296,16 +296,29 @@ fn encode_other<'py>(object: &Bound<'py, PyAny>) -> PyResult<Encoded<'py>> {
     Ok(Encoded::Pieces { spans, _head: head, _keepers: keepers })
 }
 
+/// Opcodes before memory: the length of `bytes` in four bytes or in eight, and of a bytearray in eight.
+const BINBYTES: u8 = b'B';
+const BINBYTES8: u8 = 0x8e;
+const BYTEARRAY8: u8 = 0x96;
+
 /// Whether an object whose memory is part of a pickle is as long as it was when the pickler came by: Python code that ran
-/// since then may have changed that. The part before ends with the length, in eight bytes.
+/// since then may have changed that. The part before ends with an opcode and the length.
 fn check_len(keeper: Option<&Keeper<'_>>, before: Option<&Span>, len: usize) -> PyResult<()> {
-    if let (Some(Keeper::Object(_)), Some(span)) = (keeper, before)
-        && let Some(at) = span.len.checked_sub(8)
-    {
-        let mut pickled = [0; 8];
-        // SAFETY: the last eight bytes of a `bytes` object that is kept.
-        unsafe { span.from.add(at).copy_to_nonoverlapping(pickled.as_mut_ptr(), 8) };
-        if u64::from_le_bytes(pickled) == len as u64 {
+    if let (Some(Keeper::Object(_)), Some(span)) = (keeper, before) {
+        let mut end = [0; 9];
+        let count = span.len.min(end.len());
+        // SAFETY: the last bytes of a `bytes` object that is kept.
+        unsafe {
+            let from = span.from.add(span.len - count);
+            from.copy_to_nonoverlapping(end.as_mut_ptr().add(9 - count), count);
+        }
+        let [opcode, long @ ..] = end;
+        let [_, _, _, short_opcode, short @ ..] = long;
+        let is_long = matches!(opcode, BINBYTES8 | BYTEARRAY8);
+        let is_short = short_opcode == BINBYTES;
+        if is_long && u64::from_le_bytes(long) == len as u64
+            || is_short && u64::from(u32::from_le_bytes(short)) == len as u64
+        {
             return Ok(());
         }
     }

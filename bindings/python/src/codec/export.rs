@@ -34,6 +34,12 @@ impl Exported {
         self.view.len.try_into().unwrap_or(0)
     }
 
+    /// The object whose memory it is, if that says so.
+    pub fn owner<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        // SAFETY: the interpreter's lock is held, and the view keeps the object.
+        unsafe { Bound::from_borrowed_ptr_or_opt(py, self.view.obj) }
+    }
+
     /// Whether the object's memory must not be written to.
     pub fn is_readonly(&self) -> bool {
         self.view.readonly != 0

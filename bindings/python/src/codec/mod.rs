@@ -6,7 +6,7 @@
 //!
 //! An int of up to 48 bits, the constants and many floats take at most 7 bytes: they travel in a queue's descriptor,
 //! without a block. Everything else is pickled with the C pickler, protocol 5, and the reducers that are registered with
-//! `multiprocessing` and `copyreg`; buffers that objects offer lie beside the pickle and are copied once.
+//! `multiprocessing` and `copyreg`; the memory of arrays and memoryviews lies beside the pickle and is copied once.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -15,10 +15,12 @@
 //! | `decode.rs` | messages to objects |
 //! | `layout.rs` | where pickle and buffers lie in a message |
 //! | `pickling.rs` | the pickler and the unpickler |
+//! | `beside.rs` | whose memory lies beside the pickle |
 //! | `export.rs` | other objects' memory |
 //! | `wire.rs` | both by themselves |
 //! | `block.rs` | messages that Python objects lie on |
 
+mod beside;
 mod block;
 mod decode;
 mod encode;
@@ -28,6 +30,7 @@ mod pickling;
 mod tags;
 mod wire;
 
+pub use beside::Beside;
 pub use block::{Memory, fill_view};
 pub use decode::{LONG, MAX_COPY, decode, decode_long};
 pub use encode::{BytesAs, Encoded, encode, encode_around};

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyType};
 
+use super::beside::{self, Taker};
 use crate::attached::Attached;
 
 /// A pickler is not used again after a longer pickle: its table has grown, and is cleared for each.
@@ -97,8 +98,8 @@ impl Kit {
         let file = py.import("types")?.getattr("SimpleNamespace")?.call((), Some(&file))?;
         let options = PyDict::new(py);
         options.set_item("protocol", 5)?;
-        // A callback that returns None takes the buffer.
-        options.set_item("buffer_callback", buffers.getattr("append")?)?;
+        let taker = Taker { taken: buffers.clone().unbind() };
+        options.set_item("buffer_callback", Bound::new(py, taker)?)?;
         let pickler = py.import("_pickle")?.getattr("Pickler")?.call((file,), Some(&options))?;
         pickler.setattr("dispatch_table", Reducers::new(py)?)?;
         Ok(Self {
@@ -152,6 +153,8 @@ struct Reducers {
     copyreg: Py<PyDict>,
     /// Of classes that only this package sends.
     ours: Py<PyDict>,
+    /// All that were imported.
+    modules: Py<PyDict>,
 }
 
 impl Reducers {
@@ -161,7 +164,9 @@ impl Reducers {
         let copyreg = py.import("copyreg")?.getattr("dispatch_table")?;
         let copyreg = copyreg.cast_into::<PyDict>()?.unbind();
         let ours = py.import("slipring.reduction")?.getattr("_REDUCERS")?;
-        Ok(Self { multiprocessing, copyreg, ours: ours.cast_into::<PyDict>()?.unbind() })
+        let ours = ours.cast_into::<PyDict>()?.unbind();
+        let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind();
+        Ok(Self { multiprocessing, copyreg, ours, modules })
     }
 }
 
@@ -177,7 +182,8 @@ impl Reducers {
                 return Ok(reducer);
             }
         }
-        Err(PyKeyError::new_err(()))
+        let beside = beside::reducer(class, self.modules.bind(py))?;
+        beside.ok_or_else(|| PyKeyError::new_err(()))
     }
 }
 

@@ -30,8 +30,6 @@ pub(super) struct State {
     readable: bool,
     writable: bool,
     closed: bool,
-    /// The descriptor may be readable because of messages that were there before it was.
-    pub(super) old_news: bool,
 }
 
 impl Ends {
@@ -41,7 +39,7 @@ impl Ends {
         Self {
             reader: Attached::new(reader.map_or_else(Handles::none, Handles::new)),
             writer: Attached::new(writer.map_or_else(Handles::none, Handles::new)),
-            state: Attached::new(State { readable, writable, closed: false, old_news: false }),
+            state: Attached::new(State { readable, writable, closed: false }),
             room: Attached::new(None),
             buffer: Attached::new(Vec::new()),
             asked: Attached::new(None),
@@ -91,21 +89,21 @@ impl Ends {
         berths.give(py, &writer)
     }
 
-    /// The descriptor to wait for; of an end that only sends, one that hangs up with the other end.
+    /// The descriptor to wait for: readable while there is something to receive, writable while there is room to send.
     pub fn fileno(&self, py: Python<'_>) -> PyResult<RawFd> {
         self.check_closed(py)?;
-        let watched = self.reader.with(py, |reader| {
-            let reader = reader.at_hand()?;
-            let old_news = !reader.is_empty();
-            Some(reader.as_fd().map(|fd| (fd.as_raw_fd(), old_news)))
+        let room = self.writer.with(py, |writer| {
+            let writer = writer.at_hand()?;
+            Some(writer.room_fd().map(|fd| fd.as_raw_fd()))
         });
-        if let Some(watched) = watched {
-            let (fd, old_news) = watched.map_err(raise)?;
-            self.state.with(py, |state| state.old_news |= old_news);
-            return Ok(fd);
-        }
-        let fd = self.writer.with(py, |writer| Some(writer.at_hand()?.as_fd().as_raw_fd()));
-        fd.ok_or_else(closed)
+        let both = room.is_some();
+        let messages = self.reader.with(py, |reader| {
+            let reader = reader.at_hand()?;
+            // One that only receives is never writable.
+            let fd = if both { reader.watch_socket() } else { reader.as_fd() };
+            Some(fd.map(|fd| fd.as_raw_fd()))
+        });
+        messages.or(room).ok_or_else(closed)?.map_err(raise)
     }
 
     /// A descriptor that is readable while there may be room for a message, until [`Ends::has_room`] says that there is none.

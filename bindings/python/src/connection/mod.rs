@@ -73,7 +73,7 @@ impl Connection {
     }
 
     /// Gives it to another process: the berth, and what to tell the process.
-    fn _give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
+    fn _slipring_give(&self, py: Python<'_>, berths: &Berths) -> PyResult<(usize, Vec<Part>)> {
         let (berth, part) = self.ends.give(py, berths)?;
         Ok((berth, vec![part]))
     }
@@ -163,8 +163,8 @@ impl Connection {
         self.ends.close(py);
     }
 
-    /// A descriptor to wait for, in a selector or an event loop: readable while there is a message or the end. Nothing is
-    /// to be read from it.
+    /// A descriptor to wait for, in a selector or an event loop: readable while there is a message or the end, writable while
+    /// there is room. Nothing is to be read from it, nor written to it.
     fn fileno(&self, py: Python<'_>) -> PyResult<RawFd> {
         self.ends.fileno(py)
     }

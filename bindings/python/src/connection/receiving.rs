@@ -62,7 +62,6 @@ impl Ends {
         let waited = handles::wait(py, &self.reader, Deadline::Never, closed, |reader, until| {
             reader.recv_message(&mut buffer, 0, until)
         })?;
-        self.renew(py);
         match waited.unwrap_or(Err(Error::TimedOut)) {
             Ok(message) => Ok(Received { view: message.view, buffer }),
             Err(error) => Err(raise_received(error)),
@@ -135,18 +134,5 @@ impl Ends {
             Some(Err(error)) => Err(raise(error)),
             None => Ok(false),
         }
-    }
-
-    /// After another handle than the one at hand has received: messages that the descriptor was made readable for by hand
-    /// may be gone, and only its own handle can tell it so.
-    fn renew(&self, py: Python<'_>) {
-        if !self.state(py).old_news {
-            return;
-        }
-        let news = self.reader.with(py, |reader| {
-            let Some(reader) = reader.at_hand() else { return false };
-            !reader.is_empty() || reader.poll(Until::NOW).unwrap_or(true)
-        });
-        self.state.with(py, |state| state.old_news = news);
     }
 }

@@ -1,11 +1,12 @@
 //! What the death procedure asks of a table of leases, and does to it.
 
-use super::Leases;
 use super::entry::{
     ASIDE, FREE, GIVEN_BACK, Hold, MAX_ENTRIES, PLACE_BITS, Seen, State, place, word,
 };
+use super::{Leases, PREPAID};
 use crate::block::recover::Salvage;
 use crate::owner::OwnerId;
+use crate::primitive::Ordering;
 
 impl Leases {
     /// Whether what is in flight at `place` is still wanted there and is what `named` says of the descriptor.
@@ -45,6 +46,7 @@ impl Leases {
         for seen in self.all() {
             match seen.state() {
                 State::Leased(owner) if is_dead(owner) => {
+                    self.mend_ahead(seen.index);
                     self.replace(seen, word(GIVEN_BACK, None, seen.deliveries()), seen.number);
                 }
                 State::Opened(owner) if is_dead(owner) => {
@@ -68,6 +70,19 @@ impl Leases {
         }
         self.count_return();
         pending
+    }
+
+    /// The dead owner of this entry may have taken one off what is done ahead, and not have finished its item (I6).
+    fn mend_ahead(&self, index: u32) {
+        let entry = self.entry(index);
+        // ORDERING: Relaxed; the death of its writer was seen behind a lock.
+        if entry.since.load(Ordering::Relaxed) != PREPAID {
+            return;
+        }
+        self.change_ahead(|ahead| ahead.checked_add(1));
+        crash_point!("leases.recover.ahead");
+        // ORDERING: Relaxed; under the recovery lock.
+        entry.since.store(0, Ordering::Relaxed);
     }
 
     /// Calls `each` with everything that is in the table, as it ends, and empties it.

@@ -196,7 +196,7 @@ fn scribbled_words_are_errors_and_no_panics() {
             (leases.next_given_back(), leases.by_id(scribble, id(1)), leases.open_letter(id(1)));
         leases.recover(|_| true, |_, _, _, _| Salvage::Kept);
     }
-    leases.header().used.store(u32::MAX, Ordering::Relaxed);
+    leases.header().used.entries.store(u32::MAX, Ordering::Relaxed);
     assert_eq!(leases.all().count(), 4);
     let at = NonNull::new(memory.at()).unwrap();
     let attach = || {
@@ -208,4 +208,43 @@ fn scribbled_words_are_errors_and_no_panics() {
         leases.header().sizes.count.store(count, Ordering::Relaxed);
         assert!(attach().is_err(), "{count}");
     }
+}
+
+#[test]
+fn what_was_done_ahead_is_taken_off_once_and_comes_back_with_a_death() {
+    let (leases, _memory) = table(4, 0);
+    let early = leased(&leases, id(1), 0);
+    assert!(!leases.count_ahead(|_| false) && !leases.take_ahead(early));
+    assert!(leases.count_ahead(|ahead| ahead < 2) && leases.count_ahead(|ahead| ahead < 2));
+    assert!(!leases.count_ahead(|ahead| ahead < 2) && leases.ahead() == 2);
+    let (first, second) = (leased(&leases, id(1), 1), leased(&leases, id(2), 2));
+    assert!(leases.take_ahead(first) && leases.finish(first, id(1)).is_ok());
+    assert!(leases.take_ahead(second) && !leases.take_ahead(second) && leases.ahead() == 0);
+    // It dies before it has finished the item.
+    for _ in 0..2 {
+        leases.recover(|owner| owner == id(2), no_claims);
+        assert_eq!(leases.ahead(), 1);
+    }
+    leases.forget_ahead(3);
+    assert_eq!(leases.ahead(), 1);
+    leases.forget_ahead(1);
+    assert_eq!(leases.ahead(), 0);
+}
+
+#[test]
+fn others_may_end_a_lease_once_its_owner_has_a_copy() {
+    let (leases, _memory) = table(4, 0);
+    let (first, second) = (leased(&leases, id(1), 1), leased(&leases, id(2), 2));
+    assert_eq!(leases.oldest_of(|_| true), None);
+    leases.open_to_others(second, 7);
+    assert_eq!(leases.oldest_of(|_| true), Some((second, id(2))));
+    assert_eq!((leases.tagged(id(2), 7), leases.oldest_of(|owner| owner == id(1))), (1, None));
+    leases.open_to_others(first, 8);
+    assert_eq!(leases.oldest_of(|owner| owner == id(2)), Some((second, id(2))));
+    // Given back and taken again, it is its new owner's alone.
+    leases.give_back(second, id(2)).unwrap();
+    let again = leases.lease_again(leases.next_given_back().unwrap(), id(2)).unwrap();
+    assert_eq!(leases.oldest_of(|owner| owner == id(2)), None);
+    leases.open_to_others(again, 9);
+    assert_eq!(leases.oldest_of(|owner| owner == id(2)), Some((again, id(2))));
 }

@@ -164,3 +164,21 @@ fn every_sleeper_gets_its_permit() {
     });
     assert_eq!(permits.value(), 2);
 }
+
+#[test]
+fn permits_that_were_left_stay_held_until_somebody_releases_them() {
+    let permits = permits(3);
+    for who in [id(1), id(1), id(2)] {
+        permits.try_acquire(who, 0, |_| false).unwrap();
+    }
+    assert_eq!((permits.leave(id(1)), permits.leave(id(1)), permits.value()), (2, 0, 0));
+    // Nobody's death frees them, and nobody takes them for a dead one's.
+    assert_eq!(permits.recover(id(1), Scope::Shared), 0);
+    assert_eq!(permits.try_acquire(id(3), 0, |owner| owner != id(2)), None);
+    // Who has none of its own releases those before it releases a living one's.
+    permits.release(id(3), 0, Scope::Shared).unwrap();
+    permits.release(id(3), 0, Scope::Shared).unwrap();
+    assert_eq!((permits.value(), permits.owners().collect::<Vec<_>>()), (2, vec![id(2)]));
+    permits.release(id(3), 0, Scope::Shared).unwrap();
+    assert!(permits.release(id(3), 0, Scope::Shared).is_err());
+}

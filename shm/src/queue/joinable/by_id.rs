@@ -36,6 +36,37 @@ impl ByteJoinableReceiver {
         }
     }
 
+    /// Finishes an item that another process has, or that nobody has taken yet: for programs in which the process that says
+    /// that an item is done is not the one that received it.
+    ///
+    /// Of the leases that have only a number ([`ByteJoinableReceiver::recv_message`]), in all living processes, that of the
+    /// oldest item is ended: if its process is killed, the item does not come back. Where there is none, one of the items that
+    /// wait counts as done; the next that is received as a message has no lease then. A [`ByteLease`](super::ByteLease) is
+    /// never ended so, nor is an item received as one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotYourLease`] where nothing is unfinished.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use slipring::{ByteJoinableQueue, Segment, Until};
+    ///
+    /// let segment = Segment::create()?;
+    /// let (mut sender, mut receiver) = ByteJoinableQueue::bounded(&segment, 4)?;
+    /// sender.send(b"task")?;
+    /// receiver.task_done_of_any()?;
+    /// assert_eq!((sender.unfinished(), receiver.len()), (0, 1));
+    /// let message = receiver.recv_message(&mut Vec::new(), Until::NOW)?;
+    /// assert_eq!(message.lease, None);
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    pub fn task_done_of_any(&mut self) -> Result<()> {
+        self.ready()?;
+        self.desk.finish_any()
+    }
+
     /// Gives the item with this id back.
     ///
     /// # Errors

@@ -61,9 +61,47 @@ impl Desk {
         self.attachment().me()
     }
 
-    /// How many items were put and are not finished: true at a moment during the call.
+    /// How many items were put and are not finished, nor said to be done before anybody had them: true at a moment during
+    /// the call.
     pub(super) fn unfinished(&self) -> u64 {
+        let ahead = self.table.ahead();
+        let kept = self.kept();
+        if kept == 0 && ahead != 0 {
+            // Left by a death.
+            self.table.forget_ahead(ahead);
+        }
+        kept.saturating_sub(ahead.into())
+    }
+
+    /// How many items are in the queue, in somebody's hands, or given back.
+    pub(super) fn kept(&self) -> u64 {
         self.table.unfinished(|| self.end.published())
+    }
+
+    /// Finishes an item for whoever has it, or will have it.
+    pub(super) fn finish_any(&self) -> Result<()> {
+        let me = self.me()?;
+        // The items of the dead go back to where they are counted ahead.
+        self.attachment().reap();
+        // A peer gone mad may have left words that say so and cannot be ended.
+        for _ in 0..self.table.count() {
+            let living = |id| !self.attachment().is_dead(id);
+            let Some((hold, owner)) = self.table.oldest_of(living) else { break };
+            let block = self.block_of(hold);
+            if self.table.finish(hold, owner).is_ok() {
+                crash_point!("joinable.finish.finished");
+                self.free_block(hold, block, me);
+                self.announce_finished();
+                return Ok(());
+            }
+        }
+        if !self.table.count_ahead(|ahead| self.kept() > ahead.into()) {
+            return Err(Error::NotYourLease);
+        }
+        crash_point!("joinable.finish.ahead");
+        // The items are still there, so joiners are woken in any case.
+        self.table.finished_event().notify_after_rmw(futex::ALL, Scope::Shared);
+        Ok(())
     }
 
     /// How many items wait for somebody to take them.

@@ -92,7 +92,11 @@ impl ObjectKind for JoinableKind {
             Held::by(owner, ids, what)
         });
         let about = QueueKind.about(regions, place, ids);
-        let mut state = format!("{}, {} unfinished", about.state, table.unfinished(published));
+        let mut state = format!(
+            "{}, {} unfinished",
+            about.state,
+            table.unfinished(published).saturating_sub(table.ahead().into())
+        );
         let letters = table.count_in(State::is_letter);
         if letters > 0 {
             state.push_str(&format!(", {letters} set aside"));

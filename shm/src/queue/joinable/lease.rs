@@ -124,6 +124,11 @@ impl ByteLease {
         payload::append_block(self.desk.attachment(), self.block, self.len, into);
     }
 
+    /// Where it stands in the table.
+    pub(super) fn hold(&self) -> Hold {
+        self.hold
+    }
+
     /// What a binding is told of the lease, which lives on; its message is appended to `into`.
     pub(super) fn into_message(self, into: &mut Vec<u8>) -> Message {
         self.append_to(into);

@@ -149,7 +149,24 @@ impl ByteJoinableReceiver {
         until: impl Into<Until>,
     ) -> Result<Message> {
         buffer.clear();
-        Ok(self.recv_until(until)?.into_message(buffer))
+        let lease = self.recv_until(until)?;
+        self.message_of(lease, buffer)
+    }
+
+    /// The item of a lease, copied to the end of `into`. What was said to be done before anybody had it is finished.
+    #[inline]
+    fn message_of(&self, lease: ByteLease, into: &mut Vec<u8>) -> Result<Message> {
+        let hold = lease.hold();
+        let mut message = lease.into_message(into);
+        if self.desk.table.take_ahead(hold) {
+            crash_point!("joinable.recv.ahead");
+            // Nobody else can have ended it: it is not open to others.
+            self.desk.finish(hold, self.end.me)?;
+            message.lease = None;
+        } else {
+            self.desk.table.open_to_others(hold, self.tag);
+        }
+        Ok(message)
     }
 
     /// Takes leases of up to `max` items, waiting for the first one only: each as by
@@ -166,7 +183,8 @@ impl ByteJoinableReceiver {
         until: impl Into<Until>,
     ) -> Result<usize> {
         batch.fill(max, until.into(), |until, _, buffer| {
-            Ok(self.recv_until(until)?.into_message(buffer))
+            let lease = self.recv_until(until)?;
+            self.message_of(lease, buffer)
         })
     }
 
@@ -292,7 +310,7 @@ impl ByteJoinableReceiver {
             return true;
         }
         let ours = |me| self.desk.table.tagged(me, self.tag);
-        open.is_err() && self.desk.me().is_ok_and(|me| self.desk.unfinished() == ours(me))
+        open.is_err() && self.desk.me().is_ok_and(|me| self.desk.kept() == ours(me))
     }
 
     /// A lease, nothing yet, or the reason why there will be none.
@@ -304,7 +322,7 @@ impl ByteJoinableReceiver {
         }
         // What others have may come back. Ours are counted after the whole, so they are never more than they were then.
         match open {
-            Err(end) if self.desk.unfinished() == self.desk.table.tagged(me, self.tag) => Err(end),
+            Err(end) if self.desk.kept() == self.desk.table.tagged(me, self.tag) => Err(end),
             _ => Ok(None),
         }
     }

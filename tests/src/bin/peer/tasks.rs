@@ -283,6 +283,23 @@ pub fn victim_work(args: &mut Args) {
     }
 }
 
+/// The victim that says that tasks are done before it has them, and when others have.
+pub fn victim_ahead() {
+    let (mut rx, mut buffer) = (receiver(), Vec::new());
+    for round in 0..10 {
+        rx.task_done_of_any().unwrap();
+        let message = rx.recv_message(&mut buffer, LONG).unwrap();
+        assert_eq!(message.lease, None, "it is done already");
+        let message = rx.recv_message(&mut buffer, LONG).unwrap();
+        let id = message.lease.unwrap();
+        match round % 2 {
+            // The one that we have is the oldest.
+            0 => rx.task_done_of_any().unwrap(),
+            _ => rx.task_done(id).unwrap(),
+        }
+    }
+}
+
 /// The victim that sets aside, and takes what was set aside: `victim task-letters LOG`.
 pub fn victim_letters(args: &mut Args) {
     let mut log = Log::append(Path::new(&args.text()));
@@ -334,6 +351,11 @@ pub fn victim_mess(args: &mut Args) {
     match kind.as_str() {
         "lease" => drop(rx.recv().unwrap().into_id()),
         "done" => rx.recv().unwrap().done().unwrap(),
+        "ahead" => {
+            // One that died before may have left more than there are.
+            let _ = rx.task_done_of_any();
+            drop(rx.recv_message(&mut Vec::new(), LONG).unwrap());
+        }
         // With a single delivery allowed, the second look sets it aside.
         "letter" => {
             drop(rx.recv().unwrap());

@@ -72,6 +72,7 @@ pub fn run(command: &str, args: &mut Args) -> bool {
         "enclose-recv" => parcel::enclose_recv(),
         "task-put" => tasks::victim_put(),
         "task-work" => tasks::victim_work(args),
+        "task-ahead" => tasks::victim_ahead(),
         "task-letters" => tasks::victim_letters(args),
         "task-objects" => tasks::victim_objects(),
         "task-mess" => tasks::victim_mess(args),
