@@ -15,6 +15,9 @@ import importlib
 import importlib.util
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 
 import pytest
 from helpers import UnderTest
@@ -90,3 +93,26 @@ def ends(request):
     yield reader, writer
     reader.close()
     writer.close()
+
+
+@pytest.fixture
+def both(tmp_path):
+    """Runs a program with `python -m slipring` and with `python`: each exit code, output and complaint.
+
+    With `control=False` it runs the first way alone.
+    """
+
+    def run(*args, files, options=(), control=True):
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text))
+        ours = one(*options, *args, ours=True)
+        return [ours, one(*args, ours=False) if control else None]
+
+    def one(*args, ours):
+        program = [sys.executable, *(["-m", "slipring"] if ours else []), *args]
+        done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout, done.stderr
+
+    return run

@@ -1,32 +1,10 @@
 """Programs that `python -m slipring` runs, compared with what the interpreter makes of them."""
 
-import subprocess
-import sys
-import textwrap
 import zipfile
 
 import pytest
 
 pytest.importorskip("slipring")
-
-
-@pytest.fixture
-def both(tmp_path):
-    """Runs a program with `python -m slipring` and with `python`: each exit code, output and complaint."""
-
-    def run(*args, files, options=()):
-        for name, text in files.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(textwrap.dedent(text))
-        return [one(*options, *args, ours=True), one(*args, ours=False)]
-
-    def one(*args, ours):
-        program = [sys.executable, *(["-m", "slipring"] if ours else []), *args]
-        done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-        return done.returncode, done.stdout, done.stderr
-
-    return run
 
 
 EXECUTOR = """

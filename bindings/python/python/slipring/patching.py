@@ -26,9 +26,10 @@ __all__ = ["is_patched", "patch", "unpatch"]
 #: In which modules what is replaced, by what is called the same in ours. `connection.Connection` is what the standard
 #: library makes of sockets, too.
 _REPLACED = {
-    "connection": ["Pipe"],
+    "connection": ["Pipe", "wait"],
     "pool": ["Pool"],
     "queues": ["JoinableQueue", "Queue", "SimpleQueue"],
+    "reduction": ["recv_handle", "send_handle"],
     "sharedctypes": ["Array", "RawArray", "RawValue", "Value", "copy", "synchronized"],
     "synchronize": [
         "Barrier",

@@ -40,6 +40,7 @@ from multiprocessing.pool import (
 from typing import Any
 
 from slipring import _default
+from slipring._insides import used_by
 from slipring._worker import Unreadable, seal, unseal, work
 from slipring.connection import wait
 from slipring.queues import JoinableQueue, Queue, SimpleQueue
@@ -119,7 +120,10 @@ def _submitted(task: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
     return function, tuple(args), dict(kwargs)
 
 
-class Pool(_standard.Pool):
+_StandardPool = _standard.Pool
+
+
+class Pool(_StandardPool):
     """A pool of worker processes: `apply`, `map`, `imap`, `starmap` and their asynchronous forms.
 
     `processes` is how many (as many as there are CPUs), `initializer(*initargs)` is called in each worker when it
@@ -130,6 +134,9 @@ class Pool(_standard.Pool):
     >>> with slipring.Pool(2) as pool:
     ...     pool.apply(max, (1, 2))
     2
+
+    A subclass that overrides `_setup_queues`, or uses other private names that only the standard library's pool has, is
+    a standard pool, which works with the subclass's queues. A killed worker's task is lost there.
     """
 
     def __init__(
@@ -140,6 +147,12 @@ class Pool(_standard.Pool):
         maxtasksperchild: int | None = None,
         context: Any = None,
     ):
+        context = context or _default.context.get_context()
+        #: None if this is a standard pool.
+        self._slipring_workers: _Workers | None = None
+        if _wants_a_standard_pool(type(self)):
+            super().__init__(processes, initializer, initargs, maxtasksperchild, context)
+            return
         self._pool: list[Any] = []
         self._state = INIT
         if processes is None:
@@ -151,7 +164,7 @@ class Pool(_standard.Pool):
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
 
-        self._ctx = context or _default.context.get_context()
+        self._ctx = context
         self._processes = processes
         self._initializer = initializer
         self._initargs = initargs
@@ -159,21 +172,23 @@ class Pool(_standard.Pool):
         self._taskqueue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._change_notifier = SimpleQueue(ctx=self._ctx)
         self._cache = _standard._PoolCache(notifier=self._change_notifier)
-        self._workers = _Workers(self)
-        self._pool = self._workers.all
+        workers = self._slipring_workers = _Workers(self)
+        self._pool = workers.all
         try:
-            self._workers.fill()
+            workers.fill()
         except BaseException:
-            self._workers.terminate()
+            workers.terminate()
             raise
-        self._worker_handler = self._thread(_maintain)
-        self._task_handler = self._thread(_feed)
-        self._result_handler = self._thread(_collect)
+        # Not given the pool: a pool that nobody refers to is ended by its finalizer.
+        shared = (workers, self._taskqueue, self._cache, self._change_notifier)
+        self._worker_handler = _start(_maintain, *shared)
+        self._task_handler = _start(_feed, *shared)
+        self._result_handler = _start(_collect, *shared)
         self._terminate = util.Finalize(
             self,
             _end,
             args=(
-                self._workers,
+                workers,
                 self._cache,
                 self._change_notifier,
                 self._worker_handler,
@@ -185,15 +200,24 @@ class Pool(_standard.Pool):
         self._state = RUN
 
     def _repopulate_pool(self) -> None:
-        self._workers.fill()
+        if self._slipring_workers is None:
+            super()._repopulate_pool()
+        else:
+            self._slipring_workers.fill()
 
-    def _thread(self, target: Callable[..., None]) -> threading.Thread:
-        # Not given the pool: a pool that nobody refers to is ended by its finalizer.
-        args = (self._workers, self._taskqueue, self._cache, self._change_notifier)
-        thread = threading.Thread(target=target, args=args, daemon=True)
-        thread._state = RUN  # type: ignore[attr-defined]
-        thread.start()
-        return thread
+
+#: What our pool has of the standard one, and uses as that one does.
+_SAME = frozenset(
+    "_cache _change_notifier _check_running _ctx _get_tasks _guarded_task_generation _initargs _initializer _map_async "
+    "_maxtasksperchild _pool _processes _result_handler _state _task_handler _taskqueue _terminate _worker_handler "
+    "_wrap_exception".split()
+)
+
+
+def _wants_a_standard_pool(cls: type) -> bool:
+    """Whether a subclass uses or overrides what only the standard library's pool has, such as `_setup_queues`."""
+    written = [vars(each) for each in cls.__mro__ if each not in Pool.__mro__]
+    return bool(written) and bool(used_by(written, _StandardPool, _SAME))
 
 
 class _Workers:
@@ -285,6 +309,14 @@ class _Workers:
         for worker in self.all:
             if worker.is_alive():
                 worker.join()
+
+
+def _start(target: Callable[..., None], *args: Any) -> threading.Thread:
+    """A thread of a pool."""
+    thread = threading.Thread(target=target, args=args, daemon=True)
+    thread._state = RUN  # type: ignore[attr-defined]
+    thread.start()
+    return thread
 
 
 def _maintain(workers: _Workers, taskqueue: Any, cache: Any, change_notifier: Any) -> None:
