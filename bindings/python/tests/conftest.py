@@ -99,20 +99,21 @@ def ends(request):
 def both(tmp_path):
     """Runs a program with `python -m slipring` and with `python`: each exit code, output and complaint.
 
-    With `control=False` it runs the first way alone.
+    With `control=False` it runs the first way alone. `python` are options of the interpreter.
     """
 
-    def run(*args, files, options=(), control=True):
+    def run(*args, files, options=(), control=True, python=(), typed=None):
         for name, text in files.items():
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(textwrap.dedent(text))
-        ours = one(*options, *args, ours=True)
-        return [ours, one(*args, ours=False) if control else None]
+        ours = one([*python, "-m", "slipring", *options, *args], typed)
+        return [ours, one([*python, *args], typed) if control else None]
 
-    def one(*args, ours):
-        program = [sys.executable, *(["-m", "slipring"] if ours else []), *args]
-        done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    def one(args, typed):
+        typed = {"stdin": subprocess.DEVNULL} if typed is None else {"input": typed}
+        program = [sys.executable, *args]
+        done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=60, **typed)
         return done.returncode, done.stdout, done.stderr
 
     return run
