@@ -19,7 +19,9 @@ import collections
 import os
 import queue
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from multiprocessing import pool as _standard
 from multiprocessing import util
@@ -41,7 +43,7 @@ from typing import Any
 
 from slipring import _default
 from slipring._insides import used_by
-from slipring._worker import Unreadable, seal, unseal, work
+from slipring._worker import STARTING, Unreadable, seal, tell, unseal, work
 from slipring.connection import wait
 from slipring.queues import JoinableQueue, Queue, SimpleQueue
 from slipring.sharedctypes import RawArray
@@ -54,9 +56,11 @@ __all__ = [
     "MapResult",
     "MaybeEncodingError",
     "Pool",
+    "PoolBroken",
     "RemoteTraceback",
     "ThreadPool",
     "TimeoutError",
+    "UnreadableResult",
     "WorkerDied",
 ]
 
@@ -68,6 +72,11 @@ _BATCH = 64
 _PATIENCE = 0.2
 #: Arguments are shown in errors up to so many characters.
 _SHOWN = 120
+#: After so many workers in succession that ended before they were ready the pool hesitates to start more: so many that
+#: ended by themselves, or so many that were killed, which may be chance.
+_FAILED, _KILLED = 3, 20
+#: Seconds between new workers then, as long as others work.
+_PAUSE = 5.0
 
 
 class WorkerDied(ProcessError):
@@ -84,20 +93,43 @@ class WorkerDied(ProcessError):
         self.pid = pid
 
     def __str__(self) -> str:
-        if self.exitcode is None:
-            how = "is dead"
-        elif self.exitcode < 0:
-            try:
-                name = signal.Signals(-self.exitcode).name
-            except ValueError:
-                name = f"signal {-self.exitcode}"
-            how = f"was killed by {name}"
-        else:
-            how = f"exited with code {self.exitcode}"
         return (
-            f"{_describe(self.task)} was not finished: its worker (pid {self.pid}) {how}; "
+            f"{_describe(self.task)} was not finished: its worker (pid {self.pid}) {_how_it_ended(self.exitcode)}; "
             "the pool goes on, submit it again if it may be done twice"
         )
+
+
+def _how_it_ended(exitcode: int | None) -> str:
+    if exitcode is None:
+        return "is dead"
+    if exitcode >= 0:
+        return f"exited with code {exitcode}"
+    try:
+        return f"was killed by {signal.Signals(-exitcode).name}"
+    except ValueError:
+        return f"was killed by signal {-exitcode}"
+
+
+class PoolBroken(ProcessError):
+    """No worker of a pool becomes ready: the initializer fails in all of them, or they end before they come to it.
+
+    It says how the last one ended. If an exception of the initializer did that, its traceback is the error's cause.
+    """
+
+
+class UnreadableResult(MaybeEncodingError):
+    """A task's result, or the exception that it raised, cannot be unpickled where it was received.
+
+    It says what the exception said. The exception's traceback, in the worker, is this error's cause.
+    """
+
+    def __init__(self, text: str, reason: str, value: str):
+        Exception.__init__(self, text, reason, value)
+        #: Why, and what it was, as far as it is known: as `MaybeEncodingError` has them.
+        self.exc, self.value = reason, value
+
+    def __str__(self) -> str:
+        return self.args[0]
 
 
 def _describe(task: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> str:
@@ -199,6 +231,37 @@ class Pool(_StandardPool):
         )
         self._state = RUN
 
+    def apply_async(
+        self,
+        func: Callable[..., Any],
+        args: Any = (),
+        kwds: Any = {},  # noqa: B006  as in multiprocessing
+        callback: Callable[[Any], Any] | None = None,
+        error_callback: Callable[[BaseException], Any] | None = None,
+    ) -> Any:
+        """Calls `func(*args, **kwds)` in a worker. Returns at once, an `AsyncResult`.
+
+        `callback` is called with the result, `error_callback` with the exception. What they raise themselves is shown
+        by `threading.excepthook`, and changes nothing else.
+        """
+        return super().apply_async(func, args, kwds, _guarded(callback), _guarded(error_callback))
+
+    def _map_async(
+        self,
+        func: Callable[..., Any],
+        iterable: Any,
+        mapper: Callable[..., Any],
+        chunksize: int | None = None,
+        callback: Callable[[Any], Any] | None = None,
+        error_callback: Callable[[BaseException], Any] | None = None,
+    ) -> Any:
+        self._check_running()
+        if chunksize is None and self._slipring_workers is not None:
+            iterable = iterable if hasattr(iterable, "__len__") else list(iterable)
+            # Four chunks for each worker that there should be: there may be none at the moment.
+            chunksize = -(-len(iterable) // (self._processes * 4))
+        return super()._map_async(func, iterable, mapper, chunksize, _guarded(callback), _guarded(error_callback))
+
     def _repopulate_pool(self) -> None:
         if self._slipring_workers is None:
             super()._repopulate_pool()
@@ -212,6 +275,20 @@ _SAME = frozenset(
     "_maxtasksperchild _pool _processes _result_handler _state _task_handler _taskqueue _terminate _worker_handler "
     "_wrap_exception".split()
 )
+
+
+def _guarded(callback: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+    """A callback whose exceptions do not end the thread that calls it."""
+    if callback is None:
+        return None
+
+    def call(value: Any) -> None:
+        try:
+            callback(value)
+        except BaseException:
+            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
+
+    return call
 
 
 def _wants_a_standard_pool(cls: type) -> bool:
@@ -240,16 +317,19 @@ class _Workers:
         )
         self.tasks = JoinableQueue(_WAITING_TASKS, max_deliveries=1, ctx=self.ctx)
         self.results = Queue(ctx=self.ctx)
-        self.working_at = RawArray("q", [-1] * (2 * self.count))
+        #: What exceptions of the initializer say, on their way and by process id.
+        self.failures = None if pool._initializer is None else Queue(ctx=self.ctx)
+        self.told: dict[int, tuple[str, str]] = {}
+        self.working_at = RawArray("q", [STARTING] * (2 * self.count))
+        self.unready = _Unready()
 
-    def fill(self) -> None:
-        """Starts as many as are missing."""
+    def fill(self, most: int | None = None) -> None:
+        """Starts as many as are missing, or not more than that."""
         taken = {worker._slipring_seat for worker in self.all}
-        for seat in range(self.count):
-            if seat in taken:
-                continue
-            self.working_at[2 * seat] = -1
-            args = (self.tasks, self.results, self.working_at, seat, *self.rest)
+        missing = [seat for seat in range(self.count) if seat not in taken]
+        for seat in missing[:most]:
+            self.working_at[2 * seat] = STARTING
+            args = (self.tasks, self.results, self.failures, self.working_at, seat, *self.rest)
             worker = self.new(self.ctx, target=work, args=args)
             worker._slipring_seat = seat
             worker.name = worker.name.replace("Process", "PoolWorker")
@@ -261,15 +341,44 @@ class _Workers:
     def replace_exited(self) -> None:
         """Cleans up after those that have exited, fails what they were at, and starts new ones."""
         exited = [worker for worker in self.all if worker.exitcode is not None]
+        self._hear_failures()
         for worker in exited:
             util.debug(f"cleaning up worker {worker.name}")
             worker.join()
             self.all.remove(worker)
             # The next one in its seat notes there what it is at.
-            self.dead.append((self._at(worker), worker.exitcode, worker.pid))
+            at = self._at(worker)
+            self.dead.append((at, worker.exitcode, worker.pid))
+            self.unready.note(at[0] != STARTING, worker.exitcode, worker.pid, self.told.pop(worker.pid, None))
         if self.dead:
             self._fail_what_came_back()
-        self.fill()
+        if not self.unready.are_too_many():
+            self.fill()
+        elif self.all and self.unready.is_time():
+            self.fill(1)
+
+    def _hear_failures(self) -> None:
+        """Takes what the initializer has raised: a worker says it before it exits."""
+        while self.failures is not None:
+            try:
+                self.told.update([self.failures.get_nowait()])
+            except queue.Empty:
+                break
+
+    def are_broken(self) -> bool:
+        """Whether there are none, and no more are started."""
+        return not self.all and self.unready.are_too_many()
+
+    def fail_a_task(self) -> None:
+        """What is done with tasks when there are no workers. Waits for one, for a moment."""
+        try:
+            task = self.tasks.get(timeout=_PATIENCE)
+        except queue.Empty:
+            return
+        if task is not None:
+            job, i, _ = task
+            self.results.put((job, i, -1, False, seal(PoolBroken(str(self.unready))), self.unready.told))
+        self.tasks.task_done()
 
     def _at(self, worker: Any) -> tuple[int, int]:
         """The job and the task that a worker is at."""
@@ -285,7 +394,7 @@ class _Workers:
             call = (None, (), {}) if isinstance(call, Unreadable) else call
             error = WorkerDied(_submitted(call), *self._end_of_who_was_at(job, i))
             # Behind what the worker may have sent: if that was the result, this comes too late.
-            self.results.put((job, i, -1, False, seal(error)))
+            self.results.put((job, i, -1, False, _sealed_error(error), tell(error)))
 
     def _end_of_who_was_at(self, job: int, i: int) -> tuple[int | None, int]:
         """The exit code and the process id of the worker that was at a task."""
@@ -311,6 +420,49 @@ class _Workers:
                 worker.join()
 
 
+class _Unready:
+    """How many workers in succession were never ready for tasks, and how the last one of them ended."""
+
+    def __init__(self) -> None:
+        self.failed = self.killed = 0
+        self.end: tuple[int | None, int] = (None, 0)
+        #: What the initializer's exception said, and its traceback.
+        self.told: tuple[str, str] | None = None
+        self.next_start = 0.0
+
+    def note(self, was_ready: bool, exitcode: int | None, pid: int, told: tuple[str, str] | None) -> None:
+        """Notes that a worker has ended."""
+        if was_ready:
+            self.failed = self.killed = 0
+            return
+        if exitcode is not None and exitcode < 0:
+            self.killed += 1
+        else:
+            self.failed += 1
+        self.end, self.told = (exitcode, pid), told
+
+    def are_too_many(self) -> bool:
+        """Whether there is little hope for the next one."""
+        return self.failed >= _FAILED or self.killed >= _KILLED
+
+    def is_time(self) -> bool:
+        """Whether another one may be started nevertheless, once in a while."""
+        now = time.monotonic()
+        if now < self.next_start:
+            return False
+        self.next_start = now + _PAUSE
+        return True
+
+    def __str__(self) -> str:
+        exitcode, pid = self.end
+        if self.told is not None:
+            why = f"the initializer raised {self.told[0]}"
+        else:
+            why = f"the last one (pid {pid}) {_how_it_ended(exitcode)}"
+        count = self.failed + self.killed
+        return f"{count} workers of the pool ended before they were ready for tasks, so no more are started: {why}"
+
+
 def _start(target: Callable[..., None], *args: Any) -> threading.Thread:
     """A thread of a pool."""
     thread = threading.Thread(target=target, args=args, daemon=True)
@@ -324,9 +476,12 @@ def _maintain(workers: _Workers, taskqueue: Any, cache: Any, change_notifier: An
     thread = threading.current_thread()
     while thread._state == RUN or (cache and thread._state != TERMINATE):
         workers.replace_exited()
-        # While somebody else repairs what a death left, its task has not come back yet: it is looked for again.
-        patience = _PATIENCE if workers.dead and cache else None
-        wait([*(worker.sentinel for worker in workers.all), change_notifier._reader], patience)
+        if workers.are_broken():
+            workers.fail_a_task()
+        else:
+            # While somebody else repairs what a death left, its task has not come back yet: it is looked for again.
+            patience = _PATIENCE if (workers.dead and cache) or workers.unready.are_too_many() else None
+            wait([*(worker.sentinel for worker in workers.all), change_notifier._reader], patience)
         while not change_notifier.empty():
             change_notifier.get()
     taskqueue.put(None)
@@ -397,17 +552,43 @@ def _hand_out(results: list[Any], cache: Any, last_of: dict[int, tuple[int, int]
         if result is None:
             is_end = True
             continue
-        job, i, seat, ok, sealed = result
+        job, i, seat, ok, sealed, told = result
         if seat >= 0:
             last_of[seat] = job, i
         elif (job, i) in last_of.values():
             # Its worker died after it had sent the result.
             continue
-        value = unseal(sealed)
-        if isinstance(value, Unreadable):
-            ok, value = False, MaybeEncodingError(value.error, "a result that was received")
+        ok, value = _opened(ok, sealed, told)
         _settle(cache, job, i, (ok, value))
     return is_end
+
+
+def _opened(ok: bool, sealed: bytes, told: tuple[str, str] | None) -> tuple[bool, Any]:
+    """A result, or an error, as it is handed out. `told` is what an error has said in the worker."""
+    value = unseal(sealed) if sealed else None
+    if not sealed:
+        value = _unreadable(told, "cannot be pickled")
+    elif isinstance(value, Unreadable):
+        error, value = value.error, _unreadable(told, f"cannot be unpickled: {tell(value.error)[0]}", value.error)
+        value.__cause__ = error
+    elif not isinstance(value, PoolBroken):
+        return ok, value
+    if told is not None:
+        value.__cause__ = RemoteTraceback(f'\n"""\n{told[1]}"""')
+    return False, value
+
+
+def _unreadable(told: tuple[str, str] | None, why: str, error: Exception | None = None) -> UnreadableResult:
+    what = "the task's result" if told is None else f"the task raised {told[0]}; this exception"
+    return UnreadableResult(f"{what} {why}", repr(error), "a result" if told is None else told[0])
+
+
+def _sealed_error(error: BaseException) -> bytes:
+    """An error of the pool's own; nothing if it cannot be pickled, with what it has of the user's."""
+    try:
+        return seal(error)
+    except Exception:
+        return b""
 
 
 def _settle(cache: Any, job: int, i: int, result: tuple[bool, Any]) -> None:
