@@ -25,6 +25,7 @@ examples:
   python -m slipring -m pytest -x tests
   python -m slipring --start-method spawn -c 'import multiprocessing; print(multiprocessing.Queue())'
   python -m slipring - < program.py
+  python -m slipring --children -m pytest -n 4
 
 Options of the interpreter stand before -m slipring: python -X dev -m slipring server.py
 """
@@ -38,7 +39,7 @@ def main() -> None:
     if not program:
         parser.error("what is to be run? SCRIPT, -m MODULE, -c CODE, or - for the standard input")
     run = runner(parser, program)
-    patching.patch()
+    patching.patch(children=options.children)
     if options.start_method:
         import multiprocessing
 
@@ -68,6 +69,11 @@ def arguments() -> argparse.ArgumentParser:
         "--start-method",
         choices=["fork", "spawn", "forkserver"],
         help="how the program's processes are started, unless it chooses itself",
+    )
+    parser.add_argument(
+        "--children",
+        action="store_true",
+        help="also in interpreters that the program starts otherwise, by subprocess say (sets PYTHONPATH)",
     )
     # For `--help` alone: `split` has taken them away.
     program = parser.add_argument_group("the program, and all that comes after it is its own")
