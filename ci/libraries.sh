@@ -29,6 +29,11 @@ if [ ${#chosen[@]} = 0 ]; then
     if $short; then chosen=(joblib pebble loky); else chosen=(joblib pebble loky mpire pynisher scikit-learn); fi
 fi
 
+for name in "${chosen[@]}"; do
+    [[ " joblib loky pebble mpire pynisher scikit-learn " == *" $name "* ]] ||
+        die "there is no library $name here: joblib, loky, pebble, mpire, pynisher, scikit-learn"
+done
+
 version() {
     sed -n "s/^$1==//p" "$requirements"
 }
@@ -90,7 +95,6 @@ tests() {
         pebble | loky) archive "$name" ;;
         mpire) repository mpire sybrenjansen v2.10.2 ;;
         pynisher) repository pynisher automl 608ae2f7a102b399d28d7643a7263c6cdff7af10 ;;
-        *) die "there is no library $name here: joblib, loky, pebble, mpire, pynisher, scikit-learn" ;;
         esac
     done
 }

@@ -6,6 +6,7 @@ class works with the standard library's base alone. With ours, what it overrides
 
 from __future__ import annotations
 
+import abc
 import dis
 import importlib
 import inspect
@@ -62,11 +63,13 @@ def _names_in(code: types.CodeType) -> set[str]:
     return found
 
 
-class Replacing(type):
+class Replacing(abc.ABCMeta):
     """The type of the classes that `patch` puts in the place of multiprocessing's, and that others derive classes from.
 
     While they stand there, a class that uses multiprocessing's private names gets multiprocessing's own class as its
     base. `isinstance` and `issubclass` take such a class for one of ours.
+
+    It is one of abstract classes: others derive from ours and from `abc.ABC` together.
     """
 
     def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
