@@ -132,16 +132,35 @@ def test_they_start_processes_as_ever(printed):
     assert printed(text, "--children", files={"child.py": PROCESSES}) == "slipring.queues\n" * 3
 
 
-def test_modules_that_the_fork_server_imports_find_it(printed):
-    # Without it the server is not patched, only the processes that it forks.
-    text = PROCESSES.replace("import multiprocessing,", "import multiprocessing, preloaded,").replace(
-        "queue.put(type(queue).__module__)", "queue.put(preloaded.Queue.__module__)"
+PRELOADED = """
+import multiprocessing, preloaded, slipring
+
+def work(conn):
+    classes = preloaded.Queue, preloaded.Mine.__mro__[1], multiprocessing.queues.Queue
+    conn.send([cls.__module__ for cls in classes])
+
+if __name__ == "__main__":
+    multiprocessing.set_forkserver_preload(["preloaded"])
+    context = multiprocessing.get_context("forkserver")
+    for unpatch in False, True:
+        if unpatch:
+            slipring.unpatch()
+        here, there = context.Pipe()
+        process = context.Process(target=work, args=(there,))
+        process.start()
+        print(*here.recv())
+        process.join()
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--children"]])
+def test_modules_that_the_fork_server_imports_find_it(printed, options):
+    files = {"preloaded.py": "from multiprocessing.queues import Queue\nclass Mine(Queue):\n    pass\n"}
+    # They keep what they have found.
+    expected = (
+        "slipring.queues slipring.queues slipring.queues\nslipring.queues slipring.queues multiprocessing.queues\n"
     )
-    text = text.replace('("fork", "spawn", "forkserver")', '("forkserver",)').replace(
-        "context = ", "multiprocessing.set_forkserver_preload(['preloaded'])\n        context = "
-    )
-    files = {"preloaded.py": "from multiprocessing.queues import Queue\n"}
-    assert printed(text, "--children", files=files) == "slipring.queues\n"
+    assert printed(PRELOADED, *options, files=files) == expected
 
 
 def test_workers_of_xdist_are_patched(both):
