@@ -212,6 +212,9 @@ import multiprocessing.queues
 def wrapped(function):
     return functools.wraps(function)(lambda self: function(self))
 
+def decorated(function):
+    return lambda self: function(self)
+
 class ByName(multiprocessing.queues.Queue):
     def readable(self):
         return getattr(self, "_reader").poll(5)
@@ -229,6 +232,17 @@ class Wrapped(multiprocessing.queues.Queue):
     def readable(self):
         return (lambda: self._reader.poll(5))()
 
+class Decorated(multiprocessing.queues.Queue):
+    @decorated
+    @decorated
+    def readable(self):
+        return self._reader.poll(5)
+
+class Cached(multiprocessing.queues.Queue):
+    @functools.cached_property
+    def readable(self):
+        return functools.partial(self._reader.poll, 5)
+
 class Mixin:
     def readable(self):
         return self._reader.poll(5)
@@ -242,7 +256,7 @@ class MixedAfter(multiprocessing.queues.Queue, Mixin):
 Made = type("Made", (multiprocessing.queues.Queue,), {"readable": lambda self: self._reader.poll(5)})
 
 if __name__ == "__main__":
-    for cls in ByName, InProperty, Wrapped, Mixed, MixedAfter, Made:
+    for cls in ByName, InProperty, Wrapped, Decorated, Cached, Mixed, MixedAfter, Made:
         queue = cls(ctx=CONTEXT)
         queue.put(1)
         print(queue.readable(), queue.get(), cls.__name__, cls.__qualname__, cls.__module__)
@@ -250,7 +264,7 @@ if __name__ == "__main__":
 
 
 def test_in_whatever_way_it_names_them(same):
-    names = "ByName InProperty Wrapped Mixed MixedAfter Made".split()
+    names = "ByName InProperty Wrapped Decorated Cached Mixed MixedAfter Made".split()
     same(WAYS, "".join(f"True 1 {name} {name} __main__\n" for name in names))
 
 

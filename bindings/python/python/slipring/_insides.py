@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import abc
 import dis
+import functools
 import importlib
-import inspect
 import itertools
 import sys
 import types
@@ -44,12 +44,28 @@ def _names(namespace: Mapping[str, Any]) -> set[str]:
 
 
 def _codes(value: Any) -> Iterator[types.CodeType]:
-    """The code of a function, or of what was made of functions."""
-    parts = (value.fget, value.fset, value.fdel) if isinstance(value, property) else (value,)
-    for part in parts:
-        part = inspect.unwrap(getattr(part, "__func__", part)) if part is not None else None
-        if isinstance(part, types.FunctionType):
+    """The code of a function, and of those that it is made of: properties, decorated functions and the like."""
+    todo, seen = [value], list[types.FunctionType]()
+    while todo:
+        part = todo.pop()
+        if isinstance(part, property):
+            todo += part.fget, part.fset, part.fdel
+        elif isinstance(part, (classmethod, staticmethod)):
+            todo.append(part.__func__)
+        elif isinstance(part, (functools.cached_property, functools.partial, functools.partialmethod)):
+            todo.append(part.func)
+        elif isinstance(part, types.FunctionType) and part not in seen:
+            seen.append(part)
+            # What was decorated is there.
+            todo += [cell.cell_contents for cell in part.__closure__ or () if _is_filled(cell)]
             yield part.__code__
+
+
+def _is_filled(cell: types.CellType) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False
 
 
 def _names_in(code: types.CodeType) -> set[str]:
