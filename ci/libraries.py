@@ -81,6 +81,8 @@ def main():
     parser.add_argument("--short", action="store_true", help="a choice of them, in less than a minute")
     parser.add_argument("--sources", type=Path, required=True, help="the folder that has the libraries' sources")
     options = parser.parse_args()
+    # Whatever runs is ended with this.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parts = [part for part in (SHORT if options.short else FULL) if part.library in (options.libraries or libraries())]
     for name in options.libraries:
         if name not in libraries():

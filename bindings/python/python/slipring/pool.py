@@ -332,6 +332,7 @@ class _Workers:
             args = (self.tasks, self.results, self.failures, self.working_at, seat, *self.rest)
             worker = self.new(self.ctx, target=work, args=args)
             worker._slipring_seat = seat
+            worker._slipring_trial = self.unready.are_too_many()
             worker.name = worker.name.replace("Process", "PoolWorker")
             worker.daemon = True
             worker.start()
@@ -352,6 +353,11 @@ class _Workers:
             self.unready.note(at[0] != STARTING, worker.exitcode, worker.pid, self.told.pop(worker.pid, None))
         if self.dead:
             self._fail_what_came_back()
+        for worker in self.all:
+            if worker._slipring_trial and self._at(worker)[0] != STARTING:
+                # There is hope again.
+                worker._slipring_trial = False
+                self.unready.forget()
         if not self.unready.are_too_many():
             self.fill()
         elif self.all and self.unready.is_time():
@@ -433,13 +439,17 @@ class _Unready:
     def note(self, was_ready: bool, exitcode: int | None, pid: int, told: tuple[str, str] | None) -> None:
         """Notes that a worker has ended."""
         if was_ready:
-            self.failed = self.killed = 0
+            self.forget()
             return
         if exitcode is not None and exitcode < 0:
             self.killed += 1
         else:
             self.failed += 1
         self.end, self.told = (exitcode, pid), told
+
+    def forget(self) -> None:
+        """Begins to count anew."""
+        self.failed = self.killed = 0
 
     def are_too_many(self) -> bool:
         """Whether there is little hope for the next one."""
