@@ -9,6 +9,7 @@ import time
 import traceback
 
 import pytest
+import slipring._workers
 import slipring.pool
 from helpers import SOON, eventually
 
@@ -163,7 +164,7 @@ def only_some(counter, allowed):
 
 
 def test_those_who_are_ready_do_the_work_and_the_others_come_when_they_can(mp, monkeypatch):
-    monkeypatch.setattr(slipring.pool, "_PAUSE", 0.3)
+    monkeypatch.setattr(slipring._workers, "_PAUSE", 0.3)
     counter, allowed = mp.Value("i", 0), mp.Value("i", 1)
     with mp.Pool(3, only_some, (counter, allowed)) as pool:
         eventually(lambda: counter.value >= 4)
