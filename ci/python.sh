@@ -28,6 +28,7 @@ if command -v python3.13 >/dev/null && python3.13 -c 'import test._test_multipro
     }
     step "CPython 3.13's own tests" other
 fi
+step "libraries' own tests, in short" ci/libraries.sh --short
 compare() {
     "$python" benches/python/compare.py --quick --rounds 1 --no-faster-fifo
 }

@@ -15,6 +15,9 @@ import importlib
 import importlib.util
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 
 import pytest
 from helpers import UnderTest
@@ -90,3 +93,27 @@ def ends(request):
     yield reader, writer
     reader.close()
     writer.close()
+
+
+@pytest.fixture
+def both(tmp_path):
+    """Runs a program with `python -m slipring` and with `python`: each exit code, output and complaint.
+
+    With `control=False` it runs the first way alone. `python` are options of the interpreter.
+    """
+
+    def run(*args, files, options=(), control=True, python=(), typed=None):
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text))
+        ours = one([*python, "-m", "slipring", *options, *args], typed)
+        return [ours, one([*python, *args], typed) if control else None]
+
+    def one(args, typed):
+        typed = {"stdin": subprocess.DEVNULL} if typed is None else {"input": typed}
+        program = [sys.executable, *args]
+        done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=60, **typed)
+        return done.returncode, done.stdout, done.stderr
+
+    return run

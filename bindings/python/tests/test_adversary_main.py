@@ -1,32 +1,13 @@
 """Programs that `python -m slipring` runs, compared with what the interpreter makes of them."""
 
-import subprocess
-import sys
+import py_compile
+import signal
 import textwrap
 import zipfile
 
 import pytest
 
 pytest.importorskip("slipring")
-
-
-@pytest.fixture
-def both(tmp_path):
-    """Runs a program with `python -m slipring` and with `python`: each exit code, output and complaint."""
-
-    def run(*args, files, options=()):
-        for name, text in files.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(textwrap.dedent(text))
-        return [one(*options, *args, ours=True), one(*args, ours=False)]
-
-    def one(*args, ours):
-        program = [sys.executable, *(["-m", "slipring"] if ours else []), *args]
-        done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-        return done.returncode, done.stdout, done.stderr
-
-    return run
 
 
 EXECUTOR = """
@@ -119,8 +100,10 @@ def test_names_are_replaced_and_put_back(both):
 
 LOOKS = """
     import os, sys, sibling
+    assert sys.excepthook is sys.__excepthook__
+    assert sys.modules.get("__mp_main__") is sys.modules["__main__"] or "slipring" not in sys.modules
     print(sys.argv, __name__, __file__, __package__, sys.path[0], type(__builtins__), getattr(__loader__, 'path', None))
-    print(sorted(vars().keys() - {{'__annotations__'}}))
+    print(sorted(vars()), vars().get("__cached__"), getattr(__spec__, "name", None))
     print(sys.modules["__main__"].__dict__ is globals())
     raise {error}
 """
@@ -134,6 +117,56 @@ def test_a_script_finds_what_it_would_find_and_ends_as_it_would(both, error):
     files = {"folder/program.py": text, "folder/sibling.py": ""}
     ours, theirs = both("folder/program.py", "--version", "-m", "--", "-h", files=files)
     assert ours == theirs
+
+
+def without_lines(done):
+    """What a program printed, without the lines of code in tracebacks: from Python 3.13 on those of `-c` have them."""
+    code, printed, complaint = done
+    return code, printed, [line for line in complaint.splitlines() if not line.startswith("    ")]
+
+
+@pytest.mark.parametrize("error", ["ValueError('boom')", "SystemExit(3)", "KeyboardInterrupt"])
+@pytest.mark.parametrize("how", ["-c", "-ccode", "-"])
+def test_code_and_the_standard_input_too(both, error, how):
+    text = textwrap.dedent(LOOKS.format(error=error)).replace("__file__", "vars().get('__file__')")
+    args, typed = {"-c": (["-c", text], None), "-ccode": ([f"-c{text}"], None), "-": (["-"], text)}[how]
+    ours, theirs = both(*args, "--help", "-m", files={"sibling.py": ""}, typed=typed)
+    assert without_lines(ours) == without_lines(theirs)
+    assert theirs[0] in (1, 3, -signal.SIGINT)
+
+
+@pytest.mark.parametrize("python", [["-P"], ["-O", "-W", "error::UserWarning"], ["-X", "utf8=0"]])
+def test_options_of_the_interpreter_mean_what_they_mean(both, python):
+    text = "import sys; print(sys.path[0], __debug__, sys.flags, sys.warnoptions, sys._xoptions); 1 / 0"
+    files = {"folder/program.py": text, "a/__main__.py": text, "module.py": text}
+    for args in (["folder/program.py"], ["-c", text], ["-", "x"], ["a"]):
+        ours, theirs = both(*args, files=files, python=python, typed=text)
+        assert without_lines(ours) == without_lines(theirs)
+
+
+def test_files_of_other_kinds_are_run(both, tmp_path):
+    text = "print(__name__, __file__, type(__loader__).__name__, __spec__)"
+    both("program.py", files={"program.py": text})
+    py_compile.compile(str(tmp_path / "program.py"), str(tmp_path / "compiled.pyc"))
+    ours, theirs = both("compiled.pyc", files={})
+    assert ours == theirs
+    assert theirs[0] == 0
+    ours, theirs = both("/dev/stdin", files={}, typed=text)
+    assert ours == theirs
+    assert theirs[0] == 0
+
+
+def test_the_help_teaches(both):
+    for options in (["--help"], ["-h"]):
+        (code, printed, _), _ = both("program.py", files={}, options=options, control=False)
+        assert code == 0
+        for what in ("-m MODULE", "-c CODE", "standard input", "--start-method", "examples:"):
+            assert what in printed
+    for args in ([], ["-m"], ["-c"], ["-x", "program.py"], ["nosuch.py"], ["--start", "spawn", "program.py"]):
+        (code, _, complaint), _ = both(*args, files={"program.py": ""}, control=False)
+        assert code == 2
+        assert "usage: python -m slipring" in complaint
+        assert "error: " in complaint
 
 
 def test_a_module_too(both):
@@ -185,3 +218,68 @@ def test_a_thread_that_outlives_the_script_starts_processes(both, args):
     # With multiprocessing a script, unlike a module, is not found any more by then.
     ours, _ = both(*args, files={"program.py": AFTERWARDS})
     assert ours == (0, "hello\n", "")
+
+
+CLASSES = """
+    import collections, concurrent.futures, dataclasses, enum, multiprocessing
+
+    @dataclasses.dataclass
+    class Result:
+        number: int
+
+    class Colour(enum.Enum):
+        RED = 1
+
+    class Refused(Exception):
+        pass
+
+    Point = collections.namedtuple("Point", "x y")
+
+    def things():
+        return [Result(1), Colour.RED, Point(1, 2), Refused("no")]
+
+    def work(queue, conn):
+        queue.put(things())
+        conn.send(things())
+
+    def refuse(x):
+        raise Refused(x)
+
+    def same(got):
+        return got[:3] == things()[:3] and isinstance(got[3], Refused)
+
+    def main():
+        for method in ("fork", "spawn", "forkserver"):
+            context = multiprocessing.get_context(method)
+            queue, (here, there) = context.Queue(), context.Pipe(False)
+            process = context.Process(target=work, args=(queue, there))
+            process.start()
+            print(method, same(queue.get(timeout=20)), same(here.recv()))
+            process.join()
+            with context.Pool(1) as pool:
+                print(pool.apply(Result, (3,)) == Result(3))
+                try:
+                    pool.apply(refuse, (3,))
+                except Refused as error:
+                    print(error)
+            with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as executor:
+                print(executor.submit(Result, 5).result() == Result(5))
+
+    if __name__ == "__main__":
+        main()
+"""
+
+
+@pytest.mark.parametrize(
+    "args", [["program.py"], ["-m", "program"], ["-m", "package.program"], ["-"], ["-m", "package"]]
+)
+def test_classes_of_the_program_come_back_from_its_processes(both, args):
+    files = {"program.py": CLASSES, "package/__init__.py": "", "package/program.py": CLASSES}
+    files["package/__main__.py"] = "from package.program import main\nif __name__ == '__main__':\n    main()\n"
+    typed = None
+    if args == ["-"]:
+        # A program that was typed is not there for a new interpreter.
+        typed = textwrap.dedent(CLASSES).replace('("fork", "spawn", "forkserver")', '("fork",)')
+    ours, theirs = both(*args, files=files, typed=typed)
+    assert ours == theirs
+    assert (theirs[0], theirs[2]) == (0, "")

@@ -15,7 +15,8 @@ means what it means there. An unchanged program runs with
 >>> queue.get()
 {'answer': 42}
 
-    Process, Pool, WorkerDied         processes; pools whose workers may be killed
+    Process, Pool                     processes; pools whose workers may be killed
+    WorkerDied, PoolBroken            a task's worker was killed; no worker of a pool can start
     Queue, JoinableQueue, SimpleQueue many to many; tasks that outlive their workers; `get` and `put` alone
     Pipe                              two ends
     Lock, RLock                       had by the next one when the holder is killed
@@ -95,6 +96,7 @@ __all__ = [
     "Manager",
     "Pipe",
     "Pool",
+    "PoolBroken",
     "Process",
     "ProcessError",
     "Queue",
@@ -128,15 +130,15 @@ __all__ = [
 ]
 
 if _typing.TYPE_CHECKING:
-    from slipring.pool import WorkerDied
+    from slipring.pool import PoolBroken, WorkerDied
 else:
 
     def __getattr__(name: str) -> _typing.Any:
-        if name == "WorkerDied":
-            # With its module come threads and ctypes, which few programs need.
-            from slipring.pool import WorkerDied
+        if name in ("PoolBroken", "WorkerDied"):
+            # With their module come threads and ctypes, which few programs need.
+            from slipring import pool
 
-            return WorkerDied
+            return getattr(pool, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing import pool as _standard
 from multiprocessing import util
@@ -32,9 +34,19 @@ def unseal(sealed: bytes) -> Any:
         return Unreadable(error)
 
 
+def tell(error: BaseException) -> tuple[str, str]:
+    """What an error says, and its traceback. Both are texts, which can be sent whatever the error is."""
+    return "".join(traceback.format_exception_only(error)).strip(), "".join(traceback.format_exception(error))
+
+
+#: A worker is "at" these jobs as long as it is not ready, and when it waits for a task.
+STARTING, IDLE = -2, -1
+
+
 def work(
     tasks: JoinableQueue,
     results: Queue,
+    failures: Queue | None,
     working_at: Any,
     seat: int,
     initializer: Callable[..., Any] | None,
@@ -44,9 +56,10 @@ def work(
 ) -> None:
     """What a worker does. `working_at` has two numbers for each worker: the job and the task that it is at."""
     if initializer is not None:
-        initializer(*initargs)
+        _initialize(initializer, initargs, failures)
     completed = 0
     job_at, task_at = 2 * seat, 2 * seat + 1
+    working_at[job_at] = IDLE
     while maxtasks is None or completed < maxtasks:
         task = tasks.get()
         if task is None:
@@ -56,29 +69,42 @@ def work(
         job, i, call = task
         working_at[task_at] = i
         working_at[job_at] = job
-        ok, value = _run(unseal(call), wrap_exception)
+        # Of an error, what it says: it may not be possible to make the error again where it is received.
+        ok, value, told = _run(unseal(call), wrap_exception)
         try:
             sealed = seal(value)
         except Exception as error:
             wrapped = MaybeEncodingError(error, value)
             util.debug(f"possible encoding error while sending result: {wrapped}")
-            ok, sealed = False, seal(wrapped)
-        results.put((job, i, seat, ok, sealed))
+            # Of an error that cannot be sent the receiver has what it says.
+            sealed = seal(wrapped) if ok else b""
+            ok = False
+        results.put((job, i, seat, ok, sealed, told))
         # Not before: a task whose result was not sent comes back.
         tasks.task_done()
-        working_at[job_at] = -1
-        task = call = value = sealed = None
+        working_at[job_at] = IDLE
+        task = call = value = sealed = told = None
         completed += 1
     util.debug(f"worker exiting after {completed} tasks")
 
 
-def _run(call: Any, wrap_exception: bool) -> tuple[bool, Any]:
+def _initialize(initializer: Callable[..., Any], initargs: Sequence[Any], failures: Any) -> None:
+    try:
+        initializer(*initargs)
+    except BaseException as error:
+        # What is above the initializer is of no use to its author.
+        failures.put((os.getpid(), tell(error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))))
+        raise
+
+
+def _run(call: Any, wrap_exception: bool) -> tuple[bool, Any, tuple[str, str] | None]:
     try:
         if isinstance(call, Unreadable):
             raise call.error
         function, args, kwargs = call
-        return True, function(*args, **kwargs)
+        return True, function(*args, **kwargs), None
     except Exception as error:
+        told = tell(error)
         if wrap_exception and (isinstance(call, Unreadable) or function is not _standard._helper_reraises_exception):
             error = ExceptionWithTraceback(error, error.__traceback__)
-        return False, error
+        return False, error, told

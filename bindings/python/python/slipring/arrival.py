@@ -13,4 +13,7 @@ def arrive(name: str, start_method: str | None, patched: bool) -> str:
     context.force_start_method(start_method)
     if patched:
         patching.patch()
+    elif patching.is_patched():
+        # The fork server's, from a time when the program was patched.
+        patching.unpatch()
     return name

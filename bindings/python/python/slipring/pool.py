@@ -15,15 +15,14 @@ before it died counts.
 
 from __future__ import annotations
 
-import collections
 import os
 import queue
-import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from multiprocessing import pool as _standard
 from multiprocessing import util
-from multiprocessing.context import ProcessError, TimeoutError
+from multiprocessing.context import TimeoutError
 from multiprocessing.pool import (
     INIT,
     RUN,
@@ -40,10 +39,12 @@ from multiprocessing.pool import (
 from typing import Any
 
 from slipring import _default
-from slipring._worker import Unreadable, seal, unseal, work
+from slipring._insides import used_by
+from slipring._pool_errors import PoolBroken, UnreadableResult, WorkerDied, opened
+from slipring._worker import seal
+from slipring._workers import PATIENCE, Workers
 from slipring.connection import wait
-from slipring.queues import JoinableQueue, Queue, SimpleQueue
-from slipring.sharedctypes import RawArray
+from slipring.queues import SimpleQueue
 
 __all__ = [
     "ApplyResult",
@@ -53,73 +54,21 @@ __all__ = [
     "MapResult",
     "MaybeEncodingError",
     "Pool",
+    "PoolBroken",
     "RemoteTraceback",
     "ThreadPool",
     "TimeoutError",
+    "UnreadableResult",
     "WorkerDied",
 ]
 
-#: How many tasks wait in shared memory at most; the rest wait where they are.
-_WAITING_TASKS = 1024
 #: How many tasks or results are moved in one step at most.
 _BATCH = 64
-#: Seconds after which whoever waits for room looks whether the pool has ended, and for tasks of the dead.
-_PATIENCE = 0.2
-#: Arguments are shown in errors up to so many characters.
-_SHOWN = 120
+
+_StandardPool = _standard.Pool
 
 
-class WorkerDied(ProcessError):
-    """A task of a pool was not finished, because its worker was killed or exited.
-
-    `task` is `(function, args, kwargs)`; of a chunk of `map` the arguments are its items. `exitcode` is the worker's,
-    as `Process.exitcode`: -9 for one that was killed by signal 9. `pid` is the process id that it had.
-    """
-
-    def __init__(self, task: tuple[Any, tuple[Any, ...], dict[str, Any]], exitcode: int | None, pid: int):
-        super().__init__(task, exitcode, pid)
-        self.task = task
-        self.exitcode = exitcode
-        self.pid = pid
-
-    def __str__(self) -> str:
-        if self.exitcode is None:
-            how = "is dead"
-        elif self.exitcode < 0:
-            try:
-                name = signal.Signals(-self.exitcode).name
-            except ValueError:
-                name = f"signal {-self.exitcode}"
-            how = f"was killed by {name}"
-        else:
-            how = f"exited with code {self.exitcode}"
-        return (
-            f"{_describe(self.task)} was not finished: its worker (pid {self.pid}) {how}; "
-            "the pool goes on, submit it again if it may be done twice"
-        )
-
-
-def _describe(task: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> str:
-    function, args, kwargs = task
-    name = getattr(function, "__qualname__", None) or repr(function)
-    shown = [_shorten(repr(arg)) for arg in args[:8]] + ["..."] * (len(args) > 8)
-    shown += [f"{key}={_shorten(repr(value))}" for key, value in kwargs.items()]
-    return _shorten(f"task {name}({', '.join(shown)})", 2 * _SHOWN)
-
-
-def _shorten(text: str, most: int = _SHOWN) -> str:
-    return text if len(text) <= most else text[: most - 3] + "..."
-
-
-def _submitted(task: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
-    """What the user submitted, of what the pool made of it."""
-    function, args, kwargs = task
-    if function in (_standard.mapstar, _standard.starmapstar):
-        function, args = args[0]
-    return function, tuple(args), dict(kwargs)
-
-
-class Pool(_standard.Pool):
+class Pool(_StandardPool):
     """A pool of worker processes: `apply`, `map`, `imap`, `starmap` and their asynchronous forms.
 
     `processes` is how many (as many as there are CPUs), `initializer(*initargs)` is called in each worker when it
@@ -130,6 +79,9 @@ class Pool(_standard.Pool):
     >>> with slipring.Pool(2) as pool:
     ...     pool.apply(max, (1, 2))
     2
+
+    A subclass that overrides `_setup_queues`, or uses other private names that only the standard library's pool has, is
+    a standard pool, which works with the subclass's queues. A killed worker's task is lost there.
     """
 
     def __init__(
@@ -140,6 +92,12 @@ class Pool(_standard.Pool):
         maxtasksperchild: int | None = None,
         context: Any = None,
     ):
+        context = context or _default.context.get_context()
+        #: None if this is a standard pool.
+        self._slipring_workers: Workers | None = None
+        if _wants_a_standard_pool(type(self)):
+            super().__init__(processes, initializer, initargs, maxtasksperchild, context)
+            return
         self._pool: list[Any] = []
         self._state = INIT
         if processes is None:
@@ -151,7 +109,7 @@ class Pool(_standard.Pool):
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
 
-        self._ctx = context or _default.context.get_context()
+        self._ctx = context
         self._processes = processes
         self._initializer = initializer
         self._initargs = initargs
@@ -159,21 +117,23 @@ class Pool(_standard.Pool):
         self._taskqueue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._change_notifier = SimpleQueue(ctx=self._ctx)
         self._cache = _standard._PoolCache(notifier=self._change_notifier)
-        self._workers = _Workers(self)
-        self._pool = self._workers.all
+        workers = self._slipring_workers = Workers(self)
+        self._pool = workers.all
         try:
-            self._workers.fill()
+            workers.fill()
         except BaseException:
-            self._workers.terminate()
+            workers.terminate()
             raise
-        self._worker_handler = self._thread(_maintain)
-        self._task_handler = self._thread(_feed)
-        self._result_handler = self._thread(_collect)
+        # Not given the pool: a pool that nobody refers to is ended by its finalizer.
+        shared = (workers, self._taskqueue, self._cache, self._change_notifier)
+        self._worker_handler = _start(_maintain, *shared)
+        self._task_handler = _start(_feed, *shared)
+        self._result_handler = _start(_collect, *shared)
         self._terminate = util.Finalize(
             self,
             _end,
             args=(
-                self._workers,
+                workers,
                 self._cache,
                 self._change_notifier,
                 self._worker_handler,
@@ -184,131 +144,105 @@ class Pool(_standard.Pool):
         )
         self._state = RUN
 
+    def apply_async(
+        self,
+        func: Callable[..., Any],
+        args: Any = (),
+        kwds: Any = {},  # noqa: B006  as in multiprocessing
+        callback: Callable[[Any], Any] | None = None,
+        error_callback: Callable[[BaseException], Any] | None = None,
+    ) -> Any:
+        """Calls `func(*args, **kwds)` in a worker. Returns at once, an `AsyncResult`.
+
+        `callback` is called with the result, `error_callback` with the exception. What they raise themselves is shown
+        by `threading.excepthook`, and changes nothing else.
+        """
+        return super().apply_async(func, args, kwds, _guarded(callback), _guarded(error_callback))
+
+    def _map_async(
+        self,
+        func: Callable[..., Any],
+        iterable: Any,
+        mapper: Callable[..., Any],
+        chunksize: int | None = None,
+        callback: Callable[[Any], Any] | None = None,
+        error_callback: Callable[[BaseException], Any] | None = None,
+    ) -> Any:
+        self._check_running()
+        if chunksize is None and self._slipring_workers is not None:
+            iterable = iterable if hasattr(iterable, "__len__") else list(iterable)
+            # Four chunks for each worker that there should be: there may be none at the moment.
+            chunksize = -(-len(iterable) // (self._processes * 4))
+        return super()._map_async(func, iterable, mapper, chunksize, _guarded(callback), _guarded(error_callback))
+
     def _repopulate_pool(self) -> None:
-        self._workers.fill()
-
-    def _thread(self, target: Callable[..., None]) -> threading.Thread:
-        # Not given the pool: a pool that nobody refers to is ended by its finalizer.
-        args = (self._workers, self._taskqueue, self._cache, self._change_notifier)
-        thread = threading.Thread(target=target, args=args, daemon=True)
-        thread._state = RUN  # type: ignore[attr-defined]
-        thread.start()
-        return thread
+        if self._slipring_workers is None:
+            super()._repopulate_pool()
+        else:
+            self._slipring_workers.fill()
 
 
-class _Workers:
-    """The processes of a pool, and the two queues that they work at."""
-
-    def __init__(self, pool: Pool):
-        self.ctx = pool._ctx
-        self.count = pool._processes
-        self.new = pool.Process
-        self.rest = (
-            pool._initializer,
-            pool._initargs,
-            pool._maxtasksperchild,
-            pool._wrap_exception,
-        )
-        self.all: list[Any] = []
-        #: Those that exited last: what each was at, its exit code and process id.
-        self.dead: collections.deque[tuple[tuple[int, int], int | None, int]] = collections.deque(
-            maxlen=64 + 4 * self.count
-        )
-        self.tasks = JoinableQueue(_WAITING_TASKS, max_deliveries=1, ctx=self.ctx)
-        self.results = Queue(ctx=self.ctx)
-        self.working_at = RawArray("q", [-1] * (2 * self.count))
-
-    def fill(self) -> None:
-        """Starts as many as are missing."""
-        taken = {worker._slipring_seat for worker in self.all}
-        for seat in range(self.count):
-            if seat in taken:
-                continue
-            self.working_at[2 * seat] = -1
-            args = (self.tasks, self.results, self.working_at, seat, *self.rest)
-            worker = self.new(self.ctx, target=work, args=args)
-            worker._slipring_seat = seat
-            worker.name = worker.name.replace("Process", "PoolWorker")
-            worker.daemon = True
-            worker.start()
-            self.all.append(worker)
-            util.debug("added worker")
-
-    def replace_exited(self) -> None:
-        """Cleans up after those that have exited, fails what they were at, and starts new ones."""
-        exited = [worker for worker in self.all if worker.exitcode is not None]
-        for worker in exited:
-            util.debug(f"cleaning up worker {worker.name}")
-            worker.join()
-            self.all.remove(worker)
-            # The next one in its seat notes there what it is at.
-            self.dead.append((self._at(worker), worker.exitcode, worker.pid))
-        if self.dead:
-            self._fail_what_came_back()
-        self.fill()
-
-    def _at(self, worker: Any) -> tuple[int, int]:
-        """The job and the task that a worker is at."""
-        seat = 2 * worker._slipring_seat
-        return self.working_at[seat], self.working_at[seat + 1]
-
-    def _fail_what_came_back(self) -> None:
-        for task, _ in self.tasks.dead_letters():
-            if task is None:
-                continue
-            job, i, sealed = task
-            call = unseal(sealed)
-            call = (None, (), {}) if isinstance(call, Unreadable) else call
-            error = WorkerDied(_submitted(call), *self._end_of_who_was_at(job, i))
-            # Behind what the worker may have sent: if that was the result, this comes too late.
-            self.results.put((job, i, -1, False, seal(error)))
-
-    def _end_of_who_was_at(self, job: int, i: int) -> tuple[int | None, int]:
-        """The exit code and the process id of the worker that was at a task."""
-        for at, exitcode, pid in self.dead:
-            if at == (job, i):
-                return exitcode, pid
-        for worker in self.all:
-            if self._at(worker) == (job, i):
-                # One whose end was not reported yet is as dead as the others: its task came back.
-                worker.join(_PATIENCE)
-                return worker.exitcode, worker.pid
-        # It had just taken the task. Which of several that was is not known.
-        ends = [(exitcode, pid) for _, exitcode, pid in reversed(self.dead)]
-        return next((end for end in ends if end[0]), ends[0])
-
-    def terminate(self) -> None:
-        """Ends all that run."""
-        for worker in self.all:
-            if worker.exitcode is None:
-                worker.terminate()
-        for worker in self.all:
-            if worker.is_alive():
-                worker.join()
+#: What our pool has of the standard one, and uses as that one does.
+_SAME = frozenset(
+    "_cache _change_notifier _check_running _ctx _get_tasks _guarded_task_generation _initargs _initializer _map_async "
+    "_maxtasksperchild _pool _processes _result_handler _state _task_handler _taskqueue _terminate _worker_handler "
+    "_wrap_exception".split()
+)
 
 
-def _maintain(workers: _Workers, taskqueue: Any, cache: Any, change_notifier: Any) -> None:
+def _guarded(callback: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+    """A callback whose exceptions do not end the thread that calls it."""
+    if callback is None:
+        return None
+
+    def call(value: Any) -> None:
+        try:
+            callback(value)
+        except BaseException:
+            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
+
+    return call
+
+
+def _wants_a_standard_pool(cls: type) -> bool:
+    """Whether a subclass uses or overrides what only the standard library's pool has, such as `_setup_queues`."""
+    written = [vars(each) for each in cls.__mro__ if each not in Pool.__mro__]
+    return bool(written) and bool(used_by(written, _StandardPool, _SAME))
+
+
+def _start(target: Callable[..., None], *args: Any) -> threading.Thread:
+    """A thread of a pool."""
+    thread = threading.Thread(target=target, args=args, daemon=True)
+    thread._state = RUN  # type: ignore[attr-defined]
+    thread.start()
+    return thread
+
+
+def _maintain(workers: Workers, taskqueue: Any, cache: Any, change_notifier: Any) -> None:
     """Replaces workers that exit, until the pool is closed and everything is done."""
     thread = threading.current_thread()
     while thread._state == RUN or (cache and thread._state != TERMINATE):
         workers.replace_exited()
-        # While somebody else repairs what a death left, its task has not come back yet: it is looked for again.
-        patience = _PATIENCE if workers.dead and cache else None
-        wait([*(worker.sentinel for worker in workers.all), change_notifier._reader], patience)
+        if workers.are_broken():
+            workers.fail_a_task()
+        else:
+            # While somebody else repairs what a death left, its task has not come back yet: it is looked for again.
+            patience = PATIENCE if (workers.dead and cache) or workers.unready.are_too_many() else None
+            wait([*(worker.sentinel for worker in workers.all), change_notifier._reader], patience)
         while not change_notifier.empty():
             change_notifier.get()
     taskqueue.put(None)
     util.debug("worker handler exiting")
 
 
-def _feed(workers: _Workers, taskqueue: Any, cache: Any, change_notifier: Any) -> None:
+def _feed(workers: Workers, taskqueue: Any, cache: Any, change_notifier: Any) -> None:
     """Puts tasks where workers find them."""
     thread = threading.current_thread()
 
     def put(tasks: list[Any]) -> bool:
         while thread._state == RUN:
             try:
-                workers.tasks.put_many(tasks, timeout=_PATIENCE)
+                workers.tasks.put_many(tasks, timeout=PATIENCE)
                 return True
             except queue.Full as full:
                 tasks = list(full.rest)
@@ -347,7 +281,7 @@ def _feed_all(sequence: Any, set_length: Any, cache: Any, put: Callable[[list[An
     return True
 
 
-def _collect(workers: _Workers, taskqueue: Any, cache: Any, change_notifier: Any) -> None:
+def _collect(workers: Workers, taskqueue: Any, cache: Any, change_notifier: Any) -> None:
     """Hands results out to those who wait for them."""
     thread = threading.current_thread()
     last_of: dict[int, tuple[int, int]] = {}
@@ -365,15 +299,13 @@ def _hand_out(results: list[Any], cache: Any, last_of: dict[int, tuple[int, int]
         if result is None:
             is_end = True
             continue
-        job, i, seat, ok, sealed = result
+        job, i, seat, ok, sealed, told = result
         if seat >= 0:
             last_of[seat] = job, i
         elif (job, i) in last_of.values():
             # Its worker died after it had sent the result.
             continue
-        value = unseal(sealed)
-        if isinstance(value, Unreadable):
-            ok, value = False, MaybeEncodingError(value.error, "a result that was received")
+        ok, value = opened(ok, sealed, told)
         _settle(cache, job, i, (ok, value))
     return is_end
 
@@ -387,7 +319,7 @@ def _settle(cache: Any, job: int, i: int, result: tuple[bool, Any]) -> None:
 
 
 def _end(
-    workers: _Workers,
+    workers: Workers,
     cache: Any,
     change_notifier: Any,
     worker_handler: threading.Thread,

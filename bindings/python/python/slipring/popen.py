@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multiprocessing import popen_forkserver, popen_spawn_posix
+from multiprocessing import forkserver, popen_forkserver, popen_spawn_posix
 from typing import Any
 
 from slipring import _default
@@ -60,3 +60,13 @@ class SpawnPopen(_Popen, popen_spawn_posix.Popen):
 
 class ForkServerPopen(_Popen, popen_forkserver.Popen):
     """A process that the fork server forks."""
+
+    def _launch(self, process_obj: Any) -> None:
+        # The server may import the main module, whose classes are then derived from what is there.
+        modules = forkserver._forkserver._preload_modules  # type: ignore[attr-defined]
+        if _default.patched and modules and _PATCHING not in modules:
+            forkserver._forkserver._preload_modules = [_PATCHING, *modules]  # type: ignore[attr-defined]
+        super()._launch(process_obj)
+
+
+_PATCHING = "slipring._children.forkserver"

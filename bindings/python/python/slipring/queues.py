@@ -19,6 +19,7 @@ from queue import Empty, Full
 from typing import Any, TypeVar
 
 from slipring import _native
+from slipring._insides import Replacing
 from slipring._waiting import Readiness
 from slipring.reduction import assert_spawning
 from slipring.simple import SimpleQueue
@@ -28,7 +29,7 @@ __all__ = ["Empty", "Full", "JoinableQueue", "Queue", "SimpleQueue"]
 _T = TypeVar("_T")
 
 
-class Queue(_native.Queue[_T]):
+class Queue(_native.Queue[_T], metaclass=Replacing):
     """A queue of objects for any number of producers and consumers, in any number of processes.
 
     It holds `maxsize` objects, or as many as there is memory for if that is 0. With a `name` it is the same queue in

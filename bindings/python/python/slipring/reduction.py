@@ -40,6 +40,8 @@ __all__ = [
 ]
 
 HAVE_SEND_HANDLE = _standard.HAVE_SEND_HANDLE
+# The module may show ours, later on.
+_send_handle, _recv_handle = _standard.send_handle, _standard.recv_handle
 
 
 def send_handle(conn: Any, handle: int, destination_pid: int | None) -> None:
@@ -47,12 +49,12 @@ def send_handle(conn: Any, handle: int, destination_pid: int | None) -> None:
     if isinstance(conn, _native.Connection):
         conn.send(DupFd(handle))
     else:
-        _standard.send_handle(conn, handle, destination_pid)
+        _send_handle(conn, handle, destination_pid)
 
 
 def recv_handle(conn: Any) -> int:
     """Receive a descriptor that `send_handle` sent; it is the caller's."""
-    return conn.recv().detach() if isinstance(conn, _native.Connection) else _standard.recv_handle(conn)
+    return conn.recv().detach() if isinstance(conn, _native.Connection) else _recv_handle(conn)
 
 
 class Voyage:
