@@ -103,6 +103,8 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        // Programs limit their address space, workers above all.
+        slipring::segment::map_in_pieces();
         super::hot::install(module.py())?;
         super::shown::install(module.py())
     }

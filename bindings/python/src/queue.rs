@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use pyo3::exceptions::{PyAssertionError, PyOSError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use slipring::Error;
 
@@ -122,6 +123,19 @@ impl Queue {
     }
 }
 
+/// Whether it is of a class of the package itself, whose methods are known.
+#[inline]
+fn is_plain(queue: &Bound<'_, Queue>) -> bool {
+    static PLAIN: PyOnceLock<[Option<Py<PyAny>>; 2]> = PyOnceLock::new();
+    let (py, class) = (queue.py(), queue.get_type_ptr());
+    let plain = PLAIN.get_or_init(py, || {
+        let module = py.import("slipring.queues").ok();
+        let class = |name| Some(module.as_ref()?.getattr(name).ok()?.unbind());
+        [class("Queue"), class("JoinableQueue")]
+    });
+    plain.iter().flatten().any(|known| known.as_ptr().cast() == class)
+}
+
 /// What the arguments `block` and `timeout` say.
 fn deadline_of(
     block: Option<&Bound<'_, PyAny>>,
@@ -182,7 +196,9 @@ impl Queue {
     ) -> PyResult<Bound<'py, PyAny>> {
         static PUT: Method = Method::new("put");
         let py = slf.py();
-        if let Some(put) = PUT.in_place(slf.as_any(), || py.get_type::<Self>())? {
+        if !is_plain(slf)
+            && let Some(put) = PUT.in_place(slf.as_any(), || py.get_type::<Self>())?
+        {
             return put.call1((obj, false));
         }
         Self::put_until(slf, obj, || Ok(Deadline::Now))?;
@@ -216,7 +232,9 @@ impl Queue {
     /// Takes the oldest object out, or raises `queue.Empty`: `get(False)`.
     fn get_nowait<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         static GET: Method = Method::new("get");
-        if let Some(get) = GET.in_place(slf.as_any(), || slf.py().get_type::<Self>())? {
+        if !is_plain(slf)
+            && let Some(get) = GET.in_place(slf.as_any(), || slf.py().get_type::<Self>())?
+        {
             return get.call1((false,));
         }
         Self::get_until(slf, || Ok(Deadline::Now))

@@ -1,7 +1,10 @@
 """The memory of long messages: it goes back to the machine by itself, and at once where that is asked for."""
 
+import resource
+import threading
 import time
 
+import children
 import pytest
 import slipring
 from slipring import _native
@@ -76,3 +79,70 @@ def test_what_nobody_received_stays():
     with pytest.raises(Empty):
         slipring.Queue().get(timeout=0.1)
     assert queue.get() == b"x" * LONG
+
+
+# Address space
+
+
+def limited(queue, conn, spare):
+    """Gives itself so much address space beside what it has, and works."""
+    limit = children.address_space() + spare
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    try:
+        for size in (10, 1000, 60_000, 900_000):
+            for _ in range(20):
+                queue.put(bytes(size))
+                assert len(queue.get()) == size
+                conn.send(bytes(size))
+                assert len(conn.recv()) == size
+        if spare > 100 << 20:
+            thread = threading.Thread(target=bytearray, args=(50 << 20,))
+            thread.start()
+            thread.join()
+            queue.put(bytes(20 << 20))
+            assert len(queue.get()) == 20 << 20
+        conn.send("done")
+    except BaseException as error:
+        conn.send(f"{type(error).__name__}: {error}")
+
+
+def echo_until_text(conn):
+    while not isinstance(message := conn.recv(), str):
+        conn.send(message)
+    return message
+
+
+@pytest.mark.only("slipring")
+@pytest.mark.methods("fork", "spawn", "forkserver")
+@pytest.mark.parametrize("spare", [16 << 20, 1 << 30])
+def test_a_child_that_limits_its_address_space_works_on(mp, spare):
+    queue = mp.Queue()
+    ours, theirs = mp.Pipe()
+    mp.start(limited, queue, theirs, spare)
+    assert echo_until_text(ours) == "done"
+
+
+@pytest.mark.only("slipring")
+def test_objects_take_little_address_space(mp):
+    before = children.address_space()
+    objects = [mp.Queue() for _ in range(10)] + [mp.Lock() for _ in range(100)]
+    objects[0].put(bytes(1 << 20))
+    assert children.address_space() - before < 1 << 30
+    objects[0].get()
+
+
+@pytest.mark.only("slipring")
+def test_a_child_sees_what_its_parent_put_into_new_memory_after_the_fork(mp):
+    queue = mp.Queue()
+    peer = mp.peer(queue=queue)
+    for size in (100, 5000, 70_000, 3 << 20, 200 << 20):
+        queue.put(bytes(size))
+        assert (
+            peer.call("queue.get", timeout=20) == bytes(size) if size < 1 << 20 else len(peer.call("queue.get")) == size
+        )
+    sizes = [100, 3000, 50_000] * 2000
+    for size in sizes:
+        queue.put(bytes(size))
+    assert peer.call("queue.qsize") == len(sizes)
+    peer.kill()
+    assert [len(queue.get()) for _ in sizes] == sizes

@@ -63,6 +63,13 @@ pub enum State {
 #[derive(Debug)]
 pub struct Control(Pair);
 
+impl Control {
+    /// In no state that there is: nobody acquires it, and it is nobody's.
+    pub(super) fn lost() -> Self {
+        Self(Pair::new(u64::MAX, 0))
+    }
+}
+
 /// What a recoverer saw, for its CAS.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Seen {

@@ -30,5 +30,5 @@ pub use descriptor::{BlockRef, Descriptor, INLINE_MAX};
 pub use geometry::{ClassGeometry, FRESH_BYTES, Geometry, MAX_BLOCK_LEN, MAX_CLASSES};
 pub use give_back::Patience;
 pub use note::{Note, NoteLine};
-pub use pool::{AllocError, Backing, Magazines, Pool, Region, Returns};
+pub use pool::{AllocError, Backing, Magazines, Pool, Reach, Region, Returns};
 pub use recover::{Lookup, Repaired};

@@ -71,6 +71,15 @@ pub trait Backing {
     fn has_a_moment(&self, _me: OwnerId) {}
 }
 
+/// Has controls of blocks be touchable in this process, where not all of the pool's memory is there from the first moment on.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    /// What `ask` is called with.
+    pub context: NonNull<()>,
+    /// Whether `len` bytes at `offset` of the region can be touched from now on.
+    pub ask: fn(NonNull<()>, Region, offset: u64, len: u64) -> bool,
+}
+
 /// Why there is no block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AllocError<E> {
@@ -95,6 +104,9 @@ pub struct Pool {
     geometry: Geometry,
     /// What large blocks note when they are freed.
     clock: fn() -> u64,
+    reach: Option<Reach>,
+    /// In the place of a control that cannot be reached: private memory, and in no state that there is.
+    lost: Control,
 }
 
 // SAFETY: all shared state is atomic or owned by way of a control word.
@@ -124,13 +136,28 @@ impl Pool {
     /// geometry, zero when the first of them was made, and valid for as long as the pool is used. The first
     /// [`super::FRESH_BYTES`] of `meta` are safe to touch.
     pub unsafe fn new(meta: NonNull<u8>, data: NonNull<u8>, geometry: Geometry) -> Self {
-        Self { meta, data, geometry, clock: || 0 }
+        Self { meta, data, geometry, clock: || 0, reach: None, lost: Control::lost() }
     }
 
     /// The same with a clock that is the same one in all processes, below 2^62: it tells how long a block lies free.
     #[must_use]
     pub fn with_clock(self, clock: fn() -> u64) -> Self {
         Self { clock, ..self }
+    }
+
+    /// The same, which asks before it touches the control of a block. Counters and bitmaps are not asked for.
+    ///
+    /// # Safety
+    ///
+    /// `reach.ask` may be called with `reach.context` for as long as the pool is used.
+    #[must_use]
+    pub unsafe fn with_reach(self, reach: Reach) -> Self {
+        Self { reach: Some(reach), ..self }
+    }
+
+    #[inline]
+    fn reaches(&self, region: Region, offset: u64, len: u64) -> bool {
+        self.reach.is_none_or(|reach| (reach.ask)(reach.context, region, offset, len))
     }
 
     pub(super) fn now(&self) -> u64 {
@@ -197,7 +224,13 @@ impl Pool {
         };
         loop {
             if *bits == 0 {
-                (*word, *bits) = self.take_word(class, me, backing)?;
+                let (new, found) = self.take_word(class, me, backing)?;
+                // Where another process took these blocks into use they may be new to this one.
+                if let Err(error) = self.commit_blocks(class, new, backing) {
+                    self.list(class, new, found);
+                    return Err(AllocError::Backing(error));
+                }
+                (*word, *bits) = (new, found);
             }
             let block = BlockRef { class, index: *word * 64 + bits.trailing_zeros() };
             *bits &= *bits - 1;
@@ -277,11 +310,20 @@ impl Pool {
         let class = self.class(block);
         let index = u64::from(block.index);
         let at = if Geometry::is_small(block.class) {
+            let offset = class.data + index * class.stride;
+            // With its payload, of which nobody asks.
+            if !self.reaches(Region::Data, offset, class.stride) {
+                return &self.lost;
+            }
             // SAFETY: the index is below the class's count, so the block lies in the data region.
-            unsafe { self.data.add((class.data + index * class.stride) as usize) }
+            unsafe { self.data.add(offset as usize) }
         } else {
+            let offset = class.controls + index * 64;
+            if !self.reaches(Region::Meta, offset, 64) {
+                return &self.lost;
+            }
             // SAFETY: as above; the side array has a control for each block of the class.
-            unsafe { self.meta.add((class.controls + index * 64) as usize) }
+            unsafe { self.meta.add(offset as usize) }
         };
         // SAFETY: aligned to 16, all bit patterns are valid, and it lives as long as the pool (`new`).
         unsafe { at.cast::<Control>().as_ref() }
@@ -350,6 +392,11 @@ impl Pool {
         loop {
             let (word, bits) = self.take_bits(class, backing, |all| all & all.wrapping_neg())?;
             let block = BlockRef { class, index: word * 64 + bits.trailing_zeros() };
+            let control = self.class(block).controls + u64::from(block.index) * 64;
+            if let Err(error) = backing.commit(Region::Meta, control, 64) {
+                self.list(class, word, bits);
+                return Err(AllocError::Backing(error));
+            }
             if !self.control(block).acquire(me) {
                 continue;
             }
@@ -464,6 +511,14 @@ impl Pool {
                 return Ok((word, all));
             }
         }
+    }
+
+    /// Has the small blocks of a word in use be safe to touch.
+    fn commit_blocks<B: Backing>(&self, class: u8, word: u32, backing: &B) -> Result<(), B::Error> {
+        let g = self.geometry.classes()[usize::from(class)];
+        let count = u64::from(bits_of(&g, word).count_ones());
+        let first = g.data + u64::from(word) * 64 * g.stride;
+        backing.commit(Region::Data, first, count * g.stride)
     }
 
     fn commit_word<B: Backing>(

@@ -7,7 +7,9 @@ use slipring_core::member::{Identity, MemberState};
 
 use crate::Result;
 use crate::member::{Attachment, fork};
-pub use crate::memory::{ABI_VERSION, DEFAULT_RESERVE, NAMED_RESERVE, SegmentOptions};
+pub use crate::memory::{
+    ABI_VERSION, DEFAULT_RESERVE, NAMED_RESERVE, SegmentOptions, map_in_pieces,
+};
 use crate::memory::{Mapping, Regions, named_reserve, wake_hook};
 use crate::object::Kinds;
 use crate::sys::process;

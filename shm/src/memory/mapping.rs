@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! * I1. Whatever is touched through a pointer of [`Mapping::ptr`] was committed before: by creation, by
-//!   [`Mapping::commit`] here, or by a peer whose bit in the commit map we saw.
+//!   [`Mapping::commit`] here, or by a peer whose bit in the commit map we saw with [`Mapping::is_committed`]. Each of these
+//!   has mapped it in this process.
 //! * I2. A chunk is given back only by whoever owns all of it, so nobody commits it meanwhile.
 //! * I3. `committed` counts at least what is paid for, but for what a dying process left: a recount mends that.
 //!
@@ -24,7 +25,6 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use bytemuck::Zeroable;
-use memmap2::MmapRaw;
 use slipring_core::primitive::{AtomicU64, FenceMode, Ordering, check_cpu};
 
 use super::commit_map;
@@ -34,15 +34,16 @@ use super::options::{DEFAULT_RESERVE, SegmentOptions};
 use crate::error::{Error, Result};
 use crate::sys::held::HeldFd;
 use crate::sys::memory::{AllocateError, Seals};
+use crate::sys::pieces::Pieces;
 use crate::sys::{cgroup, file, membarrier, memory, process};
 
 /// The most chunks that one `fallocate` asks for: short enough not to be interrupted for ever.
 const RUN: u64 = 1024;
 
-/// A segment's file, mapped whole.
+/// A segment's file, mapped: whole, or in pieces as they are used.
 #[derive(Debug)]
 pub(crate) struct Mapping {
-    map: MmapRaw,
+    map: Arc<Pieces>,
     /// An open file description of our own: the locks taken on it are ours alone. The program may close its number.
     file: Arc<HeldFd>,
     geometry: Geometry,
@@ -86,9 +87,18 @@ impl Mapping {
         let budget = options.budget_under(cgroup::memory_limit());
         let asymmetric = !options.wants_symmetric() && membarrier::enable();
         let fences = if asymmetric { FenceMode::Asymmetric } else { FenceMode::Symmetric };
-        let mapping = Self { map, file: held(file)?, geometry, budget, fences };
+        let mapping = Self::over(map, held(file)?, (geometry, budget, fences));
         mapping.format(layout)?;
         Ok(mapping)
+    }
+
+    fn over(
+        map: Pieces,
+        file: Arc<HeldFd>,
+        (geometry, budget, fences): (Geometry, u64, FenceMode),
+    ) -> Self {
+        map.keep(&file);
+        Self { map: Arc::new(map), file, geometry, budget, fences }
     }
 
     /// Fills in the header. Nobody else knows the file, or they wait for its state.
@@ -139,9 +149,8 @@ impl Mapping {
                 source: std::io::ErrorKind::Unsupported.into(),
             });
         }
-        let map = memory::map_shared(file.as_fd(), geometry.reserve() as usize)
-            .map_err(Error::io("map the segment"))?;
-        let mapping = Self { map, file: held(file)?, geometry, budget, fences };
+        let map = map(file.as_fd(), &geometry, false).map_err(Error::io("map the segment"))?;
+        let mapping = Self::over(map, held(file)?, (geometry, budget, fences));
         // Paid for already in any honest segment; in another one a touch must not be a SIGBUS.
         mapping.allocate_first_regions()?;
         if mapping.header().is_ready() { Ok(mapping) } else { Err(Error::Failed) }
@@ -153,9 +162,8 @@ impl Mapping {
         check_cpu()?;
         let size = regular_size(file.as_fd())?;
         let Checked { geometry, budget, fences } = read_header(file.as_fd(), size, layout)?;
-        let map = memory::map_for_reading(file.as_fd(), geometry.reserve() as usize)
-            .map_err(Error::io("map the segment"))?;
-        Ok(Self { map, file: held(file)?, geometry, budget, fences })
+        let map = map(file.as_fd(), &geometry, true).map_err(Error::io("map the segment"))?;
+        Ok(Self::over(map, held(file)?, (geometry, budget, fences)))
     }
 
     /// They lie together: one call.
@@ -204,6 +212,25 @@ impl Mapping {
     pub(crate) fn is_committed(&self, offset: u64, len: u64) -> bool {
         let touched = self.geometry.chunks_touched(offset, len);
         touched.is_some_and(|chunks| commit_map::all_set(self.bits(), chunks))
+            && self.map.reach(offset as usize, len as usize).is_ok()
+    }
+
+    /// Has the range be mapped in this process.
+    pub(crate) fn reach(&self, offset: u64, len: u64) -> Result<()> {
+        let outside = Error::Corrupt { what: "a range lies outside of the segment" };
+        self.geometry.end_of(offset, len).ok_or(outside)?;
+        self.map.reach(offset as usize, len as usize).map_err(|source| match source.raw_os_error() {
+            Some(libc::EBADF) => Error::DescriptorsClosed,
+            _ => Error::Io {
+                op: "map more of the segment: is address space limited (`ulimit -v`, RLIMIT_AS)?",
+                source,
+            },
+        })
+    }
+
+    /// The mapped file.
+    pub(crate) fn pieces(&self) -> &Arc<Pieces> {
+        &self.map
     }
 
     /// Pays for the range, so that it may be touched. Cheap where that is done already. What is new reads as zeros.
@@ -216,6 +243,7 @@ impl Mapping {
     fn commit_slow(&self, offset: u64, len: u64) -> Result<()> {
         let outside = Error::Corrupt { what: "a range lies outside of the segment" };
         let chunks = self.geometry.chunks_touched(offset, len).ok_or(outside)?;
+        self.reach(offset, len)?;
         while let Some(run) = commit_map::first_clear_run(self.bits(), chunks.clone(), RUN) {
             let bytes = (run.end - run.start) * CHUNK;
             self.count(bytes)?;
@@ -244,8 +272,9 @@ impl Mapping {
         let (at, bytes) = (chunks.start * CHUNK, (chunks.end - chunks.start) * CHUNK);
         let gone = commit_map::clear(self.bits(), chunks) * CHUNK;
         crash_point!("mapping.decommit.cleared");
+        let punch = || self.file.open().and_then(|fd| memory::punch(fd, at, bytes));
         // SAFETY: the caller owns the range (I2).
-        let punched = unsafe { memory::remove(&self.map, at as usize, bytes as usize) };
+        let punched = unsafe { self.map.remove(punch, at as usize, bytes as usize) };
         crash_point!("mapping.decommit.punched");
         self.uncount(gone);
         punched.map_err(Error::io("give memory of the segment back"))
@@ -287,9 +316,7 @@ impl Mapping {
         let (at, bytes) = (offset as usize, len as usize);
         until_allocated(len, || match self.file.open() {
             Ok(fd) => memory::allocate(fd, offset, len),
-            Err(closed) => {
-                memory::populate(&self.map, at, bytes).unwrap_or(Err(AllocateError::Io(closed)))
-            }
+            Err(closed) => self.map.populate(at, bytes).unwrap_or(Err(AllocateError::Io(closed))),
         })
     }
 
@@ -377,18 +404,25 @@ fn read_header(file: BorrowedFd<'_>, size: u64, layout: u64) -> Result<Checked> 
     raw.check(size, layout)
 }
 
+/// Maps a file, in pieces from the first regions on that have one size in all segments.
+fn map(file: BorrowedFd<'_>, geometry: &Geometry, for_reading: bool) -> std::io::Result<Pieces> {
+    let (first, _) = geometry.region(Region::BlockMeta);
+    Pieces::new(file, geometry.reserve() as usize, first as usize, for_reading)
+}
+
 /// Sizes and maps an empty file; a default reserve shrinks until the address space holds it.
 fn reserve(
     file: BorrowedFd<'_>,
     options: SegmentOptions,
     default: u64,
-) -> Result<(Geometry, MmapRaw)> {
+) -> Result<(Geometry, Pieces)> {
     let (wanted, asked_for) = options.wanted_reserve(default)?;
     let least = if asked_for { wanted } else { MIN_RESERVE };
     let wanted = Geometry::for_reserve(wanted)?.reserve();
     let (reserve, map) = memory::reserve_shrinking(wanted, least, |bytes| {
         memory::set_size(file, bytes)?;
-        memory::map_shared(file, bytes as usize)
+        let geometry = Geometry::for_reserve(bytes).map_err(|_| std::io::ErrorKind::InvalidInput)?;
+        map(file, &geometry, false)
     })
     .map_err(|source| match source.kind() {
         std::io::ErrorKind::FileTooLarge => Error::Io {

@@ -1,7 +1,7 @@
 //! A segment: one sparse file that several processes map, with a header that is checked before anything else is read.
 //!
 //! The file is a memfd (no name, sealed against shrinking) or a file that the caller made. Its whole reserve is mapped
-//! once and for ever; memory is paid for chunk by chunk, before it is touched, so that a full machine is an error and
+//! once and for ever, or in pieces that are mapped when they are used; memory is paid for chunk by chunk, before it is touched, so that a full machine is an error and
 //! never a SIGBUS. `docs/layout.md` draws the file.
 //!
 //! | file | subject |
@@ -35,5 +35,5 @@ pub(crate) use mapping::{Mapping, is_segment};
 pub use name_file::directory;
 pub(crate) use name_file::{PREFIX, means, path_of, socket_of, take_away, unlink_if_its};
 pub(crate) use options::named_reserve;
-pub use options::{DEFAULT_RESERVE, NAMED_RESERVE, SegmentOptions};
+pub use options::{DEFAULT_RESERVE, NAMED_RESERVE, SegmentOptions, map_in_pieces};
 pub(crate) use regions::{LOCK_BASE, Regions, lock_error};

@@ -5,6 +5,7 @@ use std::io;
 
 use super::geometry::MIN_RESERVE;
 use crate::error::{Error, Result};
+use crate::sys::pieces;
 
 /// Address space of a segment unless told otherwise: 128 GiB, which cost nothing until they are used.
 pub const DEFAULT_RESERVE: u64 = 128 << 30;
@@ -45,6 +46,27 @@ pub struct SegmentOptions {
     reserve: Option<u64>,
     budget: Option<u64>,
     symmetric: bool,
+}
+
+/// From now on segments that this process makes or opens take address space as they use it, and not their whole reserve at
+/// once: for programs that live under a limit of it (`ulimit -v`, RLIMIT_AS), or give themselves one. Those that are mapped
+/// already stay as they are. In Python it is always so.
+///
+/// What takes more of a segment needs its descriptor then. A program that has closed it ([`Error::DescriptorsClosed`]) goes on
+/// with what was used before.
+///
+/// ```
+/// use slipring::{ByteQueue, Segment, segment};
+///
+/// segment::map_in_pieces();
+/// let segment = Segment::create()?;
+/// let (mut sender, mut receiver) = ByteQueue::bounded(&segment, 4)?;
+/// sender.send(&[7; 10_000_000])?;
+/// assert_eq!(receiver.recv()?.len(), 10_000_000);
+/// # Ok::<(), slipring::Error>(())
+/// ```
+pub fn map_in_pieces() {
+    pieces::map_in_pieces();
 }
 
 impl SegmentOptions {

@@ -5,8 +5,9 @@
 
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
-use slipring_core::block::{self, Backing, Geometry as PoolGeometry, NoteLine, Pool};
+use slipring_core::block::{self, Backing, Geometry as PoolGeometry, NoteLine, Pool, Reach};
 use slipring_core::directory::Directory;
 use slipring_core::member::{Identity, MAX_PARTICIPANTS, MemberState, Record, TableHead};
 use slipring_core::owner::OwnerId;
@@ -17,6 +18,7 @@ use super::give_back;
 use super::mapping::Mapping;
 use super::reopen;
 use crate::error::{Error, Result};
+use crate::sys::pieces::Pieces;
 use crate::sys::{clock, file, lock};
 
 /// Lock bytes lie far beyond any size that a segment can have. The first one is the recovery lock. Byte `n` behind it
@@ -33,6 +35,46 @@ pub struct Regions {
     pub(crate) pool: Pool,
     pub(crate) directory: Directory,
     pub(crate) fences: FenceMode,
+    /// What the pool asks.
+    _reaching: Arc<Reaching>,
+}
+
+/// Where the regions of blocks are, for the pool, which asks before it touches a block.
+#[derive(Debug)]
+struct Reaching {
+    pieces: Arc<Pieces>,
+    meta_at: u64,
+    data_at: u64,
+}
+
+impl Reaching {
+    fn ask(context: NonNull<()>, region: block::Region, offset: u64, len: u64) -> bool {
+        // SAFETY: what `Regions::over` gave the pool, and keeps beside it.
+        let this = unsafe { context.cast::<Self>().as_ref() };
+        let at = match region {
+            block::Region::Meta => this.meta_at,
+            block::Region::Data => this.data_at,
+        };
+        this.pieces.reach((at + offset) as usize, len as usize).is_ok()
+    }
+}
+
+/// Maps what the pool touches without asking; and takes address space for ordinary messages and objects: a process that is
+/// given a limit of it later can go on. `at`: where the regions of blocks begin.
+fn prepare(mapping: &Mapping, classes: &PoolGeometry, at: (u64, u64)) -> Result<()> {
+    // Blocks up to 1 MiB.
+    const ORDINARY: usize = 15;
+    for (index, class) in classes.classes().iter().enumerate() {
+        mapping.reach(at.0 + class.summary, class.controls - class.summary)?;
+        if index < ORDINARY {
+            // Where it does not fit now it is asked for again.
+            let _ = mapping.reach(at.0 + class.controls, 1);
+            let _ = mapping.reach(at.1 + class.data, class.stride);
+        }
+    }
+    let (arena, _) = mapping.geometry().region(Region::Arena);
+    let _ = mapping.reach(arena, 1);
+    Ok(())
 }
 
 impl Regions {
@@ -74,16 +116,24 @@ impl Regions {
         let (_, arena_len) = geometry.region(Region::Arena);
         let classes = PoolGeometry::new(meta_len, data_len)
             .ok_or(Error::Corrupt { what: "its regions hold no block pool" })?;
+        let (meta_at, data_at) = (meta, data);
         let (meta, data) = (mapping.ptr(meta, meta_len)?, mapping.ptr(data, data_len)?);
         // SAFETY: the regions have the sizes that the geometry was made for, are aligned to chunks, and belong to the
         // pool alone; they are zero in a new file.
         // SAFETY: the mapping lives beside the pool, and the first bytes of `meta` have just been committed.
-        let pool =
+        let mut pool =
             unsafe { Pool::new(meta, data, classes) }.with_clock(|| clock::coarse() / 1_000_000);
+        let reaching = Arc::new(Reaching { pieces: mapping.pieces().clone(), meta_at, data_at });
+        if mapping.pieces().is_in_pieces() {
+            prepare(&mapping, &classes, (meta_at, data_at))?;
+            let context = NonNull::from(&*reaching).cast();
+            // SAFETY: `reaching` lives beside the pool, where it does not move.
+            pool = unsafe { pool.with_reach(Reach { context, ask: Reaching::ask }) };
+        }
         let at = mapping.ptr(directory, Directory::bytes(ENTRIES))?;
         // SAFETY: the region is aligned to a chunk, zero in a new file, and lives as long as the mapping beside it.
         let directory = unsafe { Directory::new(at, ENTRIES, arena_len) };
-        Ok(Self { fences: mapping.fences(), mapping, pool, directory })
+        Ok(Self { fences: mapping.fences(), mapping, pool, directory, _reaching: reaching })
     }
 
     /// The record of participant `index`, 1 to the last.
@@ -195,7 +245,8 @@ impl Regions {
         self.is_of(other.fd()?)
     }
 
-    /// A pointer to `len` bytes at `offset` of the arena.
+    /// A pointer to `len` bytes at `offset` of the arena. Touch what [`Regions::commit_arena`] or
+    /// [`Regions::arena_is_committed`] has said may be.
     pub(crate) fn arena(&self, offset: u64, len: u64) -> Result<NonNull<u8>> {
         self.mapping.ptr(self.in_arena(offset, len)?, len)
     }

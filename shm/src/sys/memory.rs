@@ -76,7 +76,12 @@ pub(crate) fn populate(
     offset: usize,
     len: usize,
 ) -> Option<Result<(), AllocateError>> {
-    match map.advise_range(Advice::PopulateWrite, offset, len) {
+    populated(map.advise_range(Advice::PopulateWrite, offset, len))
+}
+
+/// What the kernel's answer to that says.
+pub(super) fn populated(done: io::Result<()>) -> Option<Result<(), AllocateError>> {
+    match done {
         Ok(()) => Some(Ok(())),
         Err(error) => match error.raw_os_error() {
             Some(libc::EINVAL) => None,
@@ -96,6 +101,12 @@ pub(crate) fn populate(
 pub(crate) unsafe fn remove(map: &MmapRaw, offset: usize, len: usize) -> io::Result<()> {
     // SAFETY: the caller's promise.
     unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::Remove, offset, len) }
+}
+
+/// Gives part of a file back to the machine.
+pub(crate) fn punch(fd: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<()> {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    Ok(rustix::fs::fallocate(fd, flags, offset, len)?)
 }
 
 /// Bytes that the file occupies, as opposed to its size.

@@ -6,6 +6,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `memory.rs` | shared memory as a file: made, sealed, mapped, paid for, given back |
+//! | `pieces.rs` | a file mapped in pieces, as they are used |
 //! | `window.rs` | part of a file at an address of its own |
 //! | `file.rs` | descriptors and open file descriptions |
 //! | `lock.rs` | locks on bytes of a file |
@@ -13,7 +14,7 @@
 //! | `socket.rs` | pairs of sockets, and descriptors that travel through them |
 //! | `listener.rs` | sockets with a name: one listens, others connect |
 //! | `inotify.rs` | the bell of those who watch a segment |
-//! | `watch.rs` | one descriptor over a socket and a flag |
+//! | `watch.rs` | one descriptor over a socket |
 //! | `wakeup.rs` | flags, timers, and the wait for several descriptors |
 //! | `membarrier.rs` | a fence in every process that registered for it |
 //! | `process.rs` | which process this is, what forks it, how many CPUs it has |
@@ -30,6 +31,7 @@ pub(crate) mod lock;
 pub(crate) mod membarrier;
 pub(crate) mod memory;
 pub(crate) mod name;
+pub(crate) mod pieces;
 pub(crate) mod process;
 pub(crate) mod proof;
 pub(crate) mod socket;

@@ -106,6 +106,22 @@ pub(crate) fn map_at(address: usize) -> Option<(usize, usize)> {
     ranges.into_iter().find(|(start, end)| (*start..*end).contains(&address))
 }
 
+/// The inode of the file that is mapped at an address, and which of its bytes is there.
+pub(crate) fn mapped_file_at(address: usize) -> Option<(u64, u64)> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    maps.lines().find_map(|line| {
+        // 7f00-7f10 rw-s 00000000 00:01 1234 /memfd:slipring (deleted)
+        let mut words = line.split_whitespace();
+        let (start, end) = words.next()?.split_once('-')?;
+        let start = usize::from_str_radix(start, 16).ok()?;
+        if !(start..usize::from_str_radix(end, 16).ok()?).contains(&address) {
+            return None;
+        }
+        let offset = u64::from_str_radix(words.nth(1)?, 16).ok()?;
+        Some((words.nth(1)?.parse().ok()?, offset + (address - start) as u64))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
