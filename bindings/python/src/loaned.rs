@@ -120,7 +120,7 @@ pub fn put(
     let sent = channel::with_spare_tx(py, place, |tx| {
         blocking::wait(py, deadline, |until| match loan.take() {
             Some(filled) => match channel::offer(tx, &mut loan, filled, until) {
-                Err(Error::Forked) => Ok(false),
+                Err(Error::ForeignLoan) => Ok(false),
                 done => done.map(|()| true),
             },
             None => Ok(false),

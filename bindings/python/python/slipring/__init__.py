@@ -29,8 +29,8 @@ means what it means there. An unchanged program runs with
     trim                              memory of long messages, given back at once
 
 `help(slipring.queues.Queue)`, `help(slipring.connection.Connection)`, `help(slipring.pool.Pool)` and the classes of
-`slipring.synchronize` and `slipring.sharedctypes` say what each can do. The chapter "Differences from multiprocessing" of
-the project's guide lists every difference, all of them on purpose.
+`slipring.synchronize` and `slipring.sharedctypes` say what each can do. The chapter "Differences from multiprocessing"
+of the project's guide lists every difference, all of them on purpose.
 """
 
 from __future__ import annotations
