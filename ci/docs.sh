@@ -20,5 +20,5 @@ step "the picture and the table in README.md" python3 ci/picture.py --check
 step "the guide, in target/guide" guide
 # What an item had that is gone now is not to be looked at below.
 rm -rf target/doc/slipring
-RUSTDOCFLAGS="-D warnings" step "the reference, in target/doc" cargo doc --workspace test --no-deps
+RUSTDOCFLAGS="-D warnings" step "the reference, in target/doc" cargo doc --workspace --no-deps
 step "every page of the reference has an example" python3 ci/pages.py target/doc/slipring

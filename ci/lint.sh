@@ -4,8 +4,8 @@ source "$(dirname "$0")/lib.sh"
 
 step "layers" ci/layers.sh
 step "format" cargo fmt --all --check
-step "clippy" cargo clippy --workspace test --all-targets -- -D warnings
-step "clippy, crash build" cargo clippy --workspace test --all-targets --features slipring-tests/crash -- -D warnings
+step "clippy" cargo clippy --workspace --all-targets -- -D warnings
+step "clippy, crash build" cargo clippy --workspace --all-targets --features slipring-tests/crash -- -D warnings
 RUSTFLAGS="--cfg loom" step "clippy, models" cargo clippy -p slipring-core --all-targets --target-dir target/loom -- -D warnings
 fuzz() {
     cargo fmt --manifest-path fuzz/Cargo.toml --check
@@ -18,4 +18,4 @@ comparison() {
         --target-dir target/comparison -- -D warnings
 }
 step "format and clippy, comparison" comparison
-RUSTDOCFLAGS="-D warnings" step "docs" cargo doc --workspace test --no-deps --document-private-items
+RUSTDOCFLAGS="-D warnings" step "docs" cargo doc --workspace --no-deps --document-private-items

@@ -5,7 +5,7 @@ source "$(dirname "$0")/lib.sh"
 
 step "layers" ci/layers.sh
 step "format" cargo fmt --all --check
-step "clippy" cargo clippy -q --workspace test --all-targets -- -D warnings
+step "clippy" cargo clippy -q --workspace --all-targets -- -D warnings
 # shellcheck disable=SC2046
 step "unit and property tests" workspace test -q --lib --bins $(tests_in core/tests shm/tests)
 # What a death, a name and a closed descriptor do.
