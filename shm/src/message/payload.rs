@@ -184,7 +184,7 @@ impl Loan {
     ///
     /// # Errors
     ///
-    /// [`Error::ForeignLoan`](crate::Error::ForeignLoan).
+    /// [`Error::ForeignLoan`].
     pub(crate) fn check(&self, attachment: &Arc<Attachment>, me: OwnerId) -> crate::Result<()> {
         let is_ours = Arc::ptr_eq(&self.held.attachment, attachment) && self.held.me == me;
         if is_ours { Ok(()) } else { Err(crate::Error::ForeignLoan) }

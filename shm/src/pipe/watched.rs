@@ -23,7 +23,7 @@ impl PipeWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::DescriptorsClosed`], [`Error::Forked`].
+    /// [`Error::DescriptorsClosed`](crate::Error::DescriptorsClosed), [`Error::Forked`](crate::Error::Forked).
     ///
     /// # Examples
     ///
