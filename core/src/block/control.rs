@@ -40,6 +40,8 @@ use crate::primitive::{Ordering, Pair};
 const FREE: u64 = 0;
 const OWNED: u64 = 1;
 const INFLIGHT: u64 = 2;
+/// What no process writes.
+const NO_STATE: u64 = 3;
 const OWNER_SHIFT: u32 = 2;
 const RING_SHIFT: u32 = 32;
 /// Set in the second word of a free block that has a note.
@@ -66,7 +68,7 @@ pub struct Control(Pair);
 impl Control {
     /// In no state that there is: nobody acquires it, and it is nobody's.
     pub(super) fn lost() -> Self {
-        Self(Pair::new(u64::MAX, 0))
+        Self(Pair::new(NO_STATE, 0))
     }
 }
 

@@ -50,8 +50,9 @@ pub struct NoMore;
 impl Backing for NoMore {
     type Error = ();
 
-    fn commit(&self, region: Region, _: u64, _: u64) -> Result<(), ()> {
-        if region == Region::Data { Ok(()) } else { Err(()) }
+    fn commit(&self, region: Region, _: u64, len: u64) -> Result<(), ()> {
+        // The control of the one block is asked for with each allocation; a word would be a new one.
+        if region == Region::Data || len == 64 { Ok(()) } else { Err(()) }
     }
 
     fn is_committed(&self, _: Region, _: u64, _: u64) -> bool {
