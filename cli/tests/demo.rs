@@ -169,6 +169,21 @@ fn json_has_the_same_facts() {
 }
 
 #[test]
+fn a_file_that_is_read_several_times_counts_as_one_that_is_so_much_longer() {
+    let scratch = Scratch::new("times");
+    let once = text(500) + "no end";
+    let (file, long) = (scratch.file("file", &once), scratch.file("long", once.repeat(30)));
+    let empty = scratch.file("empty", "");
+    let all = ["--times", "30", "--top", "1000000"];
+    assert_eq!(words_of(&demo(&all, &[&file, &empty])), expected(&[&long]));
+    let (path, _open) = scratch.fifo("fifo");
+    let output = demo(&["--times", "2"], &[&path]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("can be read once"), "{said}");
+}
+
+#[test]
 fn counts_are_right_whoever_is_killed() {
     let scratch = Scratch::new("kills");
     let text = text(10_000);

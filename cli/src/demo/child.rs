@@ -24,6 +24,8 @@ enum Role {
     /// Reads a file into a queue of slipring.
     Reader {
         #[arg(long)]
+        times: u32,
+        #[arg(long)]
         number: u32,
         file: PathBuf,
     },
@@ -37,6 +39,8 @@ enum Role {
     },
     /// Reads a file into pipes of the kernel's.
     PipeReader {
+        #[arg(long)]
+        times: u32,
         #[arg(long)]
         number: u32,
         #[arg(long = "pipe")]
@@ -54,9 +58,11 @@ enum Role {
 pub fn run_child(options: ChildOptions) -> Result<(), Failure> {
     end_with(options.parent)?;
     match options.role {
-        Role::Reader { number, file } => over_slipring::read(&file, number),
+        Role::Reader { times, number, file } => over_slipring::read(&file, number, times),
         Role::Worker { work, hold } => over_slipring::work(work, hold),
-        Role::PipeReader { number, pipes, file } => over_os_pipes::read(&file, number, &pipes),
+        Role::PipeReader { times, number, pipes, file } => {
+            over_os_pipes::read(&file, times, number, &pipes)
+        }
         Role::PipeWorker { work } => over_os_pipes::work(work),
     }
 }

@@ -1,7 +1,7 @@
 //! A file in batches of whole lines.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Seek};
 use std::path::Path;
 
 use crate::failure::Failure;
@@ -9,36 +9,46 @@ use crate::failure::Failure;
 /// How much is read at once.
 pub const READ: usize = 64 << 10;
 
-/// A file that is read from its beginning to its end.
+/// A file that is read from its beginning to its end, so many times.
 pub struct Input<'a> {
     path: &'a Path,
     file: File,
+    left: u32,
 }
 
 impl<'a> Input<'a> {
-    pub fn open(path: &'a Path) -> Result<Self, Failure> {
+    pub fn open(path: &'a Path, times: u32) -> Result<Self, Failure> {
         let file = File::open(path).map_err(|error| Failure::of_file(path, error))?;
-        Ok(Self { path, file })
+        Ok(Self { path, file, left: times })
     }
 
     /// Reads what there is, as far as it fits. 0: that was all.
     pub fn read(&mut self, into: &mut [u8]) -> Result<usize, Failure> {
+        let mut filled = 0;
         loop {
-            match self.file.read(into) {
+            match self.file.read(&mut into[filled..]) {
+                // Its beginning is there already: as much as fits, as of a longer file.
+                Ok(0) if self.left > 1 && filled < into.len() => {
+                    self.left -= 1;
+                    self.file.rewind().map_err(|error| Failure::of_file(self.path, error))?;
+                }
+                Ok(read) if self.left > 1 && filled + read < into.len() => filled += read,
+                Ok(read) => return Ok(filled + read),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                read => return read.map_err(|error| Failure::of_file(self.path, error)),
+                Err(error) => return Err(Failure::of_file(self.path, error)),
             }
         }
     }
 }
 
-/// Reads `file` and gives `send` all of its bytes in order, whole lines at a time, as soon as they are read. Only the last
+/// Reads `file` so many times and gives `send` all of its bytes in order, whole lines at a time, as soon as they are read. Only the last
 /// line may lack its end.
 pub fn read_batches(
     file: &Path,
+    times: u32,
     send: impl FnMut(&[u8]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut input = Input::open(file)?;
+    let mut input = Input::open(file, times)?;
     batches(|into| input.read(into), send)
 }
 

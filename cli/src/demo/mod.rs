@@ -43,6 +43,7 @@ use self::counts::Work;
 use self::report::{Comparison, Killed, Report, Run};
 use crate::failure::Failure;
 use crate::help::laid_out;
+use crate::quote;
 
 /// The most workers that can be asked for: each takes some descriptors of this process.
 const MAX_WORKERS: u16 = 128;
@@ -73,6 +74,9 @@ pub struct Options {
     /// How many processes count [default: one for each CPU, at least 2].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_WORKERS)))]
     workers: Option<u16>,
+    /// How many times each file is read, one after the other, as if it were so much longer.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    times: u32,
     /// How many workers are killed with SIGKILL, while they hold lines, in one more run; another worker is started in place of
     /// each.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=i64::from(MAX_KILLS)))]
@@ -88,7 +92,7 @@ pub struct Options {
 
 const AFTER_HELP: &str = "\
 Example:
-  slipring demo --workers 4 --top 3 --kill 2 README.md docs/*.md
+  slipring demo --workers 4 --top 3 --kill 2 --times 100 README.md docs/*.md
 
 The table:
   moved in    seconds from the first lines that a worker took to the last, with workers that count no words
@@ -123,8 +127,16 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let files = &options.files;
     let (workers, kill) = (options.workers(), usize::from(options.kill));
     let special = input::check(files)?;
-    let over_slipring = |work| timed(|| Ok(over_slipring::run(files, workers, work, 0)?.0));
-    let over_os_pipes = |work| timed(|| over_os_pipes::run(files, workers, work));
+    if let Some(file) = special
+        && options.times > 1
+    {
+        let file = quote::path(file);
+        let text = format!("{file}: not a regular file: it can be read once, without --times");
+        return Err(Failure::Usage(text));
+    }
+    let times = options.times;
+    let over_slipring = |work| timed(|| Ok(over_slipring::run(files, times, workers, work, 0)?.0));
+    let over_os_pipes = |work| timed(|| over_os_pipes::run(files, times, workers, work));
     let (slipring, os_pipes, killed) = if let Some(file) = special {
         // It can be read once.
         let (run, killed) = with_kills(options, workers, kill)?;
@@ -151,7 +163,8 @@ fn with_kills(
 ) -> Result<(Run, Option<Killed>), Failure> {
     let mut workers_killed = 0;
     let run = timed(|| {
-        let (outcome, killed) = over_slipring::run(&options.files, workers, Work::Count, kill)?;
+        let Options { files, times, .. } = options;
+        let (outcome, killed) = over_slipring::run(files, *times, workers, Work::Count, kill)?;
         workers_killed = killed;
         Ok(outcome)
     })?;

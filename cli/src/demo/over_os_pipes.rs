@@ -37,7 +37,7 @@ const MORE: u32 = 1 << 31;
 const READ: usize = 64 << 10;
 
 /// Has `workers` workers take the lines of `files`, which one reader for each writes.
-pub fn run(files: &[PathBuf], workers: usize, work: Work) -> Result<Outcome, Failure> {
+pub fn run(files: &[PathBuf], times: u32, workers: usize, work: Work) -> Result<Outcome, Failure> {
     let (mut family, mut sources, mut pipes) = (Family::default(), Vec::new(), Vec::new());
     for number in 1..=workers {
         let (lines, to_worker) = io::pipe()?;
@@ -47,7 +47,7 @@ pub fn run(files: &[PathBuf], workers: usize, work: Work) -> Result<Outcome, Fai
         sources.push(Results::new(from_worker.into())?);
         pipes.push(to_worker);
     }
-    start_readers(files, &pipes, &mut family)?;
+    start_readers(files, times, &pipes, &mut family)?;
     // The readers have these. What we kept would keep the workers waiting.
     drop(pipes);
     collect(sources, &mut family, Undisturbed)
@@ -55,10 +55,11 @@ pub fn run(files: &[PathBuf], workers: usize, work: Work) -> Result<Outcome, Fai
 
 fn start_readers(
     files: &[PathBuf],
+    times: u32,
     pipes: &[PipeWriter],
     family: &mut Family,
 ) -> Result<(), Failure> {
-    let mut options = Vec::new();
+    let mut options = vec![format!("--times={times}")];
     for pipe in pipes {
         // All workers run already: nobody but the readers inherits it.
         rustix::io::fcntl_setfd(pipe, FdFlags::empty())?;
@@ -123,12 +124,12 @@ impl Source for Results {
 }
 
 /// A reader process: deals the lines of `file` to the pipes with these descriptors.
-pub fn read(file: &Path, number: u32, pipes: &[RawFd]) -> Result<(), Failure> {
+pub fn read(file: &Path, times: u32, number: u32, pipes: &[RawFd]) -> Result<(), Failure> {
     // SAFETY: whoever started this process had it inherit them for this, once each, and named them.
     let own = |fd: &RawFd| File::from(unsafe { OwnedFd::from_raw_fd(*fd) });
     let pipes = pipes.iter().map(own).collect();
     let mut dealer = Dealer { pipes, turn: 0, number };
-    read_batches(file, |lines| Ok(dealer.deal(lines)?))
+    read_batches(file, times, |lines| Ok(dealer.deal(lines)?))
 }
 
 /// Deals lines to workers.

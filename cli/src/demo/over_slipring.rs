@@ -39,6 +39,7 @@ const NUMBER: usize = size_of::<u64>();
 /// meanwhile.
 pub fn run(
     files: &[PathBuf],
+    times: u32,
     workers: usize,
     work: Work,
     kills: usize,
@@ -59,7 +60,8 @@ pub fn run(
         sources.push(source);
     }
     for (number, file) in files.iter().enumerate() {
-        start_reader(staff.segment(), &sender, file, number, &mut family)?;
+        let options = [format!("--times={times}"), format!("--number={number}")];
+        start_reader(staff.segment(), &sender, file, &options, &mut family)?;
     }
     // The children have these. What we kept would keep the last of them waiting.
     drop(sender);
@@ -76,13 +78,12 @@ fn start_reader(
     segment: &Segment,
     sender: &ByteJoinableSender,
     file: &PathBuf,
-    number: usize,
+    options: &[String],
     family: &mut Family,
 ) -> Result<(), Failure> {
     let mut handoff = Handoff::new(segment);
     handoff.give(LINES, sender)?;
-    let options = [format!("--number={number}")];
-    let child = handoff.spawn(&mut launch::reader("reader", &options, file))?;
+    let child = handoff.spawn(&mut launch::reader("reader", options, file))?;
     family.adopt(format!("the reader of {}", quote::path(file)), child)?;
     Ok(())
 }
@@ -111,10 +112,10 @@ fn inherited() -> Result<Inherited, Failure> {
 }
 
 /// A reader process: puts the lines of `file` into the queue, as the reader of this number.
-pub fn read(file: &Path, number: u32) -> Result<(), Failure> {
+pub fn read(file: &Path, number: u32, times: u32) -> Result<(), Failure> {
     let mut sender: ByteJoinableSender = inherited()?.take(LINES)?;
     let mut batch = u64::from(number) << 32;
-    let mut input = Input::open(file)?;
+    let mut input = Input::open(file, times)?;
     // The beginning of a line whose end was not read yet.
     let mut kept = Vec::new();
     loop {
