@@ -292,6 +292,12 @@ impl<T: Pod> Producer<T> {
         self.ring.capacity
     }
 
+    /// Whether nobody closed the ring and no side was found empty.
+    #[inline]
+    pub fn is_open(&self) -> bool {
+        self.ring.sides().is_open()
+    }
+
     /// How many messages were ever taken: a hint that lags.
     pub fn taken(&self) -> u64 {
         // ORDERING: Relaxed; a hint.

@@ -105,7 +105,9 @@ impl ByteSender {
         until: impl Into<Until>,
     ) -> Result<()> {
         let me = self.to.ready()?;
-        self.to.look_out()?;
+        if self.to.is_look_due() {
+            self.to.look()?;
+        }
         self.to.put(message, marked, me, until.into())?;
         self.to.announce(1);
         Ok(())
@@ -146,7 +148,7 @@ impl ByteSender {
                 announced = sent;
             }
             let Some((message, marked)) = messages.next() else { break };
-            let put = self.to.look_out();
+            let put = if self.to.is_look_due() { self.to.look() } else { Ok(()) };
             // Before it waits for room, what is there already must be known.
             let put = match put.and_then(|()| self.to.put(message.as_ref(), marked, me, Until::NOW))
             {
@@ -332,7 +334,9 @@ impl ByteSender {
         let me = self.to.ready()?;
         self.to.check_len(loan.len())?;
         loan.check(self.to.end.handle.attachment(), me)?;
-        self.to.look_out()?;
+        if self.to.is_look_due() {
+            self.to.look()?;
+        }
         let (block, len) = loan.block();
         self.to.publish(word_of(Descriptor::Block { block, len }, loan.is_marked()), me, until)?;
         self.to.announce(1);

@@ -61,14 +61,16 @@ impl Sending {
         Ok(me)
     }
 
-    /// Before a message: now and then whether anybody living will take it.
+    /// Before a message: whether it is time to [`Sending::look`].
     #[inline]
-    pub(super) fn look_out(&mut self) -> Result<()> {
-        if self.lookout.is_due() { self.look() } else { Ok(()) }
+    pub(super) fn is_look_due(&mut self) -> bool {
+        self.lookout.is_due()
     }
 
+    /// Whether anybody living will take what is sent.
     #[cold]
-    fn look(&mut self) -> Result<()> {
+    #[inline(never)]
+    pub(super) fn look(&mut self) -> Result<()> {
         let Self { end, lookout, .. } = self;
         if lookout.is_alone(&end.handle, || end.taken()) { end.alone() } else { Ok(()) }
     }
