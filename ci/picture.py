@@ -26,20 +26,22 @@ SMALL, LARGE, TRIP = "One way, 64 B", "One way, 1 MiB", "Round trip of 64 B, bot
 PYTHON = "Python, beside multiprocessing"
 OURS = ("Slots", "Pipe", "Queue", "slipring")
 
+# The bars of panels about short messages: what is written, and the row.
+SHORT_MESSAGES = {
+    "Slots": "Slots",
+    "Pipe": "Pipe",
+    "Queue": "Queue",
+    "iceoryx2": "iceoryx2 publish-subscribe",
+    "OS pipe": "OS pipe",
+    "Unix socket": "Unix sockets, SOCK_STREAM",
+}
 # A panel: its title, its unit, the section of docs/figures.md, and the bars: what is written, and the row.
 PANELS = [
     (
         "64 bytes to another process",
         "time per message",
         SMALL,
-        {
-            "Slots": "Slots",
-            "Pipe": "Pipe",
-            "Queue": "Queue",
-            "iceoryx2": "iceoryx2 publish-subscribe",
-            "OS pipe": "OS pipe",
-            "Unix socket": "Unix sockets, SOCK_STREAM",
-        },
+        SHORT_MESSAGES,
     ),
     (
         "1 MiB to another process",
@@ -58,14 +60,7 @@ PANELS = [
         "64 bytes there and back",
         "time per round trip, both sides spin",
         TRIP,
-        {
-            "Slots": "Slots",
-            "Pipe": "Pipe",
-            "Queue": "Queue",
-            "iceoryx2": "iceoryx2 publish-subscribe",
-            "OS pipe": "OS pipe",
-            "Unix socket": "Unix sockets, SOCK_STREAM",
-        },
+        SHORT_MESSAGES,
     ),
 ]
 # The row of Python's panel, which has rates and not times: longer bars are better.

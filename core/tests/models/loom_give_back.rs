@@ -7,6 +7,7 @@ use loom::thread;
 use slipring_core::block::{AllocError, BlockRef, Lookup, Magazines, Patience, Pool, State};
 use slipring_core::owner::OwnerId;
 use slipring_core::primitive::DataCell;
+
 /// What the clock says. A block may be given back as soon as it is free.
 const NOW: u64 = 5;
 const PATIENCE: Patience = Patience { between: 1, idle: 0, reserve: 0, at_once: u64::MAX };
@@ -79,15 +80,18 @@ impl World {
     }
 }
 
+/// A thread that looks for what lies free.
+fn look_beside(world: &Arc<World>) -> thread::JoinHandle<u64> {
+    let world = world.clone();
+    thread::spawn(move || world.tidy())
+}
+
 #[test]
 fn a_look_takes_no_block_from_its_user_and_loses_none() {
     loom::model(|| {
         let (world, block) = world();
         world.free(block);
-        let looks = {
-            let world = world.clone();
-            thread::spawn(move || world.tidy())
-        };
+        let looks = look_beside(&world);
         // Legal: had before the look or behind it; not had while it is in the look's hands.
         if let Some(block) = world.alloc() {
             world.touch();
@@ -105,10 +109,7 @@ fn what_is_freed_beside_a_look_is_given_back_or_looked_for() {
         // Something large was freed before: there is reason for a look.
         world.free(block);
         assert_eq!(world.alloc(), Some(block));
-        let looks = {
-            let world = world.clone();
-            thread::spawn(move || world.tidy())
-        };
+        let looks = look_beside(&world);
         world.touch();
         world.free(block);
         let given = looks.join().unwrap();
@@ -121,10 +122,7 @@ fn a_look_and_a_trim_never_have_the_same_block() {
     loom::model(|| {
         let (world, block) = world();
         world.free(block);
-        let looks = {
-            let world = world.clone();
-            thread::spawn(move || world.tidy())
-        };
+        let looks = look_beside(&world);
         world.pool.trim(trimmer(), &NoMore, |_, _| world.touch());
         looks.join().unwrap();
         assert_eq!(world.alloc(), Some(block), "not lost");

@@ -37,9 +37,9 @@ fn one_permit_excludes_and_publishes() {
     });
 }
 
-#[test]
-fn two_releases_wake_two_sleepers() {
-    loom::model(|| {
+/// Two sleepers, and releases of two permits in all: both get one.
+fn two_sleepers_of(releases: &'static [u32]) {
+    loom::model(move || {
         let semaphore = Arc::new(Semaphore::new(0).unwrap());
         let sleepers: Vec<_> = (0..2)
             .map(|_| {
@@ -47,27 +47,20 @@ fn two_releases_wake_two_sleepers() {
                 thread::spawn(move || acquire(&semaphore))
             })
             .collect();
-        release(&semaphore, 1);
-        release(&semaphore, 1);
+        releases.iter().for_each(|permits| release(&semaphore, *permits));
         sleepers.into_iter().for_each(|t| t.join().unwrap());
         assert_eq!(semaphore.value(), 0);
     });
 }
 
 #[test]
+fn two_releases_wake_two_sleepers() {
+    two_sleepers_of(&[1, 1]);
+}
+
+#[test]
 fn one_release_of_two_wakes_two_sleepers() {
-    loom::model(|| {
-        let semaphore = Arc::new(Semaphore::new(0).unwrap());
-        let sleepers: Vec<_> = (0..2)
-            .map(|_| {
-                let semaphore = semaphore.clone();
-                thread::spawn(move || acquire(&semaphore))
-            })
-            .collect();
-        release(&semaphore, 2);
-        sleepers.into_iter().for_each(|t| t.join().unwrap());
-        assert_eq!(semaphore.value(), 0);
-    });
+    two_sleepers_of(&[2]);
 }
 
 #[test]

@@ -31,6 +31,15 @@ fn consumer(ring: &Slots<u64>) -> Consumer<u64> {
     unsafe { ring.consumer(MODE.0, MODE.1) }
 }
 
+/// All that the sender has sent is there, from the message `next` on.
+fn take_rest(consumer: &mut Consumer<u64>, mut next: u64, sent: u64) {
+    while let Some(n) = consumer.try_pop().unwrap() {
+        assert_eq!(n, next);
+        next += 1;
+    }
+    assert_eq!(next, sent);
+}
+
 /// `count` messages through `capacity` slots, both sides sleeping when they must. loom's cells report a value that is
 /// written while it is read; a lost wake-up is a deadlock.
 fn blocking(capacity: u64, count: u64) {
@@ -83,12 +92,7 @@ fn a_consumer_sees_a_prefix_in_order_and_a_full_ring_is_full() {
                 next += 1;
             }
         }
-        let sent = sender.join().unwrap();
-        while let Some(n) = consumer.try_pop().unwrap() {
-            assert_eq!(n, next);
-            next += 1;
-        }
-        assert_eq!(next, sent);
+        take_rest(&mut consumer, next, sender.join().unwrap());
     });
 }
 
@@ -116,12 +120,7 @@ fn batches_pass_whole_and_in_order() {
                 spin_hint();
             }
         }
-        let sent = sender.join().unwrap();
-        while let Some(n) = consumer.try_pop().unwrap() {
-            assert_eq!(n, next);
-            next += 1;
-        }
-        assert_eq!(next, sent);
+        take_rest(&mut consumer, next, sender.join().unwrap());
     });
 }
 
